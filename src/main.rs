@@ -1,0 +1,5 @@
+//! The `portsight` binary.
+
+fn main() -> std::process::ExitCode {
+    portsight::cli::main()
+}

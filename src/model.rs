@@ -1,0 +1,20 @@
+//! The values that the rooms hand to each other. Nothing here reads the machine, the clock or the
+//! environment, and nothing here knows how it is written as JSON (the room `document` does).
+
+pub mod about;
+pub mod endpoint;
+pub mod probe;
+pub mod process;
+pub mod seen;
+pub mod socket;
+pub mod verdict;
+
+pub use about::{About, Gap, Hides};
+pub use endpoint::{Endpoint, Family, Interface, Port, PortSet, Transport};
+pub use probe::{Answer, Attempt, Delivery, Icmp, Sweep, TakenBy, Target, Vantage};
+pub use process::{Owner, OwnersUnknown, OwnersUnknownReason, Process, Role, Via};
+pub use seen::{Need, Seen};
+pub use socket::{Cookie, Inode, Inventory, Queue, Scope, Socket, SocketState};
+pub use verdict::{
+    Certainty, Check, How, PortFinding, State, Tally, VantageSummary, Verdict, VerdictFrom, View,
+};

@@ -1,0 +1,51 @@
+//! What every report says of itself: where, when, with which privileges, and what it could not see.
+
+use super::Need;
+use std::time::Duration;
+
+/// The circumstances of a report.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct About {
+    /// The version of portsight.
+    pub version: &'static str,
+    /// The host's name.
+    pub host: String,
+    /// The kernel's release.
+    pub kernel: String,
+    /// The kernel's boot id; `None` where `/proc` does not show it.
+    pub boot_id: Option<String>,
+    /// When the facts were taken, in nanoseconds since the Unix epoch.
+    pub taken_at_ns: i128,
+    /// How long it took.
+    pub duration: Duration,
+    /// Our effective user id.
+    pub uid: u32,
+    /// Our effective capabilities, as `cap_net_raw`.
+    pub capabilities: Vec<String>,
+}
+
+/// What a gap could keep from us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hides {
+    /// A socket that holds a port: an inventory with such a gap is incomplete.
+    Sockets,
+    /// A socket that blocks a port and answers nobody.
+    Holders,
+    /// The holder of a socket that is listed.
+    Owners,
+    /// What a client on this host would get: a requested view was not run, or not to its end.
+    Views,
+}
+
+/// Something that could not be seen, and what would let us see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Gap {
+    /// What was looked for.
+    pub what: String,
+    /// Why it was not seen.
+    pub reason: String,
+    /// What would let us see it.
+    pub need: Option<Need>,
+    /// What it could keep from us.
+    pub hides: Hides,
+}

@@ -1,0 +1,202 @@
+//! What came back when a client on this host knocked. An answer is an observation; what it means is for
+//! `reconcile` to say.
+
+use super::{Gap, Interface, Port, PortSet, Transport};
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::time::Duration;
+
+/// Where a probe comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Vantage {
+    /// This host, to its loopback addresses.
+    Loopback,
+    /// This host, to its own other addresses: the kernel carries it over `lo`.
+    Own,
+}
+
+impl Vantage {
+    /// Its name on the command line and in the documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Loopback => "loopback",
+            Self::Own => "self",
+        }
+    }
+}
+
+/// An address of this host to be probed from one vantage.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// The vantage.
+    pub vantage: Vantage,
+    /// The address, bare.
+    pub address: IpAddr,
+    /// The interface that has the address.
+    pub interface: Interface,
+    /// The scope id of a link-local IPv6 address, else 0.
+    pub scope_id: u32,
+}
+
+impl Target {
+    /// The index of the device on which the kernel looks up the socket for a packet of this host to the address.
+    /// The packet arrives on `lo`, but the lookup takes the device that the address's route belongs to: a socket
+    /// bound to `eth0` serves local clients of eth0's address (`ip_route_output_key_hash_rcu`).
+    #[must_use]
+    pub fn arrival_device(&self) -> u32 {
+        self.interface.index
+    }
+
+    /// Whether it is a loopback address that no interface needs to have: any but 127.0.0.1 and `::1`.
+    #[must_use]
+    pub fn is_further_loopback(&self) -> bool {
+        let usual = [
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ];
+        self.address.is_loopback() && !usual.contains(&self.address)
+    }
+
+    /// The socket address of one of its ports.
+    #[must_use]
+    pub fn at(&self, port: Port) -> SocketAddr {
+        match self.address {
+            IpAddr::V4(address) => SocketAddr::from((address, port.get())),
+            IpAddr::V6(address) => SocketAddrV6::new(address, port.get(), 0, self.scope_id).into(),
+        }
+    }
+}
+
+/// An ICMP or `ICMPv6` error that came back (RFC 792, RFC 4443).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Icmp {
+    /// The type: 3 for IPv4 destination unreachable, 1 for IPv6.
+    pub kind: u8,
+    /// The code.
+    pub code: u8,
+    /// Who sent it.
+    pub from: Option<IpAddr>,
+}
+
+impl Icmp {
+    /// Whether it is a port-unreachable of the family of `target`.
+    #[must_use]
+    pub fn is_port_unreachable(&self, target: IpAddr) -> bool {
+        let port_unreachable = if target.is_ipv4() { (3, 3) } else { (1, 4) };
+        (self.kind, self.code) == port_unreachable
+    }
+}
+
+/// Which socket holds the other end of a TCP connection that was opened, asked of the kernel by the
+/// connection's four-tuple while it was up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TakenBy {
+    /// A socket at the address and port that was probed.
+    Probed,
+    /// A socket at another address or port of this host: something redirected the connection.
+    Other(SocketAddr),
+    /// No socket of this network namespace, although the connection is up.
+    Nobody,
+    /// The connection was gone before the kernel was asked.
+    Gone,
+    /// The kernel could not be asked; the text says why.
+    Unknown(String),
+}
+
+/// What came back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// TCP: the connection was opened.
+    SynAck(TakenBy),
+    /// TCP: refused with a reset (RFC 9293).
+    Rst,
+    /// An ICMP error.
+    Icmp(Icmp),
+    /// UDP: a datagram of this many bytes.
+    Payload(usize),
+    /// Nothing, in the time given, although every probe was sent.
+    Silence,
+    /// The kernel refused to send the probe (`EPERM`): something stops it on the way out.
+    NotSent,
+    /// The probe failed on our side: no route, no descriptor, no source port. The text names the operation
+    /// and the error.
+    Failed(String),
+}
+
+/// A probe's story.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// What came back to the last try.
+    pub answer: Answer,
+    /// The address and port it was sent from, when known.
+    pub source: Option<SocketAddr>,
+    /// From the last send to the answer.
+    pub rtt: Option<Duration>,
+    /// How many times it was sent.
+    pub tries: u8,
+}
+
+/// Whether a UDP probe that got no answer is known to have arrived, by the counters around two more probes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// An answer came after all.
+    Replied,
+    /// The socket's receive queue or its drops rose with each probe, over a quiet baseline.
+    Queued,
+    /// The namespace's count of received datagrams (`InDatagrams`) rose by one with each probe, over a quiet
+    /// baseline.
+    Read,
+    /// Nothing moved.
+    Unseen,
+    /// Other traffic made the counters useless.
+    Noisy,
+}
+
+/// What came back from one target on one transport.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sweep {
+    /// The target.
+    pub target: Target,
+    /// The transport.
+    pub transport: Transport,
+    /// The attempts whose answer is not the plain refusal, and those of the ports that were asked for in detail.
+    pub attempts: BTreeMap<Port, Attempt>,
+    /// The ports that refused: TCP with a reset, UDP with the port-unreachable of RFC 1122 from the target itself.
+    pub refused: PortSet,
+    /// The ports that were wanted.
+    pub wanted: PortSet,
+    /// How many probes were sent.
+    pub sent: u64,
+    /// How many probes failed on our side.
+    pub lost: u64,
+    /// How many ports answered only when asked again.
+    pub rescued: u64,
+    /// What kept it from its end.
+    pub gaps: Vec<Gap>,
+}
+
+impl Sweep {
+    /// A sweep that has not begun.
+    #[must_use]
+    pub fn new(target: Target, transport: Transport, wanted: PortSet) -> Self {
+        Self {
+            target,
+            transport,
+            attempts: BTreeMap::new(),
+            refused: PortSet::new(),
+            wanted,
+            sent: 0,
+            lost: 0,
+            rescued: 0,
+            gaps: Vec::new(),
+        }
+    }
+
+    /// The ports that were wanted and have no answer and no silence: they were not probed.
+    pub fn not_probed(&self) -> impl Iterator<Item = Port> {
+        self.wanted
+            .iter()
+            .filter(|port| !self.refused.contains(*port) && !self.attempts.contains_key(port))
+    }
+}

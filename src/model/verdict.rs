@@ -1,0 +1,267 @@
+//! What the reconciler makes of the facts.
+
+use super::{Endpoint, Gap, Icmp, Interface, Socket, Transport, Vantage};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// An answer as scanners read it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// Something took the probe.
+    Open,
+    /// It was refused.
+    Closed,
+    /// It was dropped or rejected.
+    Filtered,
+    /// UDP: silence that nothing explains.
+    OpenFiltered,
+    /// The probe failed on our side.
+    Unknown,
+}
+
+impl State {
+    /// Its name, nmap's where nmap has one.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Closed => "closed",
+            Self::Filtered => "filtered",
+            Self::OpenFiltered => "open|filtered",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The judgement of a port from a vantage. The order is the order in which a port's views are summed up:
+/// the first one found is the port's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verdict {
+    /// It got through and nothing that we can see explains it.
+    Unexpected,
+    /// The facts contradict each other or are missing.
+    Inconclusive,
+    /// Listening, but its accept queue is full.
+    Overloaded,
+    /// A socket listens for this address and something stopped the probe or its reply.
+    Filtered,
+    /// It got through and was handed on to another socket.
+    Forwarded,
+    /// A socket listens for this address and took the probe.
+    Reachable,
+    /// The port is listening, but not bound towards this vantage.
+    LocalOnly,
+    /// Nobody listens, and the firewall drops or rejects.
+    Shielded,
+    /// Nobody listens, and a refusal came back.
+    Closed,
+}
+
+impl Verdict {
+    /// Every verdict, in the order of the type.
+    pub const ALL: [Self; 9] = [
+        Self::Unexpected,
+        Self::Inconclusive,
+        Self::Overloaded,
+        Self::Filtered,
+        Self::Forwarded,
+        Self::Reachable,
+        Self::LocalOnly,
+        Self::Shielded,
+        Self::Closed,
+    ];
+
+    /// Its name on the command line and in the documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unexpected => "unexpected",
+            Self::Inconclusive => "inconclusive",
+            Self::Overloaded => "overloaded",
+            Self::Filtered => "filtered",
+            Self::Forwarded => "forwarded",
+            Self::Reachable => "reachable",
+            Self::LocalOnly => "local-only",
+            Self::Shielded => "shielded",
+            Self::Closed => "closed",
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// How sure a verdict is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Certainty {
+    /// The kernel showed it.
+    Proved,
+    /// Everything that we could look at fits, and one thing could not be looked at.
+    Likely,
+}
+
+impl Certainty {
+    /// Its name in the documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Proved => "proved",
+            Self::Likely => "likely",
+        }
+    }
+}
+
+/// How a probe was stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum How {
+    /// Nothing came back.
+    Dropped,
+    /// An ICMP error came back.
+    Rejected,
+    /// A reset came back although a socket listens.
+    Reset,
+    /// It was stopped on the way out.
+    NotSent,
+}
+
+impl How {
+    /// Its name in the documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Dropped => "dropped",
+            Self::Rejected => "rejected",
+            Self::Reset => "reset",
+            Self::NotSent => "not-sent",
+        }
+    }
+}
+
+/// One port as seen from one vantage towards one address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct View {
+    /// The vantage.
+    pub vantage: Vantage,
+    /// The interface that has the address.
+    pub interface: Interface,
+    /// The address that was probed.
+    pub target: IpAddr,
+    /// Where the probe came from, when known.
+    pub source: Option<SocketAddr>,
+    /// How it was probed: "connect" or "udp".
+    pub method: &'static str,
+    /// What scanners call it.
+    pub state: State,
+    /// Why, in nmap's words for the method.
+    pub reason: &'static str,
+    /// The ICMP error, where one came back.
+    pub icmp: Option<Icmp>,
+    /// From the last send to the answer.
+    pub rtt: Option<Duration>,
+    /// How many times it was sent.
+    pub attempts: u8,
+    /// The judgement.
+    pub verdict: Verdict,
+    /// How sure it is.
+    pub certainty: Certainty,
+    /// How it was stopped, for `filtered` and `shielded`.
+    pub how: Option<How>,
+    /// A sentence on what the verdict rests on, or what would settle it.
+    pub note: Option<String>,
+}
+
+/// Over which vantages a port's verdict was found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VerdictFrom {
+    /// Over `loopback` and `self`: the network was not tested.
+    Local,
+}
+
+impl VerdictFrom {
+    /// Its name in the documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+        }
+    }
+}
+
+/// One port with everything that is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PortFinding {
+    /// The port.
+    pub endpoint: Endpoint,
+    /// The service that the number is registered for.
+    pub service: Option<String>,
+    /// The sockets that hold it, also those that are bound and not listening.
+    pub listeners: Vec<Socket>,
+    /// The views, by vantage and address.
+    pub views: Vec<View>,
+    /// The port's verdict: the first of its views' in the order of [`Verdict`].
+    pub verdict: Verdict,
+    /// Over which vantages.
+    pub verdict_from: VerdictFrom,
+}
+
+/// What was probed on one transport from one vantage, in ports summed over the targets.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Ports probed.
+    pub probed: u64,
+    /// Ports that were found closed.
+    pub closed: u64,
+    /// Ports that were found shielded.
+    pub shielded: u64,
+    /// Ports that were not probed.
+    pub not_probed: u64,
+}
+
+/// What one vantage did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VantageSummary {
+    /// The vantage.
+    pub vantage: Vantage,
+    /// The addresses that were probed.
+    pub targets: Vec<IpAddr>,
+    /// Probes sent.
+    pub sent: u64,
+    /// Ports that answered.
+    pub answered: u64,
+    /// Probes that failed on our side.
+    pub lost: u64,
+    /// Ports that answered only when asked again.
+    pub rescued: u64,
+    /// The numbers for each transport that was probed.
+    pub transports: BTreeMap<Transport, Tally>,
+}
+
+/// The report of `portsight check`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Check {
+    /// A finding for each port that has a socket, got through from any vantage, or was named.
+    pub items: Vec<PortFinding>,
+    /// What each vantage did.
+    pub vantages: Vec<VantageSummary>,
+    /// What could not be seen.
+    pub gaps: Vec<Gap>,
+    /// Whether it was interrupted before its end.
+    pub partial: bool,
+}
+
+impl Check {
+    /// How many items have each verdict. Verdicts that no item has are left out.
+    #[must_use]
+    pub fn summary(&self) -> BTreeMap<Verdict, u64> {
+        let mut counts = BTreeMap::new();
+        for item in &self.items {
+            *counts.entry(item.verdict).or_default() += 1;
+        }
+        counts
+    }
+}
