@@ -1,0 +1,13 @@
+//! Linux.
+
+pub(super) mod clock;
+pub(super) mod host;
+pub(super) mod interfaces;
+pub(super) mod interrupt;
+pub(super) mod limits;
+pub(super) mod netlink_socket;
+pub(super) mod probe_socket;
+pub(super) mod procfs;
+pub(super) mod sysctl;
+pub(super) mod terminal;
+pub(super) mod users;

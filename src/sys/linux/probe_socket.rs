@@ -1,0 +1,398 @@
+//! Non-blocking sockets that knock on a port and tell every kind of answer apart, without privileges.
+//!
+//! With `IP_RECVERR` the kernel keeps the ICMP error that ended an attempt in the socket's error queue
+//! (`ip(7)`): a reset leaves that queue empty, a firewall's reject does not. On loopback the answer has come
+//! before the first `connect` returns, so a second one reads it.
+#![expect(
+    unsafe_code,
+    reason = "the error queue and IP_LOCAL_PORT_RANGE have no safe wrapper"
+)]
+
+use crate::model::{Family, Icmp};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, connect, recv, send, sockopt};
+use socket2::{Domain, Socket, Type};
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::time::Duration;
+
+/// The source ports that a probe may use, both ends included.
+pub type SourcePorts = (u16, u16);
+
+/// What a TCP probe got.
+#[derive(Debug)]
+pub enum TcpAnswer {
+    /// The connection is up.
+    Open,
+    /// The connection was up, and the other end reset it at once.
+    OpenedAndReset,
+    /// A reset.
+    Refused,
+    /// An ICMP error.
+    Icmp(Icmp),
+    /// Nothing yet.
+    Pending,
+    /// The kernel refused to send (`EPERM`).
+    NotSent,
+    /// It failed on our side.
+    Failed(io::Error),
+}
+
+/// What a UDP probe got.
+#[derive(Debug)]
+pub enum UdpAnswer {
+    /// A datagram of this many bytes.
+    Payload(usize),
+    /// An ICMP error.
+    Icmp(Icmp),
+    /// Nothing yet.
+    Pending,
+    /// The kernel refused to send (`EPERM`).
+    NotSent,
+    /// It failed on our side.
+    Failed(io::Error),
+}
+
+fn new_socket(family: Family, kind: Type, source_ports: Option<SourcePorts>) -> io::Result<Socket> {
+    let domain = match family {
+        Family::Ipv4 => Domain::IPV4,
+        Family::Ipv6 => Domain::IPV6,
+    };
+    let socket = Socket::new(domain, kind.nonblocking(), None)?;
+    let (level, receive_errors) = match family {
+        Family::Ipv4 => (libc::SOL_IP, libc::IP_RECVERR),
+        Family::Ipv6 => (libc::SOL_IPV6, libc::IPV6_RECVERR),
+    };
+    set_option(&socket, level, receive_errors, 1)?;
+    set_source_ports(&socket, source_ports);
+    Ok(socket)
+}
+
+/// Keeps the kernel's choice of a source port within `ports`. Kernels before 6.3 do not know the option: there
+/// the check of the socket's own name has to do.
+fn set_source_ports(socket: &Socket, ports: Option<SourcePorts>) {
+    /// `IP_LOCAL_PORT_RANGE` (`linux/in.h`, since Linux 6.3); it holds for IPv6 sockets too.
+    const IP_LOCAL_PORT_RANGE: libc::c_int = 51;
+    if let Some((low, high)) = ports {
+        let range = u32::from(high) << 16 | u32::from(low);
+        drop(set_option(
+            socket,
+            libc::SOL_IP,
+            IP_LOCAL_PORT_RANGE,
+            range.cast_signed(),
+        ));
+    }
+}
+
+fn set_option(
+    socket: &Socket,
+    level: libc::c_int,
+    name: libc::c_int,
+    value: libc::c_int,
+) -> io::Result<()> {
+    let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).map_err(io::Error::other)?;
+    // SAFETY: the kernel reads `length` bytes of `value`, which outlives the call.
+    let status = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            level,
+            name,
+            (&raw const value).cast(),
+            length,
+        )
+    };
+    if status == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// A TCP socket that can knock on one port after another: after a refusal the kernel lets it connect again.
+/// After any other answer it is spent. Dropping it resets an open connection (no `TIME_WAIT` is left).
+#[derive(Debug)]
+pub struct TcpProbe(Socket);
+
+impl TcpProbe {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// When there is no descriptor or memory for it, or the host has no such family.
+    pub fn new(family: Family, source_ports: Option<SourcePorts>) -> io::Result<Self> {
+        let socket = new_socket(family, Type::STREAM, source_ports)?;
+        socket.set_linger(Some(Duration::ZERO))?;
+        Ok(Self(socket))
+    }
+
+    /// Sends a SYN to `to`, and looks for the answer.
+    #[must_use]
+    pub fn knock(&self, to: SocketAddr) -> TcpAnswer {
+        match connect(&self.0, &to) {
+            Ok(()) => TcpAnswer::Open,
+            Err(Errno::INPROGRESS) => self.look(to),
+            Err(error) => self.explain(error),
+        }
+    }
+
+    /// Looks again for the answer to [`TcpProbe::knock`]; sends nothing.
+    #[must_use]
+    pub fn look(&self, to: SocketAddr) -> TcpAnswer {
+        match connect(&self.0, &to) {
+            Ok(()) | Err(Errno::ISCONN) => TcpAnswer::Open,
+            // The kernel keeps an ICMP error that arrives during `connect` as a soft error: only the queue shows it.
+            Err(Errno::ALREADY | Errno::INPROGRESS) => {
+                queued_icmp(&self.0).map_or(TcpAnswer::Pending, |(icmp, _)| TcpAnswer::Icmp(icmp))
+            }
+            Err(error) => self.explain(error),
+        }
+    }
+
+    fn explain(&self, error: Errno) -> TcpAnswer {
+        if let Some((icmp, _)) = queued_icmp(&self.0) {
+            return TcpAnswer::Icmp(icmp);
+        }
+        match error {
+            Errno::CONNREFUSED => TcpAnswer::Refused,
+            Errno::CONNRESET | Errno::PIPE => TcpAnswer::OpenedAndReset,
+            Errno::PERM => TcpAnswer::NotSent,
+            Errno::TIMEDOUT => TcpAnswer::Pending,
+            error => TcpAnswer::Failed(error.into()),
+        }
+    }
+
+    /// The address and port that it is sent from.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn source(&self) -> io::Result<SocketAddr> {
+        local_name(&self.0)
+    }
+
+    /// Whether the connection is still up.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        sockopt::socket_error(&self.0).is_ok_and(|error| error.is_ok())
+            && self.0.peer_addr().is_ok()
+    }
+}
+
+impl AsFd for TcpProbe {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A connected UDP socket that can be pointed at one port after another.
+#[derive(Debug)]
+pub struct UdpProbe(Socket);
+
+impl UdpProbe {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// When there is no descriptor or memory for it, or the host has no such family.
+    pub fn new(family: Family, source_ports: Option<SourcePorts>) -> io::Result<Self> {
+        new_socket(family, Type::DGRAM, source_ports).map(Self)
+    }
+
+    /// Points it at `to`: from now on it hears only what comes from there.
+    ///
+    /// # Errors
+    /// When there is no route, or no source port.
+    pub fn point(&self, to: SocketAddr) -> io::Result<()> {
+        while queued_icmp(&self.0).is_some() {}
+        Ok(connect(&self.0, &to)?)
+    }
+
+    /// Sends `payload` to where it points, and looks for the answer.
+    #[must_use]
+    pub fn knock(&self, to: SocketAddr, payload: &[u8]) -> UdpAnswer {
+        match send(&self.0, payload, SendFlags::empty()) {
+            Ok(_) => self.look(to),
+            Err(Errno::PERM) => UdpAnswer::NotSent,
+            // An error that waited for us: the answer to the last datagram.
+            Err(error) => self.explain(to, error),
+        }
+    }
+
+    /// Looks again for the answer to [`UdpProbe::knock`]; sends nothing.
+    #[must_use]
+    pub fn look(&self, to: SocketAddr) -> UdpAnswer {
+        let mut byte = [MaybeUninit::<u8>::uninit(); 1];
+        match recv(&self.0, &mut byte[..], RecvFlags::TRUNC) {
+            Ok((_, length)) => UdpAnswer::Payload(length),
+            Err(Errno::AGAIN) => UdpAnswer::Pending,
+            Err(error) => self.explain(to, error),
+        }
+    }
+
+    fn explain(&self, to: SocketAddr, error: Errno) -> UdpAnswer {
+        while let Some((icmp, destination)) = queued_icmp(&self.0) {
+            // What was left from the port before is not an answer of this one.
+            if destination.is_none_or(|destination| destination.port() == to.port()) {
+                return UdpAnswer::Icmp(icmp);
+            }
+        }
+        UdpAnswer::Failed(error.into())
+    }
+
+    /// The address and port that it is sent from.
+    ///
+    /// # Errors
+    /// When the kernel does not say.
+    pub fn source(&self) -> io::Result<SocketAddr> {
+        local_name(&self.0)
+    }
+}
+
+impl AsFd for UdpProbe {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+fn local_name(socket: &Socket) -> io::Result<SocketAddr> {
+    socket
+        .local_addr()?
+        .as_socket()
+        .ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
+/// Waits until one of the probes can be read or has an error, or until `time` is over. Returns the indices of
+/// those that can.
+pub fn wait_readable<'a, T: AsFd + 'a>(
+    probes: impl Iterator<Item = &'a T>,
+    time: Duration,
+) -> Vec<usize> {
+    wait(probes, PollFlags::IN, time)
+}
+
+/// Waits until one of the probes is connected or has an error, or until `time` is over. Returns the indices of
+/// those that are.
+pub fn wait_writable<'a, T: AsFd + 'a>(
+    probes: impl Iterator<Item = &'a T>,
+    time: Duration,
+) -> Vec<usize> {
+    wait(probes, PollFlags::OUT, time)
+}
+
+fn wait<'a, T: AsFd + 'a>(
+    probes: impl Iterator<Item = &'a T>,
+    events: PollFlags,
+    time: Duration,
+) -> Vec<usize> {
+    let mut polled: Vec<PollFd<'_>> = probes.map(|probe| PollFd::new(probe, events)).collect();
+    let time = rustix::event::Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    };
+    // A wait that a signal cut short found nothing yet: the caller looks at its clock.
+    if poll(&mut polled, Some(&time)).is_err() {
+        return Vec::new();
+    }
+    polled
+        .iter()
+        .enumerate()
+        .filter(|(_, polled)| !polled.revents().is_empty())
+        .map(|(index, _)| index)
+        .collect()
+}
+
+/// Room for the control messages of one queued error: the option itself with its sender, and a time stamp.
+#[repr(C, align(8))]
+struct Control([u8; 256]);
+
+/// The next ICMP error in the socket's error queue, and where the packet that caused it was going.
+fn queued_icmp(socket: &Socket) -> Option<(Icmp, Option<SocketAddr>)> {
+    let mut control = Control([0; 256]);
+    // SAFETY: all-zero bytes are a valid sockaddr_storage and a valid msghdr.
+    let (mut name, mut header): (libc::sockaddr_storage, libc::msghdr) =
+        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
+    header.msg_name = (&raw mut name).cast();
+    header.msg_namelen = libc::socklen_t::try_from(size_of_val(&name)).ok()?;
+    header.msg_control = (&raw mut control).cast();
+    header.msg_controllen = size_of::<Control>();
+    // SAFETY: the header's pointers are valid for the lengths beside them, and there is no data buffer.
+    let status = unsafe {
+        libc::recvmsg(
+            socket.as_raw_fd(),
+            &raw mut header,
+            libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT,
+        )
+    };
+    if status < 0 {
+        return None;
+    }
+    let destination = socket_address(&name);
+    // SAFETY: the kernel filled the control buffer and set its length; CMSG_FIRSTHDR and CMSG_NXTHDR stay in it,
+    // and the bytes between the end of a header and the length it names are its data.
+    unsafe {
+        let mut message = libc::CMSG_FIRSTHDR(&raw const header);
+        while let Some(control) = message.as_ref() {
+            let kind = (control.cmsg_level, control.cmsg_type);
+            if kind == (libc::SOL_IP, libc::IP_RECVERR)
+                || kind == (libc::SOL_IPV6, libc::IPV6_RECVERR)
+            {
+                let length = control.cmsg_len.saturating_sub(libc::CMSG_LEN(0) as usize);
+                let data = std::slice::from_raw_parts(libc::CMSG_DATA(message), length);
+                if let Some(icmp) = extended_error(data) {
+                    return Some((icmp, destination));
+                }
+            }
+            message = libc::CMSG_NXTHDR(&raw const header, message);
+        }
+    }
+    // Not an ICMP error: look at the next.
+    queued_icmp(socket)
+}
+
+/// The ICMP error in a `struct sock_extended_err` (16 bytes, `linux/errqueue.h`) and the address of its sender
+/// behind it; `None` for an error of another origin.
+fn extended_error(data: &[u8]) -> Option<Icmp> {
+    let (error, offender) = data.split_at_checked(16)?;
+    let [_, _, _, _, origin, kind, code, ..] = *error else {
+        return None;
+    };
+    let from_icmp = matches!(origin, libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6);
+    from_icmp.then(|| Icmp {
+        kind,
+        code,
+        from: offender_address(offender),
+    })
+}
+
+/// The address in a `struct sockaddr_in` or `struct sockaddr_in6`.
+fn offender_address(sockaddr: &[u8]) -> Option<IpAddr> {
+    let family = u16::from_ne_bytes(sockaddr.get(..2)?.try_into().ok()?);
+    match libc::c_int::from(family) {
+        libc::AF_INET => {
+            Some(Ipv4Addr::from(<[u8; 4]>::try_from(sockaddr.get(4..8)?).ok()?).into())
+        }
+        libc::AF_INET6 => {
+            Some(Ipv6Addr::from(<[u8; 16]>::try_from(sockaddr.get(8..24)?).ok()?).into())
+        }
+        _ => None,
+    }
+}
+
+fn socket_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
+    let start = &raw const *storage;
+    match libc::c_int::from(storage.ss_family) {
+        libc::AF_INET => {
+            // SAFETY: sockaddr_storage is large and aligned enough for every family, and this one is AF_INET.
+            let address = unsafe { start.cast::<libc::sockaddr_in>().read() };
+            let ip = Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes());
+            Some(SocketAddr::from((ip, u16::from_be(address.sin_port))))
+        }
+        libc::AF_INET6 => {
+            // SAFETY: as above, with AF_INET6.
+            let address = unsafe { start.cast::<libc::sockaddr_in6>().read() };
+            let ip = Ipv6Addr::from(address.sin6_addr.s6_addr);
+            Some(SocketAddr::from((ip, u16::from_be(address.sin6_port))))
+        }
+        _ => None,
+    }
+}

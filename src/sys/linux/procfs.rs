@@ -1,0 +1,147 @@
+//! `/proc`: processes and the sockets they have open (`proc(5)`).
+
+use rustix::fs::{Mode, OFlags, RawDir, openat, readlinkat_raw};
+use rustix::io::Errno;
+use std::ffi::CString;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+
+/// `/proc`, opened once.
+#[derive(Debug)]
+pub struct Procfs {
+    root: OwnedFd,
+}
+
+/// Why the descriptors of a process were not read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    /// The kernel refused.
+    Denied,
+    /// The process has ended.
+    Gone,
+}
+
+const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+impl Procfs {
+    /// Opens `/proc`.
+    ///
+    /// # Errors
+    /// When it is not mounted, or shows no process: not even our own.
+    pub fn open() -> io::Result<Self> {
+        let root = rustix::fs::open("/proc", DIRECTORY, Mode::empty())?;
+        openat(&root, "self/fd", DIRECTORY, Mode::empty())
+            .map_err(|error| io::Error::other(format!("/proc shows no processes: {error}")))?;
+        Ok(Self { root })
+    }
+
+    /// The ids of all processes that it shows.
+    ///
+    /// # Errors
+    /// When it cannot be listed.
+    pub fn pids(&self) -> io::Result<Vec<u32>> {
+        let directory = openat(&self.root, ".", DIRECTORY, Mode::empty())?;
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 16 * 1024];
+        let mut entries = RawDir::new(&directory, &mut buffer);
+        let mut pids = Vec::new();
+        while let Some(entry) = entries.next() {
+            pids.extend(
+                number(entry?.file_name().to_bytes()).and_then(|pid| u32::try_from(pid).ok()),
+            );
+        }
+        Ok(pids)
+    }
+
+    /// Whether processes of others may be left out (the mount options `hidepid=2` and `hidepid=4`): the first
+    /// process of every pid namespace is 1.
+    #[must_use]
+    pub fn hides_processes(&self) -> bool {
+        rustix::fs::statat(&self.root, "1", rustix::fs::AtFlags::empty()).is_err()
+    }
+
+    /// Calls `found` with the inode of each socket that the process has open, as often as it has it open.
+    ///
+    /// # Errors
+    /// When its descriptors cannot be read.
+    pub fn open_sockets(&self, pid: u32, mut found: impl FnMut(u64)) -> Result<(), Unreadable> {
+        let path = CString::new(format!("{pid}/fd")).unwrap_or_default();
+        let directory = openat(&self.root, &*path, DIRECTORY, Mode::empty()).map_err(unreadable)?;
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 8 * 1024];
+        let mut entries = RawDir::new(&directory, &mut buffer);
+        // "socket:[" and an inode of up to 20 digits; a longer link is no socket.
+        let mut link = [MaybeUninit::<u8>::uninit(); 32];
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(unreadable)?;
+            match readlinkat_raw(&directory, entry.file_name(), &mut link) {
+                Ok((target, _)) => {
+                    if let Some(inode) = socket_inode(target) {
+                        found(inode);
+                    }
+                }
+                // Closed since it was listed; "." and ".." are no links.
+                Err(Errno::NOENT | Errno::INVAL) => {}
+                Err(error) => return Err(unreadable(error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unreadable(error: Errno) -> Unreadable {
+    match error {
+        Errno::NOENT | Errno::SRCH => Unreadable::Gone,
+        _ => Unreadable::Denied,
+    }
+}
+
+/// The inode in the link of an open socket, `socket:[4711]`.
+fn socket_inode(link: &[u8]) -> Option<u64> {
+    number(link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?)
+}
+
+fn number(digits: &[u8]) -> Option<u64> {
+    str::from_utf8(digits).ok()?.parse().ok()
+}
+
+/// Whether we are in the host's first pid namespace: from there every process has an id that we can see.
+#[must_use]
+pub fn pid_namespace_is_initial() -> bool {
+    /// `PROC_PID_INIT_INO` (`linux/proc_ns.h`).
+    const INITIAL: u64 = 0xEFFF_FFFC;
+    rustix::fs::stat("/proc/self/ns/pid").is_ok_and(|status| status.st_ino == INITIAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_socket_links_have_a_socket_inode() {
+        assert_eq!(socket_inode(b"socket:[4711]"), Some(4711));
+        for link in [
+            &b"pipe:[4711]"[..],
+            b"socket:[]",
+            b"socket:[4711",
+            b"/tmp/socket:[4711]",
+            b"socket:[-1]",
+        ] {
+            assert_eq!(socket_inode(link), None, "{}", link.escape_ascii());
+        }
+    }
+
+    #[test]
+    fn our_own_socket_is_found() {
+        use std::os::fd::AsFd;
+        let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        let inode = rustix::fs::fstat(socket.as_fd()).unwrap().st_ino;
+        let mut seen = Vec::new();
+        Procfs::open()
+            .unwrap()
+            .open_sockets(std::process::id(), |inode| seen.push(inode))
+            .unwrap();
+        assert!(seen.contains(&inode), "{inode} in {seen:?}");
+    }
+}

@@ -1,0 +1,51 @@
+//! What `/proc/sys` and the counters of `/proc/net` say of our network namespace.
+
+use crate::model::Family;
+use std::fs;
+
+/// The range of source ports that the kernel picks from, both ends included.
+#[must_use]
+pub fn local_port_range() -> Option<(u16, u16)> {
+    let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
+    let mut ports = text
+        .split_ascii_whitespace()
+        .map_while(|word| word.parse().ok());
+    Some((ports.next()?, ports.next()?))
+}
+
+/// How many more connections the conntrack table takes, and how many it takes in all. `None` where connection
+/// tracking is not loaded.
+#[must_use]
+pub fn conntrack_room() -> Option<(u64, u64)> {
+    let number = |name: &str| -> Option<u64> {
+        let text =
+            fs::read_to_string(format!("/proc/sys/net/netfilter/nf_conntrack_{name}")).ok()?;
+        text.trim().parse().ok()
+    };
+    let (count, max) = (number("count")?, number("max")?);
+    Some((max.saturating_sub(count), max))
+}
+
+/// How many UDP datagrams of a family the programs of our network namespace have received
+/// (`UdpInDatagrams`, `Udp6InDatagrams`).
+#[must_use]
+pub fn udp_datagrams_received(family: Family) -> Option<u64> {
+    match family {
+        Family::Ipv4 => {
+            let text = fs::read_to_string("/proc/thread-self/net/snmp").ok()?;
+            let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
+            let column = lines
+                .next()?
+                .split(' ')
+                .position(|name| name == "InDatagrams")?;
+            lines.next()?.split(' ').nth(column)?.parse().ok()
+        }
+        Family::Ipv6 => {
+            let text = fs::read_to_string("/proc/thread-self/net/snmp6").ok()?;
+            let line = text
+                .lines()
+                .find_map(|line| line.strip_prefix("Udp6InDatagrams"))?;
+            line.trim().parse().ok()
+        }
+    }
+}

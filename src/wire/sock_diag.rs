@@ -1,0 +1,361 @@
+//! The kernel's socket tables over `NETLINK_SOCK_DIAG` (`linux/sock_diag.h`, `linux/inet_diag.h`).
+
+use super::netlink;
+use crate::model::{Cookie, Family, Inode, Transport};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// `SOCK_DIAG_BY_FAMILY`.
+const BY_FAMILY: u16 = 20;
+/// `INET_DIAG_NOCOOKIE`, for both halves: any socket.
+const NO_COOKIE: [u32; 2] = [u32::MAX; 2];
+
+const AF_INET: u8 = 2;
+const AF_INET6: u8 = 10;
+
+const INET_DIAG_SKMEMINFO: u16 = 7;
+const INET_DIAG_SKV6ONLY: u16 = 11;
+const INET_DIAG_CGROUP_ID: u16 = 21;
+
+/// Indices into the array of `INET_DIAG_SKMEMINFO`.
+const SK_MEMINFO_RCVBUF: usize = 1;
+const SK_MEMINFO_DROPS: usize = 8;
+
+/// Socket states as the kernel numbers them (`net/tcp_states.h`); UDP uses two of them.
+pub mod state {
+    /// A connection that is up.
+    pub const ESTABLISHED: u8 = 1;
+    /// A connection that was asked for.
+    pub const SYN_SENT: u8 = 2;
+    /// UDP without a peer.
+    pub const CLOSE: u8 = 7;
+    /// A listener.
+    pub const LISTEN: u8 = 10;
+    /// Bound and not listening: a state of dumps only, since Linux 6.8.
+    pub const BOUND_INACTIVE: u8 = 13;
+    /// Every state.
+    pub const ALL: u32 = u32::MAX;
+
+    /// The bit of a state in a filter.
+    #[must_use]
+    pub const fn bit(state: u8) -> u32 {
+        1 << state
+    }
+}
+
+/// `struct inet_diag_sockid`, 48 bytes. Ports and addresses are in network byte order.
+#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct SocketId {
+    source_port: [u8; 2],
+    destination_port: [u8; 2],
+    source: [u8; 16],
+    destination: [u8; 16],
+    interface: u32,
+    cookie: [u32; 2],
+}
+
+/// `struct inet_diag_req_v2`, 56 bytes.
+#[derive(Debug, Clone, Copy, IntoBytes, Immutable)]
+#[repr(C)]
+struct Request {
+    family: u8,
+    protocol: u8,
+    extensions: u8,
+    pad: u8,
+    states: u32,
+    id: SocketId,
+}
+
+/// `struct inet_diag_msg`, 72 bytes.
+#[derive(Debug, Clone, Copy, FromBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Reply {
+    family: u8,
+    state: u8,
+    timer: u8,
+    retransmits: u8,
+    id: SocketId,
+    expires: u32,
+    receive_queue: u32,
+    write_queue: u32,
+    uid: u32,
+    inode: u32,
+}
+
+/// One socket as the kernel shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// Its family.
+    pub family: Family,
+    /// Its state, one of [`state`].
+    pub state: u8,
+    /// Its own address and port; port 0 is unbound.
+    pub local: SocketAddr,
+    /// The other end.
+    pub peer: SocketAddr,
+    /// The index of the device it is bound to, 0 for none.
+    pub interface: u32,
+    /// Its cookie.
+    pub cookie: Cookie,
+    /// `LISTEN`: connections that wait to be accepted; else bytes that wait to be read.
+    pub receive_queue: u32,
+    /// `LISTEN`: how many may wait; else bytes that wait to be sent.
+    pub write_queue: u32,
+    /// Its user.
+    pub uid: u32,
+    /// Its inode; 0 for a socket that nobody has accepted.
+    pub inode: Inode,
+    /// `IPV6_V6ONLY`, where the kernel sent it.
+    pub v6_only: Option<bool>,
+    /// Its cgroup's id, where the kernel sent it.
+    pub cgroup: Option<u64>,
+    /// The size of its receive buffer in bytes, where the kernel sent it.
+    pub receive_buffer: Option<u32>,
+    /// What was dropped at it, where the kernel sent it.
+    pub drops: Option<u32>,
+}
+
+fn protocol(transport: Transport) -> u8 {
+    match transport {
+        Transport::Tcp => 6,
+        Transport::Udp => 17,
+    }
+}
+
+fn family_number(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => AF_INET,
+        Family::Ipv6 => AF_INET6,
+    }
+}
+
+fn request(transport: Transport, family: Family, states: u32, id: SocketId) -> Request {
+    let extensions = 1 << (INET_DIAG_SKMEMINFO - 1);
+    Request {
+        family: family_number(family),
+        protocol: protocol(transport),
+        extensions,
+        pad: 0,
+        states,
+        id,
+    }
+}
+
+/// A request for all sockets of a transport and family in one of `states` (bits of [`state`]). `peer_port`
+/// keeps those with that remote port.
+#[must_use]
+pub fn dump(
+    transport: Transport,
+    family: Family,
+    states: u32,
+    peer_port: Option<u16>,
+    seq: u32,
+) -> Vec<u8> {
+    let id = SocketId {
+        source_port: [0; 2],
+        destination_port: peer_port.unwrap_or(0).to_be_bytes(),
+        source: [0; 16],
+        destination: [0; 16],
+        interface: 0,
+        cookie: NO_COOKIE,
+    };
+    netlink::request(
+        BY_FAMILY,
+        netlink::DUMP,
+        seq,
+        request(transport, family, states, id).as_bytes(),
+    )
+}
+
+/// A request for the one socket that a packet from `remote` to `local`, arriving on the device with index
+/// `interface`, would be delivered to: the kernel's own lookup. It is answered by one [`Row`] or by `ENOENT`.
+#[must_use]
+pub fn lookup(
+    transport: Transport,
+    local: SocketAddr,
+    remote: SocketAddr,
+    interface: u32,
+    seq: u32,
+) -> Vec<u8> {
+    // The kernel reads the source as the socket's own side for TCP, and as the packet's for UDP.
+    let (source, destination) = match transport {
+        Transport::Tcp => (local, remote),
+        Transport::Udp => (remote, local),
+    };
+    let family = if local.is_ipv4() {
+        Family::Ipv4
+    } else {
+        Family::Ipv6
+    };
+    let id = SocketId {
+        source_port: source.port().to_be_bytes(),
+        destination_port: destination.port().to_be_bytes(),
+        source: address_bytes(source.ip()),
+        destination: address_bytes(destination.ip()),
+        interface,
+        cookie: NO_COOKIE,
+    };
+    netlink::request(
+        BY_FAMILY,
+        0,
+        seq,
+        request(transport, family, state::ALL, id).as_bytes(),
+    )
+}
+
+/// The socket in the payload of an answer; `None` when it is cut short or of another family.
+#[must_use]
+pub fn row(payload: &[u8]) -> Option<Row> {
+    let (reply, attributes) = Reply::read_from_prefix(payload).ok()?;
+    let family = match reply.family {
+        AF_INET => Family::Ipv4,
+        AF_INET6 => Family::Ipv6,
+        _ => return None,
+    };
+    let end = |address: [u8; 16], port: [u8; 2]| {
+        SocketAddr::new(ip_address(family, address), u16::from_be_bytes(port))
+    };
+    let [low, high] = reply.id.cookie;
+    let mut row = Row {
+        family,
+        state: reply.state,
+        local: end(reply.id.source, reply.id.source_port),
+        peer: end(reply.id.destination, reply.id.destination_port),
+        interface: reply.id.interface,
+        cookie: Cookie(u64::from(high) << 32 | u64::from(low)),
+        receive_queue: reply.receive_queue,
+        write_queue: reply.write_queue,
+        uid: reply.uid,
+        inode: Inode(reply.inode.into()),
+        v6_only: None,
+        cgroup: None,
+        receive_buffer: None,
+        drops: None,
+    };
+    for (kind, value) in netlink::attributes(attributes) {
+        match kind {
+            INET_DIAG_SKV6ONLY => row.v6_only = value.first().map(|flag| *flag != 0),
+            INET_DIAG_CGROUP_ID => row.cgroup = u64::read_from_prefix(value).ok().map(|(id, _)| id),
+            INET_DIAG_SKMEMINFO => {
+                row.receive_buffer = nth_u32(value, SK_MEMINFO_RCVBUF);
+                row.drops = nth_u32(value, SK_MEMINFO_DROPS);
+            }
+            _ => {}
+        }
+    }
+    Some(row)
+}
+
+fn nth_u32(bytes: &[u8], index: usize) -> Option<u32> {
+    let bytes = bytes.get(index * 4..index * 4 + 4)?;
+    Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+}
+
+fn address_bytes(address: IpAddr) -> [u8; 16] {
+    match address {
+        IpAddr::V6(address) => address.octets(),
+        IpAddr::V4(address) => {
+            let [a, b, c, d] = address.octets();
+            [a, b, c, d, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
+        }
+    }
+}
+
+fn ip_address(family: Family, bytes: [u8; 16]) -> IpAddr {
+    match family {
+        Family::Ipv6 => Ipv6Addr::from(bytes).into(),
+        Family::Ipv4 => {
+            let [a, b, c, d, ..] = bytes;
+            Ipv4Addr::new(a, b, c, d).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The answer for a dual-stack listener on `[::]:8080`, field by field.
+    fn listener() -> Vec<u8> {
+        let mut bytes = vec![AF_INET6, state::LISTEN, 0, 0];
+        bytes.extend(8080u16.to_be_bytes());
+        bytes.extend([0; 2]); // no peer
+        bytes.extend([0; 32]); // both addresses
+        bytes.extend(3u32.to_ne_bytes()); // bound to device 3
+        bytes.extend(0x11u32.to_ne_bytes()); // cookie, low half first
+        bytes.extend(0x22u32.to_ne_bytes());
+        bytes.extend(0u32.to_ne_bytes()); // expires
+        bytes.extend(129u32.to_ne_bytes()); // accept queue
+        bytes.extend(128u32.to_ne_bytes()); // its limit
+        bytes.extend(1000u32.to_ne_bytes()); // uid
+        bytes.extend(4711u32.to_ne_bytes()); // inode
+        netlink::push_attribute(&mut bytes, INET_DIAG_SKV6ONLY, &[0]);
+        netlink::push_attribute(&mut bytes, INET_DIAG_CGROUP_ID, &77u64.to_ne_bytes());
+        let memory: Vec<u8> = (0..9u32).flat_map(u32::to_ne_bytes).collect();
+        netlink::push_attribute(&mut bytes, INET_DIAG_SKMEMINFO, &memory);
+        bytes
+    }
+
+    #[test]
+    fn the_structures_have_the_sizes_of_the_kernel_header() {
+        assert_eq!(
+            (
+                size_of::<SocketId>(),
+                size_of::<Request>(),
+                size_of::<Reply>()
+            ),
+            (48, 56, 72)
+        );
+    }
+
+    #[test]
+    fn a_listener_is_read_field_by_field() {
+        assert_eq!(
+            row(&listener()),
+            Some(Row {
+                family: Family::Ipv6,
+                state: state::LISTEN,
+                local: "[::]:8080".parse().unwrap(),
+                peer: "[::]:0".parse().unwrap(),
+                interface: 3,
+                cookie: Cookie(0x22_0000_0011),
+                receive_queue: 129,
+                write_queue: 128,
+                uid: 1000,
+                inode: Inode(4711),
+                v6_only: Some(false),
+                cgroup: Some(77),
+                receive_buffer: Some(1),
+                drops: Some(8),
+            })
+        );
+    }
+
+    #[test]
+    fn an_older_kernel_that_sends_no_attributes_leaves_them_unknown() {
+        let row = row(&listener()[..72]).unwrap();
+        assert_eq!((row.v6_only, row.cgroup, row.drops), (None, None, None));
+        assert_eq!(super::row(&listener()[..71]), None, "cut short");
+    }
+
+    #[test]
+    fn lookups_put_the_packet_the_way_round_that_each_transport_wants() {
+        let (local, remote) = (
+            "10.0.0.1:80".parse().unwrap(),
+            "10.0.0.2:4000".parse().unwrap(),
+        );
+        let ports = |transport| lookup(transport, local, remote, 0, 1)[24..28].to_vec();
+        assert_eq!(ports(Transport::Tcp), [0, 80, 15, 160]);
+        assert_eq!(ports(Transport::Udp), [15, 160, 0, 80]);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_a_row_or_nothing(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let read = row(&bytes);
+            prop_assert!(read.is_none() || bytes.len() >= 72);
+        }
+    }
+}
