@@ -1,0 +1,92 @@
+//! What is bound on this host, and by whom.
+//!
+//! A failure to see is data: it comes back as a [`Gap`] of the [`Inventory`], never as an empty list.
+
+mod lookup;
+mod netstat;
+mod owners;
+mod services;
+mod sock_diag;
+
+pub use lookup::{Packet, exact};
+pub use netstat::{Disagreement, Netstat, second_opinion};
+pub use services::Services;
+pub use sock_diag::SockDiag;
+
+use crate::model::{Gap, Inventory, Seen, Socket};
+use crate::sys;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+
+/// Something that lists the sockets that hold a port.
+pub trait Source {
+    /// The sockets, in any order and without owners, and what could not be seen.
+    fn sockets(&mut self) -> (Vec<Socket>, Vec<Gap>);
+}
+
+/// Whether to look for the processes that hold the sockets: that is nearly all of the cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Owners {
+    /// Leave the owners empty.
+    Skip,
+    /// Find them.
+    Find,
+}
+
+/// Takes the inventory of our network namespace.
+pub fn take(source: &mut dyn Source, owners: Owners, services: &Services) -> Inventory {
+    let (mut sockets, mut gaps) = source.sockets();
+    let users = Users::default();
+    for socket in &mut sockets {
+        socket.user = users.name(socket.uid);
+        socket.service = services.name(socket.endpoint()).map(str::to_owned);
+    }
+    if owners == Owners::Find {
+        // Asked again only when an owner is missing.
+        let later = std::cell::OnceCell::new();
+        let still_there = |socket: &Socket| {
+            later
+                .get_or_init(|| source_cookies(&mut SockDiag))
+                .contains(&socket.cookie)
+        };
+        gaps.extend(owners::fill(&mut sockets, still_there));
+    }
+    sockets.sort_by(|a, b| order(a).cmp(&order(b)));
+    Inventory { sockets, gaps }
+}
+
+fn source_cookies(source: &mut dyn Source) -> HashSet<crate::model::Cookie> {
+    source
+        .sockets()
+        .0
+        .iter()
+        .map(|socket| socket.cookie)
+        .collect()
+}
+
+fn order(socket: &Socket) -> impl Ord {
+    (
+        socket.endpoint(),
+        socket.state,
+        socket.family,
+        socket.address,
+        socket.inode,
+    )
+}
+
+/// The names of users, each asked for once.
+#[derive(Debug, Default)]
+struct Users(RefCell<HashMap<u32, Seen<String>>>);
+
+impl Users {
+    fn name(&self, uid: u32) -> Seen<String> {
+        let mut names = self.0.borrow_mut();
+        let name = names
+            .entry(uid)
+            .or_insert_with(|| match sys::user_name(uid) {
+                Ok(name) => name.into(),
+                Err(error) => Seen::Failed(error.to_string()),
+            });
+        name.clone()
+    }
+}

@@ -1,0 +1,117 @@
+//! The sockets as the library `netstat2` lists them: the portable source, and a second opinion on the kernel's
+//! tables. It cannot see sockets that are bound and not listening, `IPV6_V6ONLY`, devices and queues, and it
+//! lists UDP sockets with a peer among the others.
+
+use super::Source;
+use crate::model::{
+    Cookie, Family, Gap, Hides, Inode, Inventory, Port, Seen, Socket, SocketState, Transport,
+};
+use netstat2::{AddressFamilyFlags, ProtocolFlags, ProtocolSocketInfo, SocketInfo, TcpState};
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+const NOT_SHOWN: &str = "netstat2 does not show it";
+
+/// The source.
+#[derive(Debug, Default)]
+pub struct Netstat;
+
+impl Source for Netstat {
+    fn sockets(&mut self) -> (Vec<Socket>, Vec<Gap>) {
+        let families = AddressFamilyFlags::IPV4 | AddressFamilyFlags::IPV6;
+        let listed = netstat2::iterate_sockets_info_without_pids(
+            families,
+            ProtocolFlags::TCP | ProtocolFlags::UDP,
+        )
+        .and_then(Iterator::collect::<Result<Vec<SocketInfo>, _>>);
+        match listed {
+            Ok(listed) => (listed.iter().filter_map(socket).collect(), Vec::new()),
+            Err(error) => {
+                let gap = Gap {
+                    what: "sockets as netstat2 lists them".to_owned(),
+                    reason: error.to_string(),
+                    need: None,
+                    hides: Hides::Sockets,
+                };
+                (Vec::new(), vec![gap])
+            }
+        }
+    }
+}
+
+fn socket(info: &SocketInfo) -> Option<Socket> {
+    let (transport, state) = match &info.protocol_socket_info {
+        ProtocolSocketInfo::Tcp(tcp) if tcp.state == TcpState::Listen => {
+            (Transport::Tcp, SocketState::Listen)
+        }
+        ProtocolSocketInfo::Tcp(_) => return None,
+        ProtocolSocketInfo::Udp(_) => (Transport::Udp, SocketState::Unconnected),
+    };
+    let address = info.local_addr();
+    let family = if address.is_ipv4() {
+        Family::Ipv4
+    } else {
+        Family::Ipv6
+    };
+    Some(Socket {
+        transport,
+        family,
+        address,
+        port: Port::new(info.local_port())?,
+        interface: Seen::Skipped(NOT_SHOWN),
+        v6_only: match family {
+            Family::Ipv4 => Seen::Absent,
+            Family::Ipv6 => Seen::Skipped(NOT_SHOWN),
+        },
+        state,
+        inode: Inode(info.inode.into()),
+        cookie: Cookie(0),
+        uid: info.uid,
+        user: Seen::Absent,
+        queue: Seen::Skipped(NOT_SHOWN),
+        cgroup: Seen::Skipped(NOT_SHOWN),
+        service: None,
+        owners: Vec::new(),
+        owners_unknown: None,
+    })
+}
+
+/// How two inventories of the same moment differ.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Disagreement {
+    /// Listeners that only `netstat2` lists.
+    pub missing: Vec<String>,
+    /// Sockets that `netstat2` should list and does not.
+    pub extra: Vec<String>,
+}
+
+type Key = (Transport, IpAddr, Port);
+
+/// Holds an inventory against `netstat2`, as far as that can see. A socket that came or went in between shows
+/// as a disagreement.
+///
+/// # Errors
+/// When `netstat2` could not list the sockets; the text says why.
+pub fn second_opinion(inventory: &Inventory) -> Result<Disagreement, String> {
+    let (theirs, gaps) = Netstat.sockets();
+    if let Some(gap) = gaps.first() {
+        return Err(gap.reason.clone());
+    }
+    let key = |socket: &Socket| -> Key { (socket.transport, socket.address, socket.port) };
+    let ours: BTreeSet<Key> = inventory
+        .sockets
+        .iter()
+        .filter(|socket| socket.state.serves())
+        .map(key)
+        .collect();
+    let all: BTreeSet<Key> = theirs.iter().map(key).collect();
+    let text = |key: &&Key| format!("{} {}:{}", key.0, key.1, key.2);
+    Ok(Disagreement {
+        missing: all
+            .difference(&ours)
+            .filter(|key| key.0 == Transport::Tcp)
+            .map(|key| text(&key))
+            .collect(),
+        extra: ours.difference(&all).map(|key| text(&key)).collect(),
+    })
+}
