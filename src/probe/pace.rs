@@ -1,0 +1,73 @@
+//! How long silence lasts.
+
+use std::time::Duration;
+
+/// The waits of a sweep. On loopback the answer has come before the send returns, so silence is settled
+/// quickly; a slow or busy host stretches it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Pace {
+    slowest: Duration,
+    patience: u32,
+}
+
+impl Pace {
+    /// The shortest wait.
+    const SHORTEST: Duration = Duration::from_millis(20);
+    /// The longest wait before it is stretched.
+    const LONGEST: Duration = Duration::from_millis(250);
+    /// How often a silent port is asked in the end.
+    const MOST_TRIES: u8 = 5;
+
+    pub(super) fn new() -> Self {
+        Self {
+            slowest: Duration::ZERO,
+            patience: 1,
+        }
+    }
+
+    /// Takes note of an answer's round-trip time.
+    pub(super) fn answered_after(&mut self, time: Duration) {
+        self.slowest = self.slowest.max(time);
+    }
+
+    /// How long to wait for the answers to one pass.
+    pub(super) fn wait(self) -> Duration {
+        (self.slowest * 4).clamp(Self::SHORTEST, Self::LONGEST) * self.patience
+    }
+
+    /// Whether the ports that are still silent are asked again, after `tries` of which the last one rescued
+    /// `rescued` ports. Twice in any case; more often, and with longer waits, while asking again brings answers
+    /// that asking before did not.
+    pub(super) fn ask_again(&mut self, tries: u8, rescued: u64) -> bool {
+        if rescued > 0 {
+            self.patience = (self.patience * 2).min(8);
+        }
+        tries < 2 || (rescued > 0 && tries < Self::MOST_TRIES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_follow_the_slowest_answer_within_bounds() {
+        let mut pace = Pace::new();
+        assert_eq!(pace.wait(), Duration::from_millis(20));
+        pace.answered_after(Duration::from_millis(30));
+        pace.answered_after(Duration::from_millis(1));
+        assert_eq!(pace.wait(), Duration::from_millis(120));
+        pace.answered_after(Duration::from_secs(2));
+        assert_eq!(pace.wait(), Duration::from_millis(250));
+    }
+
+    #[test]
+    fn silence_is_asked_twice_and_more_often_only_while_that_rescues() {
+        let mut pace = Pace::new();
+        assert!(pace.ask_again(1, 0));
+        assert!(!pace.ask_again(2, 0));
+        assert!(pace.ask_again(2, 1));
+        assert_eq!(pace.wait(), Duration::from_millis(40));
+        assert!(!pace.ask_again(5, 1), "bounded");
+    }
+}

@@ -1,0 +1,372 @@
+//! A sweep over the ports of one address: all probes are in flight before the first silence is waited for, and
+//! what stays silent is asked again.
+
+use super::Job;
+use super::client::{Client, Outcome, Reuse};
+use super::pace::Pace;
+use crate::model::{Answer, Attempt, Gap, Hides, Need, Port, PortSet, Sweep, Target, Transport};
+use crate::sys;
+use std::io;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+/// How a sweep tells others how far it is, and hears that it should stop.
+#[derive(Debug)]
+pub struct Progress {
+    done: AtomicU64,
+    stop: fn() -> bool,
+}
+
+impl Progress {
+    /// Nothing done yet; `stop` is asked before each port.
+    #[must_use]
+    pub fn new(stop: fn() -> bool) -> Self {
+        Self {
+            done: AtomicU64::new(0),
+            stop,
+        }
+    }
+
+    /// How many ports have been probed.
+    #[must_use]
+    pub fn done(&self) -> u64 {
+        self.done.load(Ordering::Relaxed)
+    }
+
+    /// Whether the work should stop.
+    #[must_use]
+    pub fn stopped(&self) -> bool {
+        (self.stop)()
+    }
+}
+
+/// More threads gain nothing on loopback: each send runs the whole way through the kernel.
+const MOST_THREADS: usize = 4;
+/// Descriptors that we leave for everything that is not a probe.
+const SPARE_FILES: usize = 64;
+/// How many silent probes one thread keeps open at a time: each is a socket of some kilobytes in the kernel.
+const MOST_PARKED: usize = 8192;
+/// How often a probe that met itself is sent from another port.
+const MOST_MEETINGS: u32 = 8;
+
+/// Does a job with a few threads, each with a client of its own.
+pub(super) fn run<C: Client>(
+    job: &Job,
+    detail: &PortSet,
+    progress: &Progress,
+    files: usize,
+    client: impl Fn() -> C + Sync,
+) -> Sweep {
+    let ports: Vec<Port> = job.ports.iter().collect();
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS));
+    let room = (files.saturating_sub(SPARE_FILES) / threads).clamp(1, MOST_PARKED);
+    let part = ports.len().div_ceil(threads).max(1);
+    let mut sweep = Sweep::new(job.target.clone(), job.transport, job.ports.clone());
+    let work = |ports| Worker::new(client(), job, detail, progress, room).run(ports);
+    std::thread::scope(|scope| {
+        let work = &work;
+        let running: Vec<_> = ports
+            .chunks(part)
+            .map(|ports| scope.spawn(move || work(ports)))
+            .collect();
+        for thread in running {
+            match thread.join() {
+                Ok(part) => merge(&mut sweep, part),
+                // The thread's ports have no answer and count as not probed.
+                Err(_panic) => sweep.gaps.push(gap(
+                    &job.target,
+                    job.transport,
+                    "a probing thread failed".into(),
+                    None,
+                )),
+            }
+        }
+    });
+    sweep.gaps.dedup();
+    sweep
+}
+
+fn merge(sweep: &mut Sweep, part: Sweep) {
+    sweep.attempts.extend(part.attempts);
+    sweep.refused.extend(part.refused.iter());
+    sweep.sent += part.sent;
+    sweep.lost += part.lost;
+    sweep.rescued += part.rescued;
+    sweep.gaps.extend(part.gaps);
+}
+
+fn gap(target: &Target, transport: Transport, reason: String, need: Option<Need>) -> Gap {
+    let what = format!(
+        "{transport} ports of {} from {}",
+        target.address,
+        target.vantage.name()
+    );
+    Gap {
+        what,
+        reason,
+        need,
+        hides: Hides::Views,
+    }
+}
+
+/// A silent probe.
+struct Parked<P> {
+    port: Port,
+    probe: P,
+    sent_at: Instant,
+}
+
+struct Worker<'a, C: Client> {
+    client: C,
+    target: &'a Target,
+    detail: &'a PortSet,
+    progress: &'a Progress,
+    room: usize,
+    pace: Pace,
+    parked: Vec<Parked<C::Probe>>,
+    sweep: Sweep,
+}
+
+impl<'a, C: Client> Worker<'a, C> {
+    fn new(
+        client: C,
+        job: &'a Job,
+        detail: &'a PortSet,
+        progress: &'a Progress,
+        room: usize,
+    ) -> Self {
+        Self {
+            client,
+            target: &job.target,
+            detail,
+            progress,
+            room,
+            pace: Pace::new(),
+            parked: Vec::new(),
+            sweep: Sweep::new(job.target.clone(), job.transport, PortSet::new()),
+        }
+    }
+
+    fn run(mut self, ports: &[Port]) -> Sweep {
+        let mut spare: Option<(Port, C::Probe)> = None;
+        for (count, port) in ports.iter().enumerate() {
+            if self.progress.stopped() {
+                break;
+            }
+            if count % 1024 == 0
+                && let Some(reason) = no_room_to_track(sys::conntrack_room())
+            {
+                let gap = gap(self.target, self.sweep.transport, reason, Some(Need::Retry));
+                self.sweep.gaps.push(gap);
+                break;
+            }
+            if self.parked.len() >= self.room {
+                self.settle();
+            }
+            spare = self.probe(*port, spare);
+            self.progress.done.fetch_add(1, Ordering::Relaxed);
+        }
+        drop(spare);
+        self.settle();
+        self.sweep
+    }
+
+    /// Knocks on a port, with the spare probe where that will do. Returns the probe when it can be used again.
+    fn probe(&mut self, port: Port, spare: Option<(Port, C::Probe)>) -> Option<(Port, C::Probe)> {
+        let mut spare = spare.filter(|(opened_for, _)| self.client.serves_both(*opened_for, port));
+        for _ in 0..MOST_MEETINGS {
+            let probe = match spare.take() {
+                Some((_, probe)) => probe,
+                None => match self.open(port) {
+                    Ok(probe) => probe,
+                    Err(error) => {
+                        self.record(
+                            port,
+                            None,
+                            Answer::Failed(format!("socket: {error}")),
+                            1,
+                            None,
+                        );
+                        return None;
+                    }
+                },
+            };
+            self.sweep.sent += 1;
+            let sent_at = Instant::now();
+            match self.client.knock(&probe, port) {
+                Outcome::Pending => {
+                    self.parked.push(Parked {
+                        port,
+                        probe,
+                        sent_at,
+                    });
+                    return None;
+                }
+                Outcome::Answered(answer, reuse) => {
+                    self.record(port, Some(&probe), answer, 1, Some(sent_at.elapsed()));
+                    return (reuse == Reuse::Again).then_some((port, probe));
+                }
+                Outcome::MetItself => {}
+            }
+        }
+        let text = "every probe was sent from the port that it knocked on".to_owned();
+        self.record(port, None, Answer::Failed(text), 1, None);
+        None
+    }
+
+    /// A new probe; when there are no descriptors left, those of the silent ones are given back first.
+    fn open(&mut self, port: Port) -> io::Result<C::Probe> {
+        self.client.open(port).or_else(|error| {
+            if self.parked.is_empty() {
+                return Err(error);
+            }
+            self.settle();
+            self.client.open(port)
+        })
+    }
+
+    /// Waits for the silent probes, asks again those that stay silent, and records what came of each.
+    fn settle(&mut self) {
+        let mut tries = 1;
+        let mut rescued = 0;
+        loop {
+            rescued += self.listen(tries);
+            let stopped = self.progress.stopped();
+            if self.parked.is_empty() || stopped || !self.pace.ask_again(tries, rescued) {
+                break;
+            }
+            tries += 1;
+            rescued = self.ask_again(tries);
+        }
+        for silent in std::mem::take(&mut self.parked) {
+            // A port that was interrupted before its second try has not been found silent.
+            if tries > 1 {
+                self.record(
+                    silent.port,
+                    Some(&silent.probe),
+                    Answer::Silence,
+                    tries,
+                    None,
+                );
+            }
+        }
+    }
+
+    /// Takes the answers that come within one wait. Returns how many there were to a second or later try.
+    fn listen(&mut self, tries: u8) -> u64 {
+        let deadline = Instant::now() + self.pace.wait();
+        let mut answered = 0;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let probes = self.parked.iter().map(|parked| &parked.probe);
+            let ready = if left.is_zero() {
+                // The last look is at all of them.
+                (0..self.parked.len()).collect()
+            } else {
+                self.client.wait(probes, left)
+            };
+            for index in ready.into_iter().rev() {
+                let Some(parked) = self.parked.get(index) else {
+                    continue;
+                };
+                let outcome = self.client.look(&parked.probe, parked.port);
+                answered += u64::from(self.take(index, outcome, tries));
+            }
+            if left.is_zero() || self.parked.is_empty() {
+                return if tries > 1 { answered } else { 0 };
+            }
+        }
+    }
+
+    /// Sends again to each silent port. Returns how many answered at once.
+    fn ask_again(&mut self, tries: u8) -> u64 {
+        let mut answered = 0;
+        for index in (0..self.parked.len()).rev() {
+            let Some(parked) = self.parked.get_mut(index) else {
+                continue;
+            };
+            self.sweep.sent += 1;
+            parked.sent_at = Instant::now();
+            let outcome = match self.client.knock_again(&mut parked.probe, parked.port) {
+                Ok(outcome) => outcome,
+                Err(error) => {
+                    Outcome::Answered(Answer::Failed(format!("socket: {error}")), Reuse::Spent)
+                }
+            };
+            answered += u64::from(self.take(index, outcome, tries));
+        }
+        answered
+    }
+
+    /// Records the outcome of a silent probe that is silent no more. Returns whether it was an answer.
+    fn take(&mut self, index: usize, outcome: Outcome, tries: u8) -> bool {
+        let answer = match outcome {
+            Outcome::Pending => return false,
+            Outcome::Answered(answer, _) => answer,
+            Outcome::MetItself => Answer::Failed("the probe met itself".to_owned()),
+        };
+        let parked = self.parked.swap_remove(index);
+        let failed = matches!(answer, Answer::Failed(_));
+        self.sweep.rescued += u64::from(tries > 1 && !failed);
+        self.record(
+            parked.port,
+            Some(&parked.probe),
+            answer,
+            tries,
+            Some(parked.sent_at.elapsed()),
+        );
+        !failed
+    }
+
+    fn record(
+        &mut self,
+        port: Port,
+        probe: Option<&C::Probe>,
+        answer: Answer,
+        tries: u8,
+        rtt: Option<Duration>,
+    ) {
+        if let Some(rtt) = rtt {
+            self.pace.answered_after(rtt);
+        }
+        self.sweep.lost += u64::from(matches!(answer, Answer::Failed(_)));
+        let refused = is_plain_refusal(&answer, self.target.address);
+        if refused {
+            self.sweep.refused.insert(port);
+        }
+        if !refused || self.detail.contains(port) {
+            let source = probe.and_then(|probe| self.client.source(probe));
+            self.sweep.attempts.insert(
+                port,
+                Attempt {
+                    answer,
+                    source,
+                    rtt,
+                    tries,
+                },
+            );
+        }
+    }
+}
+
+/// A reset, or the port-unreachable that a host sends for itself when no UDP socket is there (RFC 1122 section
+/// 4.1.3.1, RFC 4443 section 3.1).
+fn is_plain_refusal(answer: &Answer, target: IpAddr) -> bool {
+    match answer {
+        Answer::Rst => true,
+        Answer::Icmp(icmp) => icmp.is_port_unreachable(target) && icmp.from == Some(target),
+        _ => false,
+    }
+}
+
+/// Each probe that is not refused, and each UDP probe, takes a place in the connection tracking table. A full
+/// table makes the kernel drop the traffic of others: a tenth of it is left alone.
+fn no_room_to_track(room: Option<(u64, u64)>) -> Option<String> {
+    let (free, size) = room?;
+    (free < size / 10)
+        .then(|| format!("the connection tracking table is nearly full ({free} of {size} free)"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! Sweeps with a client that answers by a script.
+
+use super::*;
+use crate::model::Icmp;
+use crate::model::{Interface, TakenBy, Vantage};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+/// What a port does at each try; after the last entry it stays silent.
+type Script = HashMap<u16, Vec<Step>>;
+
+#[derive(Clone)]
+enum Step {
+    Say(Answer),
+    Silent,
+    MeetItself,
+}
+
+/// A client that plays a script, and counts its open probes against a limit.
+struct Scripted {
+    script: RefCell<Script>,
+    open: Rc<Cell<usize>>,
+    limit: usize,
+}
+
+struct Probe(Rc<Cell<usize>>);
+
+impl Drop for Probe {
+    fn drop(&mut self) {
+        self.0.set(self.0.get() - 1);
+    }
+}
+
+impl Scripted {
+    fn step(&self, port: Port) -> Outcome {
+        let mut script = self.script.borrow_mut();
+        let steps = script.entry(port.get()).or_default();
+        match if steps.is_empty() {
+            Step::Silent
+        } else {
+            steps.remove(0)
+        } {
+            Step::Say(answer) => Outcome::Answered(answer, Reuse::Again),
+            Step::Silent => Outcome::Pending,
+            Step::MeetItself => Outcome::MetItself,
+        }
+    }
+}
+
+impl Client for Scripted {
+    type Probe = Probe;
+
+    fn open(&mut self, _port: Port) -> io::Result<Probe> {
+        if self.open.get() == self.limit {
+            return Err(io::Error::other("too many open files"));
+        }
+        self.open.set(self.open.get() + 1);
+        Ok(Probe(Rc::clone(&self.open)))
+    }
+
+    fn serves_both(&self, _one: Port, _other: Port) -> bool {
+        true
+    }
+
+    fn knock(&mut self, _probe: &Probe, port: Port) -> Outcome {
+        self.step(port)
+    }
+
+    fn look(&mut self, _probe: &Probe, _port: Port) -> Outcome {
+        Outcome::Pending
+    }
+
+    fn knock_again(&mut self, _probe: &mut Probe, port: Port) -> io::Result<Outcome> {
+        Ok(self.step(port))
+    }
+
+    fn source(&self, _probe: &Probe) -> Option<SocketAddr> {
+        None
+    }
+
+    fn wait<'a>(&self, _probes: impl Iterator<Item = &'a Probe>, _time: Duration) -> Vec<usize> {
+        Vec::new()
+    }
+}
+
+fn port(number: u16) -> Port {
+    Port::new(number).unwrap()
+}
+
+fn play(
+    ports: std::ops::RangeInclusive<u16>,
+    script: Script,
+    limit: usize,
+    stop: fn() -> bool,
+) -> Sweep {
+    let job = Job {
+        target: Target {
+            vantage: Vantage::Loopback,
+            address: "127.0.0.1".parse().unwrap(),
+            interface: Interface {
+                index: 1,
+                name: "lo".into(),
+            },
+            scope_id: 0,
+        },
+        transport: Transport::Tcp,
+        ports: ports.clone().map(port).collect(),
+    };
+    let client = Scripted {
+        script: RefCell::new(script),
+        open: Rc::default(),
+        limit,
+    };
+    let progress = Progress::new(stop);
+    let ports: Vec<Port> = ports.map(port).collect();
+    Worker::new(client, &job, &PortSet::new(), &progress, MOST_PARKED).run(&ports)
+}
+
+fn refusing(ports: std::ops::RangeInclusive<u16>) -> Script {
+    ports
+        .map(|port| (port, vec![Step::Say(Answer::Rst)]))
+        .collect()
+}
+
+#[test]
+fn refusals_are_kept_as_bits_and_everything_else_as_attempts() {
+    let mut script = refusing(1..=10);
+    script.insert(3, vec![Step::Say(Answer::SynAck(TakenBy::Probed))]);
+    let sweep = play(1..=10, script, 100, || false);
+    assert_eq!(sweep.refused.len(), 9);
+    assert_eq!(
+        sweep
+            .attempts
+            .keys()
+            .map(|port| port.get())
+            .collect::<Vec<_>>(),
+        [3]
+    );
+    assert_eq!((sweep.sent, sweep.lost, sweep.rescued), (10, 0, 0));
+}
+
+#[test]
+fn silence_is_claimed_only_after_a_second_try() {
+    let sweep = play(1..=3, refusing(1..=2), 100, || false);
+    let attempt = &sweep.attempts[&port(3)];
+    assert_eq!(
+        (attempt.answer.clone(), attempt.tries),
+        (Answer::Silence, 2)
+    );
+    assert_eq!(sweep.sent, 4);
+}
+
+#[test]
+fn a_port_that_answers_the_second_time_is_rescued_and_the_others_are_asked_once_more() {
+    let mut script = refusing(1..=2);
+    script.insert(3, vec![Step::Silent, Step::Say(Answer::Rst)]);
+    script.insert(4, vec![Step::Silent, Step::Silent, Step::Say(Answer::Rst)]);
+    let sweep = play(1..=5, script, 100, || false);
+    assert!(sweep.refused.contains(port(3)) && sweep.refused.contains(port(4)));
+    assert_eq!(sweep.rescued, 2);
+    assert_eq!(
+        sweep.attempts[&port(5)].tries,
+        4,
+        "each rescue earns the silent ones another try"
+    );
+}
+
+#[test]
+fn without_descriptors_the_silent_are_settled_first() {
+    let sweep = play(1..=20, Script::new(), 4, || false);
+    assert_eq!(sweep.attempts.len(), 20);
+    assert!(
+        sweep
+            .attempts
+            .values()
+            .all(|attempt| attempt.answer == Answer::Silence),
+        "{:?}",
+        sweep.attempts
+    );
+    assert_eq!(sweep.lost, 0);
+}
+
+#[test]
+fn a_probe_that_cannot_be_made_is_lost_and_never_silence() {
+    let sweep = play(1..=2, Script::new(), 0, || false);
+    assert!(
+        sweep
+            .attempts
+            .values()
+            .all(|attempt| matches!(attempt.answer, Answer::Failed(_)))
+    );
+    assert_eq!((sweep.lost, sweep.sent), (2, 0));
+}
+
+#[test]
+fn a_probe_that_meets_itself_is_sent_from_another_port() {
+    let script = Script::from([(
+        7,
+        vec![Step::MeetItself, Step::MeetItself, Step::Say(Answer::Rst)],
+    )]);
+    let sweep = play(7..=7, script, 100, || false);
+    assert!(sweep.refused.contains(port(7)));
+    assert!(sweep.attempts.is_empty());
+}
+
+#[test]
+fn what_was_interrupted_was_not_probed() {
+    let sweep = play(1..=9, refusing(1..=9), 100, || true);
+    assert_eq!((sweep.refused.len(), sweep.attempts.len()), (0, 0));
+}
+
+#[test]
+fn a_tenth_of_the_tracking_table_is_left_alone() {
+    assert_eq!(no_room_to_track(None), None);
+    assert_eq!(no_room_to_track(Some((30_000, 262_144))), None);
+    assert!(no_room_to_track(Some((26_000, 262_144))).is_some());
+}
+
+#[test]
+fn only_the_targets_own_port_unreachable_is_a_plain_refusal() {
+    let target: IpAddr = "127.0.0.1".parse().unwrap();
+    let icmp = |kind, code, from: &str| {
+        Answer::Icmp(Icmp {
+            kind,
+            code,
+            from: Some(from.parse().unwrap()),
+        })
+    };
+    assert!(is_plain_refusal(&icmp(3, 3, "127.0.0.1"), target));
+    assert!(!is_plain_refusal(&icmp(3, 13, "127.0.0.1"), target));
+    assert!(!is_plain_refusal(&icmp(3, 3, "10.0.0.1"), target));
+    assert!(!is_plain_refusal(&icmp(1, 4, "127.0.0.1"), target));
+}

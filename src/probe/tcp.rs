@@ -1,0 +1,97 @@
+//! Knocking on TCP ports by `connect`.
+
+use super::client::{Client, Outcome, Reuse};
+use super::plan::SourceHalves;
+use super::taken::{Connection, OtherEnds};
+use crate::model::{Answer, Family, Port, TakenBy, Target};
+use crate::sys::{self, TcpAnswer, TcpProbe};
+use std::io;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+/// TCP connections to one address.
+pub(super) struct Connect<'a> {
+    target: &'a Target,
+    halves: SourceHalves,
+    other_ends: OtherEnds,
+}
+
+impl<'a> Connect<'a> {
+    pub(super) fn new(target: &'a Target, halves: SourceHalves) -> Self {
+        Self {
+            target,
+            halves,
+            other_ends: OtherEnds::new(),
+        }
+    }
+
+    fn outcome(&mut self, probe: &TcpProbe, port: Port, answer: TcpAnswer) -> Outcome {
+        let answer = match answer {
+            TcpAnswer::Pending => return Outcome::Pending,
+            TcpAnswer::Refused => return Outcome::Answered(Answer::Rst, Reuse::Again),
+            TcpAnswer::Open => match self.taken(probe, port) {
+                Some(taken) => Answer::SynAck(taken),
+                None => return Outcome::MetItself,
+            },
+            TcpAnswer::OpenedAndReset => Answer::SynAck(TakenBy::Gone),
+            TcpAnswer::Icmp(icmp) => Answer::Icmp(icmp),
+            TcpAnswer::NotSent => Answer::NotSent,
+            TcpAnswer::Failed(error) => Answer::Failed(format!("connect: {error}")),
+        };
+        Outcome::Answered(answer, Reuse::Spent)
+    }
+
+    /// Who took the connection; `None` when it was ourselves.
+    fn taken(&mut self, probe: &TcpProbe, port: Port) -> Option<TakenBy> {
+        let to = self.target.at(port);
+        let from = match probe.source() {
+            Ok(from) => from,
+            Err(error) => return Some(TakenBy::Unknown(error.to_string())),
+        };
+        if (from.ip(), from.port()) == (to.ip(), to.port()) {
+            return None;
+        }
+        let connection = Connection {
+            from,
+            to,
+            device: self.target.arrival_device(),
+        };
+        Some(self.other_ends.of(connection, || probe.is_up()))
+    }
+}
+
+impl Client for Connect<'_> {
+    type Probe = TcpProbe;
+
+    fn open(&mut self, port: Port) -> io::Result<TcpProbe> {
+        TcpProbe::new(Family::of(self.target.address), self.halves.avoiding(port))
+    }
+
+    fn serves_both(&self, one: Port, other: Port) -> bool {
+        self.halves.avoiding(one) == self.halves.avoiding(other)
+    }
+
+    fn knock(&mut self, probe: &TcpProbe, port: Port) -> Outcome {
+        let answer = probe.knock(self.target.at(port));
+        self.outcome(probe, port, answer)
+    }
+
+    fn look(&mut self, probe: &TcpProbe, port: Port) -> Outcome {
+        let answer = probe.look(self.target.at(port));
+        self.outcome(probe, port, answer)
+    }
+
+    /// The kernel would send its own second SYN only after a second: a new socket sends it now.
+    fn knock_again(&mut self, probe: &mut TcpProbe, port: Port) -> io::Result<Outcome> {
+        *probe = self.open(port)?;
+        Ok(self.knock(probe, port))
+    }
+
+    fn source(&self, probe: &TcpProbe) -> Option<SocketAddr> {
+        probe.source().ok()
+    }
+
+    fn wait<'a>(&self, probes: impl Iterator<Item = &'a TcpProbe>, time: Duration) -> Vec<usize> {
+        sys::wait_writable(probes, time)
+    }
+}
