@@ -1,0 +1,170 @@
+//! Joins what is bound with what answered: values in, verdicts out. No clock, no environment, no I/O.
+//!
+//! The inventory is taken before and after the probes. A verdict that rests on a contradiction, or that says
+//! that a firewall stopped something, is given only after a second look: [`judge`] names the pairs that it
+//! cannot settle, the caller probes those once more, and the second look decides.
+
+mod case;
+mod reading;
+mod tally;
+
+pub use tally::{lost, vantages};
+
+use crate::model::{
+    Attempt, Cookie, Delivery, Endpoint, Inventory, PortFinding, Seen, Socket, Sweep, Target,
+    Verdict, VerdictFrom, View,
+};
+use case::Case;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A port of one address.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Pair {
+    /// The address.
+    pub target: Target,
+    /// The port.
+    pub endpoint: Endpoint,
+}
+
+/// The facts of one look at the host.
+#[derive(Debug, Clone)]
+pub struct Look {
+    /// What was bound before the probes.
+    pub before: Inventory,
+    /// What was bound after them.
+    pub after: Inventory,
+    /// What answered.
+    pub sweeps: Vec<Sweep>,
+    /// The socket that the kernel would deliver a packet for the pair to, where it was asked.
+    pub lookups: BTreeMap<Pair, Seen<Cookie>>,
+    /// Whether silent UDP probes arrived, where that was looked into.
+    pub deliveries: BTreeMap<Pair, Delivery>,
+}
+
+impl Look {
+    fn sweep(&self, target: &Target, endpoint: Endpoint) -> Option<&Sweep> {
+        self.sweeps.iter().find(|sweep| {
+            sweep.target == *target
+                && sweep.transport == endpoint.transport
+                && sweep.wanted.contains(endpoint.port)
+        })
+    }
+}
+
+/// Everything that was found out.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// The look at everything that was asked for.
+    pub first: Look,
+    /// The look at the pairs that the first one left unsettled.
+    pub second: Option<Look>,
+    /// The ports that were named, which get a finding in any case.
+    pub named: BTreeSet<Endpoint>,
+}
+
+/// What follows from the facts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Judgement {
+    /// A finding for each port in question that has a socket, got through, or was named.
+    pub items: Vec<PortFinding>,
+    /// The pairs that want a second look; empty after one.
+    pub unsettled: Vec<Pair>,
+}
+
+/// Judges every port.
+#[must_use]
+pub fn judge(facts: &Facts) -> Judgement {
+    let mut unsettled = Vec::new();
+    let items = endpoints(facts)
+        .into_iter()
+        .map(|endpoint| finding(facts, endpoint, &mut unsettled))
+        .collect();
+    Judgement { items, unsettled }
+}
+
+/// The ports that get a finding.
+fn endpoints(facts: &Facts) -> BTreeSet<Endpoint> {
+    let in_question = |endpoint: &Endpoint| {
+        let asks = |sweep: &Sweep| {
+            sweep.transport == endpoint.transport && sweep.wanted.contains(endpoint.port)
+        };
+        facts.first.sweeps.iter().any(asks)
+    };
+    let bound = facts.first.after.sockets.iter().map(Socket::endpoint);
+    let named = facts.named.iter().copied();
+    let mut endpoints: BTreeSet<Endpoint> = bound.chain(named).filter(in_question).collect();
+    for sweep in &facts.first.sweeps {
+        let open = sweep
+            .attempts
+            .iter()
+            .filter(|(_, attempt)| reading::got_through(&attempt.answer));
+        endpoints.extend(open.map(|(port, _)| Endpoint {
+            port: *port,
+            transport: sweep.transport,
+        }));
+    }
+    endpoints
+}
+
+fn finding(facts: &Facts, endpoint: Endpoint, unsettled: &mut Vec<Pair>) -> PortFinding {
+    let mut views = Vec::new();
+    let mut latest = &facts.first;
+    for sweep in &facts.first.sweeps {
+        let pair = Pair {
+            target: sweep.target.clone(),
+            endpoint,
+        };
+        let Some((look, attempt)) = evidence(facts, sweep, &pair) else {
+            continue;
+        };
+        let judged = Case::new(look, &pair, &attempt).judge();
+        if judged.wants_second_look && facts.second.is_none() {
+            unsettled.push(pair.clone());
+        }
+        views.push(reading::view(&pair, &attempt, judged));
+        if let Some(second) = &facts.second
+            && std::ptr::eq(look, second)
+        {
+            latest = second;
+        }
+    }
+    PortFinding {
+        endpoint,
+        service: None,
+        listeners: latest.after.at(endpoint).cloned().collect(),
+        verdict: views
+            .iter()
+            .map(|view: &View| view.verdict)
+            .min()
+            .unwrap_or(Verdict::Inconclusive),
+        verdict_from: VerdictFrom::Local,
+        views,
+    }
+}
+
+/// What a sweep of the first look found for a pair, or what the second look found instead.
+fn evidence<'a>(facts: &'a Facts, sweep: &Sweep, pair: &Pair) -> Option<(&'a Look, Attempt)> {
+    let again = facts.second.as_ref().and_then(|look| {
+        let sweep = look.sweep(&pair.target, pair.endpoint)?;
+        Some((look, attempt(sweep, pair.endpoint)?))
+    });
+    again.or_else(|| Some((&facts.first, attempt(sweep, pair.endpoint)?)))
+}
+
+/// The attempt at a port; a plain refusal that was not recorded in detail is made up again.
+fn attempt(sweep: &Sweep, endpoint: Endpoint) -> Option<Attempt> {
+    if sweep.transport != endpoint.transport {
+        return None;
+    }
+    let refused = || Attempt {
+        answer: reading::plain_refusal(endpoint.transport, sweep.target.address),
+        source: None,
+        rtt: None,
+        tries: 1,
+    };
+    let recorded = sweep.attempts.get(&endpoint.port).cloned();
+    recorded.or_else(|| sweep.refused.contains(endpoint.port).then(refused))
+}
+
+#[cfg(test)]
+mod tests;
