@@ -1,0 +1,303 @@
+//! The document of `check`.
+
+use super::envelope::Document;
+use super::sockets::SocketItem;
+use super::unknown::UnknownList;
+use crate::model::{
+    About, Check, How, Icmp, Need, PortFinding, Tally, VantageSummary, Verdict, View,
+};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
+
+/// What the document of `check` has besides the envelope.
+#[derive(Debug, Serialize)]
+pub struct CheckBody<'a> {
+    partial: bool,
+    summary: BTreeMap<&'static str, u64>,
+    vantages: Vec<VantageItem<'a>>,
+    items: Vec<PortItem<'a>>,
+}
+
+/// The document of `check`.
+#[must_use]
+pub fn check<'a>(about: &'a About, check: &'a Check) -> Document<'a, CheckBody<'a>> {
+    let body = CheckBody {
+        partial: check.partial,
+        summary: summary(check),
+        vantages: check.vantages.iter().map(VantageItem::from).collect(),
+        items: check.items.iter().map(PortItem::from).collect(),
+    };
+    Document::new("portsight/check", about, &check.gaps, body)
+}
+
+/// The number of items for every verdict, also those that no item has: a reader can ask for any of them.
+fn summary(check: &Check) -> BTreeMap<&'static str, u64> {
+    let counts = check.summary();
+    let count = |verdict: Verdict| counts.get(&verdict).copied().unwrap_or(0);
+    Verdict::ALL
+        .into_iter()
+        .map(|verdict| (verdict.name(), count(verdict)))
+        .collect()
+}
+
+/// What one vantage did.
+#[derive(Debug, Serialize)]
+struct VantageItem<'a> {
+    name: &'static str,
+    targets: &'a [IpAddr],
+    sent: u64,
+    answered: u64,
+    lost: u64,
+    rescued: u64,
+    transports: BTreeMap<&'static str, TallyItem>,
+}
+
+#[derive(Debug, Serialize)]
+struct TallyItem {
+    probed: u64,
+    closed: u64,
+    shielded: u64,
+    not_probed: u64,
+}
+
+impl<'a> From<&'a VantageSummary> for VantageItem<'a> {
+    fn from(vantage: &'a VantageSummary) -> Self {
+        let transports = vantage.transports.iter();
+        Self {
+            name: vantage.vantage.name(),
+            targets: &vantage.targets,
+            sent: vantage.sent,
+            answered: vantage.answered,
+            lost: vantage.lost,
+            rescued: vantage.rescued,
+            transports: transports
+                .map(|(transport, tally)| (transport.name(), tally.into()))
+                .collect(),
+        }
+    }
+}
+
+impl From<&Tally> for TallyItem {
+    fn from(tally: &Tally) -> Self {
+        Self {
+            probed: tally.probed,
+            closed: tally.closed,
+            shielded: tally.shielded,
+            not_probed: tally.not_probed,
+        }
+    }
+}
+
+/// A port.
+#[derive(Debug, Serialize)]
+struct PortItem<'a> {
+    proto: &'static str,
+    port: u16,
+    service: Option<&'a str>,
+    listeners: Vec<SocketItem<'a>>,
+    verdict: &'static str,
+    verdict_from: &'static str,
+    /// The verdict over the network vantages: this version has none.
+    network: (),
+    views: Vec<ViewItem<'a>>,
+    unknown: UnknownList<'a>,
+}
+
+impl<'a> From<&'a PortFinding> for PortItem<'a> {
+    fn from(finding: &'a PortFinding) -> Self {
+        Self {
+            proto: finding.endpoint.transport.name(),
+            port: finding.endpoint.port.get(),
+            service: finding.service.as_deref(),
+            listeners: finding.listeners.iter().map(SocketItem::from).collect(),
+            verdict: finding.verdict.name(),
+            verdict_from: finding.verdict_from.name(),
+            network: (),
+            views: finding.views.iter().map(ViewItem::from).collect(),
+            unknown: not_traced(&finding.views),
+        }
+    }
+}
+
+/// The views that something stopped have a rule and a hook, and no sensor traces them yet: they are unknown,
+/// not absent.
+fn not_traced(views: &[View]) -> UnknownList<'static> {
+    let mut unknown = UnknownList::default();
+    let stopped = views
+        .iter()
+        .enumerate()
+        .filter(|(_, view)| view.how.is_some());
+    for (at, _) in stopped {
+        for field in ["hook", "rule"] {
+            let field = format!("views[{at}].{field}");
+            unknown.add(
+                &field,
+                "not traced by this version",
+                Some(Need::LaterVersion),
+            );
+        }
+    }
+    unknown
+}
+
+/// A port as seen from one vantage towards one address.
+#[derive(Debug, Serialize)]
+struct ViewItem<'a> {
+    vantage: &'static str,
+    interface: &'a str,
+    target: IpAddr,
+    source: Option<IpAddr>,
+    method: &'static str,
+    state: &'static str,
+    reason: &'static str,
+    icmp: Option<IcmpItem>,
+    rtt_us: Option<u64>,
+    attempts: u8,
+    verdict: &'static str,
+    certainty: &'static str,
+    how: Option<&'static str>,
+    hook: (),
+    rule: (),
+    note: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct IcmpItem {
+    r#type: u8,
+    code: u8,
+    from: Option<IpAddr>,
+}
+
+impl<'a> From<&'a View> for ViewItem<'a> {
+    fn from(view: &'a View) -> Self {
+        Self {
+            vantage: view.vantage.name(),
+            interface: &view.interface.name,
+            target: view.target,
+            source: view.source.as_ref().map(SocketAddr::ip),
+            method: view.method,
+            state: view.state.name(),
+            reason: view.reason,
+            icmp: view.icmp.as_ref().map(IcmpItem::from),
+            rtt_us: view
+                .rtt
+                .map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
+            attempts: view.attempts,
+            verdict: view.verdict.name(),
+            certainty: view.certainty.name(),
+            how: view.how.map(How::name),
+            hook: (),
+            rule: (),
+            note: view.note.as_deref(),
+        }
+    }
+}
+
+impl From<&Icmp> for IcmpItem {
+    fn from(icmp: &Icmp) -> Self {
+        Self {
+            r#type: icmp.kind,
+            code: icmp.code,
+            from: icmp.from,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::samples::{self, With};
+    use crate::model::{Certainty, State, Vantage};
+    use serde_json::{Value, json};
+
+    fn document(check_: &Check) -> Value {
+        serde_json::to_value(check(&samples::about(), check_)).unwrap()
+    }
+
+    #[test]
+    fn a_stopped_view_has_every_field_and_its_rule_is_unknown() {
+        let icmp = Icmp {
+            kind: 3,
+            code: 13,
+            from: Some([10, 0, 0, 5].into()),
+        };
+        let stopped = View {
+            reason: "admin-prohibited",
+            icmp: Some(icmp),
+            certainty: Certainty::Likely,
+            how: Some(How::Rejected),
+            note: Some("no rule was traced".into()),
+            ..samples::view(Vantage::Own, State::Filtered, Verdict::Filtered)
+        };
+        let open = samples::view(Vantage::Loopback, State::Open, Verdict::Reachable);
+        let java = samples::tcp("0.0.0.0", 8080).owned_by(4, "java");
+        let check = samples::check(vec![samples::finding(
+            8080,
+            vec![java],
+            vec![open, stopped],
+        )]);
+        let item = &document(&check)["items"][0];
+        assert_eq!(item["verdict"], "filtered");
+        assert_eq!(item["verdict_from"], "local");
+        assert_eq!(item["network"], Value::Null);
+        assert_eq!(item["listeners"][0]["owners"][0]["name"], "java");
+        assert_eq!(
+            item["views"][1],
+            json!({
+                "vantage": "self", "interface": "eth0", "target": "10.0.0.5", "source": "10.0.0.5",
+                "method": "connect", "state": "filtered", "reason": "admin-prohibited",
+                "icmp": {"type": 3, "code": 13, "from": "10.0.0.5"}, "rtt_us": null, "attempts": 1,
+                "verdict": "filtered", "certainty": "likely", "how": "rejected", "hook": null,
+                "rule": null, "note": "no rule was traced",
+            })
+        );
+        assert_eq!(item["views"][0]["rtt_us"], 42);
+        let unknown = |field| json!({"field": field, "reason": "not traced by this version", "need": "a later version"});
+        assert_eq!(
+            item["unknown"],
+            json!([unknown("views[1].hook"), unknown("views[1].rule")])
+        );
+    }
+
+    #[test]
+    fn the_top_level_counts_every_verdict_and_every_transport() {
+        let closed = samples::view(Vantage::Own, State::Closed, Verdict::Closed);
+        let mut check = samples::check(vec![samples::finding(3306, Vec::new(), vec![closed])]);
+        check.partial = true;
+        let document = document(&check);
+        assert_eq!(document["schema"], "portsight/check");
+        assert_eq!(document["partial"], true);
+        assert_eq!(document["summary"]["closed"], 1);
+        assert_eq!(document["summary"]["unexpected"], 0);
+        assert_eq!(
+            document["summary"].as_object().unwrap().len(),
+            Verdict::ALL.len()
+        );
+        let tally = |n| json!({"probed": n, "closed": n, "shielded": 0, "not_probed": 0});
+        assert_eq!(
+            document["vantages"][1],
+            json!({
+                "name": "self", "targets": ["10.0.0.5"], "sent": 65_538, "answered": 65_538,
+                "lost": 0, "rescued": 0, "transports": {"tcp": tally(65_535), "udp": tally(3)},
+            })
+        );
+    }
+
+    #[test]
+    fn each_verdict_has_its_name_and_its_count() {
+        let finding = |verdict| {
+            samples::finding(
+                1,
+                Vec::new(),
+                vec![samples::view(Vantage::Own, State::Open, verdict)],
+            )
+        };
+        for verdict in Verdict::ALL {
+            let document = document(&samples::check(vec![finding(verdict)]));
+            assert_eq!(document["items"][0]["verdict"], verdict.name());
+            assert_eq!(document["items"][0]["views"][0]["verdict"], verdict.name());
+            assert_eq!(document["summary"][verdict.name()], 1);
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Literal values for the tests of this room and of `render`.
+
+use crate::model::{
+    About, Certainty, Check, Cookie, Endpoint, Family, Inode, Interface, Owner, OwnersUnknown,
+    OwnersUnknownReason, Port, PortFinding, Process, Queue, Role, Seen, Socket, SocketState, State,
+    Tally, Transport, Vantage, VantageSummary, Verdict, VerdictFrom, View,
+};
+use std::net::IpAddr;
+use std::time::Duration;
+
+/// 2026-11-20 06:12:26 UTC.
+pub(crate) const NOW: u64 = 1_795_155_146;
+const HOUR: u64 = 3_600;
+
+pub(crate) fn about() -> About {
+    About {
+        version: "0.1.0",
+        host: "web1".into(),
+        kernel: "6.18.0".into(),
+        boot_id: Some("6f1c1c5e-0000-4000-8000-000000000000".into()),
+        taken_at_ns: i128::from(NOW) * 1_000_000_000 + 1_999_999,
+        duration: Duration::from_micros(412_700),
+        uid: 1000,
+        capabilities: vec!["cap_net_raw".into()],
+    }
+}
+
+pub(crate) fn port(number: u16) -> Port {
+    Port::new(number).unwrap()
+}
+
+pub(crate) fn interface(index: u32, name: &str) -> Interface {
+    Interface {
+        index,
+        name: name.into(),
+    }
+}
+
+/// A listening TCP socket of root's without owner.
+pub(crate) fn tcp(address: &str, number: u16) -> Socket {
+    let address: IpAddr = address.parse().unwrap();
+    Socket {
+        transport: Transport::Tcp,
+        family: if address.is_ipv4() {
+            Family::Ipv4
+        } else {
+            Family::Ipv6
+        },
+        address,
+        port: port(number),
+        interface: Seen::Absent,
+        v6_only: if address.is_ipv4() {
+            Seen::Absent
+        } else {
+            Seen::Known(false)
+        },
+        state: SocketState::Listen,
+        inode: Inode(31_000 + u64::from(number)),
+        cookie: Cookie(1),
+        uid: 0,
+        user: Seen::Known("root".into()),
+        queue: Seen::Known(Queue {
+            length: 0,
+            limit: 128,
+            drops: 0,
+        }),
+        cgroup: Seen::Known(77),
+        service: None,
+        owners: Vec::new(),
+        owners_unknown: None,
+    }
+}
+
+/// A UDP server socket of root's without owner.
+pub(crate) fn udp(address: &str, number: u16) -> Socket {
+    Socket {
+        transport: Transport::Udp,
+        state: SocketState::Unconnected,
+        queue: Seen::Known(Queue {
+            length: 0,
+            limit: 212_992,
+            drops: 0,
+        }),
+        ..tcp(address, number)
+    }
+}
+
+/// A process that started two hours before [`NOW`].
+pub(crate) fn process(pid: u32, name: &str, user: &str) -> Process {
+    Process {
+        pid,
+        ppid: Seen::Known(1),
+        name: name.into(),
+        exe: Seen::Known(format!("/usr/bin/{name}")),
+        cmdline: Seen::Known(vec![name.into(), "--serve".into()]),
+        cwd: Seen::Known("/".into()),
+        uid: Seen::Known(0),
+        user: Seen::Known(user.into()),
+        started_at: Seen::Known(NOW - 2 * HOUR),
+    }
+}
+
+pub(crate) fn owner(pid: u32, name: &str, role: Role) -> Owner {
+    Owner {
+        process: process(pid, name, "root"),
+        role,
+        via: None,
+    }
+}
+
+pub(crate) trait With {
+    fn owned_by(self, pid: u32, name: &str) -> Self;
+    fn unowned(self, reason: OwnersUnknownReason, text: &str) -> Self;
+    fn service(self, name: &str) -> Self;
+    fn v6_only(self) -> Self;
+    fn on(self, device: &str) -> Self;
+    fn queue(self, length: u32, limit: u32, drops: u32) -> Self;
+}
+
+impl With for Socket {
+    fn owned_by(mut self, pid: u32, name: &str) -> Self {
+        let role = if self.owners.is_empty() {
+            Role::Listener
+        } else {
+            Role::Worker
+        };
+        self.owners.push(owner(pid, name, role));
+        self
+    }
+
+    fn unowned(mut self, reason: OwnersUnknownReason, text: &str) -> Self {
+        self.owners_unknown = Some(OwnersUnknown {
+            reason,
+            text: text.into(),
+        });
+        self
+    }
+
+    fn service(mut self, name: &str) -> Self {
+        self.service = Some(name.into());
+        self
+    }
+
+    fn v6_only(mut self) -> Self {
+        self.v6_only = Seen::Known(true);
+        self
+    }
+
+    fn on(mut self, device: &str) -> Self {
+        self.interface = Seen::Known(interface(2, device));
+        self
+    }
+
+    fn queue(mut self, length: u32, limit: u32, drops: u32) -> Self {
+        self.queue = Seen::Known(Queue {
+            length,
+            limit,
+            drops,
+        });
+        self
+    }
+}
+
+/// A proved view: towards 127.0.0.1 on `lo`, or towards 10.0.0.5 on `eth0`.
+pub(crate) fn view(vantage: Vantage, state: State, verdict: Verdict) -> View {
+    let (interface, target) = match vantage {
+        Vantage::Loopback => (interface(1, "lo"), [127, 0, 0, 1]),
+        Vantage::Own => (interface(2, "eth0"), [10, 0, 0, 5]),
+    };
+    let (reason, rtt) = match state {
+        State::Open => ("syn-ack", Some(Duration::from_micros(42))),
+        State::Closed => ("conn-refused", Some(Duration::from_micros(17))),
+        State::Filtered | State::OpenFiltered => ("no-response", None),
+        State::Unknown => ("local-error", None),
+    };
+    View {
+        vantage,
+        interface,
+        target: target.into(),
+        source: Some((target, 40_000).into()),
+        method: "connect",
+        state,
+        reason,
+        icmp: None,
+        rtt,
+        attempts: 1,
+        verdict,
+        certainty: Certainty::Proved,
+        how: None,
+        note: None,
+    }
+}
+
+/// The finding of a TCP port; its verdict is the first of its views'.
+pub(crate) fn finding(number: u16, listeners: Vec<Socket>, views: Vec<View>) -> PortFinding {
+    PortFinding {
+        endpoint: Endpoint {
+            port: port(number),
+            transport: Transport::Tcp,
+        },
+        service: None,
+        verdict: views.iter().map(|view| view.verdict).min().unwrap(),
+        verdict_from: VerdictFrom::Local,
+        listeners,
+        views,
+    }
+}
+
+/// A check of every TCP and three UDP ports from both vantages.
+pub(crate) fn check(items: Vec<PortFinding>) -> Check {
+    let vantage = |vantage, target: [u8; 4]| VantageSummary {
+        vantage,
+        targets: vec![target.into()],
+        sent: 65_538,
+        answered: 65_538,
+        lost: 0,
+        rescued: 0,
+        transports: [(Transport::Tcp, 65_535), (Transport::Udp, 3)]
+            .map(|(transport, probed)| {
+                (
+                    transport,
+                    Tally {
+                        probed,
+                        closed: probed,
+                        ..Tally::default()
+                    },
+                )
+            })
+            .into(),
+    };
+    Check {
+        items,
+        vantages: vec![
+            vantage(Vantage::Loopback, [127, 0, 0, 1]),
+            vantage(Vantage::Own, [10, 0, 0, 5]),
+        ],
+        gaps: Vec::new(),
+        partial: false,
+    }
+}

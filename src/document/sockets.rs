@@ -1,0 +1,312 @@
+//! Sockets: the items of `ls` and `who`, and the listeners of `check`.
+
+use super::envelope::Document;
+use super::time;
+use super::unknown::UnknownList;
+use crate::model::{About, Gap, Need, Owner, OwnersUnknown, Queue, Seen, Socket};
+use serde::Serialize;
+use std::net::IpAddr;
+
+/// A command whose items are sockets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// `portsight ls`.
+    Ls,
+    /// `portsight who`.
+    Who,
+}
+
+impl Command {
+    fn schema(self) -> &'static str {
+        match self {
+            Self::Ls => "portsight/ls",
+            Self::Who => "portsight/who",
+        }
+    }
+}
+
+/// What a document of sockets has besides the envelope.
+#[derive(Debug, Serialize)]
+pub struct SocketsBody<'a> {
+    items: Vec<SocketItem<'a>>,
+}
+
+/// The document of `ls` or `who`.
+#[must_use]
+pub fn sockets<'a>(
+    command: Command,
+    about: &'a About,
+    sockets: &'a [Socket],
+    gaps: &'a [Gap],
+) -> Document<'a, SocketsBody<'a>> {
+    let items = sockets.iter().map(SocketItem::from).collect();
+    Document::new(command.schema(), about, gaps, SocketsBody { items })
+}
+
+/// A socket.
+#[derive(Debug, Serialize)]
+pub(super) struct SocketItem<'a> {
+    proto: &'static str,
+    family: &'static str,
+    address: IpAddr,
+    port: u16,
+    interface: Option<&'a str>,
+    dual_stack: Option<bool>,
+    state: &'static str,
+    scope: &'static str,
+    service: Option<&'a str>,
+    inode: u64,
+    uid: u32,
+    user: Option<&'a str>,
+    queue: Option<QueueItem>,
+    /// Always `null`: the network namespace is ours.
+    netns: (),
+    unit: (),
+    container: (),
+    owners: Vec<OwnerItem<'a>>,
+    owners_unknown: Option<OwnersUnknownItem<'a>>,
+    unknown: UnknownList<'a>,
+}
+
+#[derive(Debug, Serialize)]
+struct QueueItem {
+    length: u32,
+    limit: u32,
+    drops: u32,
+}
+
+#[derive(Debug, Serialize)]
+struct OwnerItem<'a> {
+    pid: u32,
+    ppid: Option<u32>,
+    name: &'a str,
+    exe: Option<&'a str>,
+    cmdline: Option<&'a [String]>,
+    cwd: Option<&'a str>,
+    uid: Option<u32>,
+    user: Option<&'a str>,
+    started_at: Option<String>,
+    role: &'static str,
+    via: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct OwnersUnknownItem<'a> {
+    reason: &'static str,
+    text: &'a str,
+}
+
+impl<'a> From<&'a Socket> for SocketItem<'a> {
+    fn from(socket: &'a Socket) -> Self {
+        let mut unknown = UnknownList::default();
+        // `dual_stack` follows from the address and `IPV6_V6ONLY`: it is unknown where the option is.
+        unknown.read("dual_stack", &socket.v6_only);
+        let interface = unknown.read("interface", &socket.interface);
+        let user = unknown.read("user", &socket.user);
+        let queue = unknown.read("queue", &socket.queue);
+        not_read_yet(&mut unknown);
+        let owners = socket.owners.iter().enumerate();
+        let owners = owners
+            .map(|(at, owner)| OwnerItem::new(at, owner, &mut unknown))
+            .collect();
+        Self {
+            proto: socket.transport.name(),
+            family: socket.family.name(),
+            address: socket.address,
+            port: socket.port.get(),
+            interface: interface.map(|interface| interface.name.as_str()),
+            dual_stack: socket.dual_stack().known().copied(),
+            state: socket.state.name(),
+            scope: socket.scope().name(),
+            service: socket.service.as_deref(),
+            inode: socket.inode.0,
+            uid: socket.uid,
+            user: user.map(String::as_str),
+            queue: queue.map(QueueItem::from),
+            netns: (),
+            unit: (),
+            container: (),
+            owners,
+            owners_unknown: socket.owners_unknown.as_ref().map(OwnersUnknownItem::from),
+            unknown,
+        }
+    }
+}
+
+/// Enters the fields of the contract that no sensor reads yet. Whoever fills `unit` and `container` takes
+/// them out here.
+fn not_read_yet(unknown: &mut UnknownList<'_>) {
+    for field in ["unit", "container"] {
+        unknown.add(field, "not read by this version", Some(Need::LaterVersion));
+    }
+}
+
+impl From<&Queue> for QueueItem {
+    fn from(queue: &Queue) -> Self {
+        Self {
+            length: queue.length,
+            limit: queue.limit,
+            drops: queue.drops,
+        }
+    }
+}
+
+impl<'a> From<&'a OwnersUnknown> for OwnersUnknownItem<'a> {
+    fn from(unknown: &'a OwnersUnknown) -> Self {
+        Self {
+            reason: unknown.reason.name(),
+            text: &unknown.text,
+        }
+    }
+}
+
+impl<'a> OwnerItem<'a> {
+    /// The owner at this place of its socket's list, with its unknown fields entered in the socket's.
+    fn new(at: usize, owner: &'a Owner, unknown: &mut UnknownList<'a>) -> Self {
+        let mut read = Fields { at, unknown };
+        let process = &owner.process;
+        Self {
+            pid: process.pid,
+            ppid: read.field("ppid", &process.ppid).copied(),
+            name: &process.name,
+            exe: read.field("exe", &process.exe).map(String::as_str),
+            cmdline: read.field("cmdline", &process.cmdline).map(Vec::as_slice),
+            cwd: read.field("cwd", &process.cwd).map(String::as_str),
+            uid: read.field("uid", &process.uid).copied(),
+            user: read.field("user", &process.user).map(String::as_str),
+            started_at: read.moment("started_at", &process.started_at),
+            role: owner.role.name(),
+            via: owner.via.map(crate::model::Via::name),
+        }
+    }
+}
+
+/// Reads the fields of one owner.
+struct Fields<'list, 'a> {
+    at: usize,
+    unknown: &'list mut UnknownList<'a>,
+}
+
+impl<'a> Fields<'_, 'a> {
+    fn field<T>(&mut self, name: &str, fact: &'a Seen<T>) -> Option<&'a T> {
+        self.unknown.read(&self.path(name), fact)
+    }
+
+    fn moment(&mut self, name: &str, fact: &'a Seen<u64>) -> Option<String> {
+        let seconds = self.field(name, fact)?;
+        let moment = time::rfc3339(*seconds);
+        if moment.is_none() {
+            self.unknown
+                .add(&self.path(name), "beyond the calendar", None);
+        }
+        moment
+    }
+
+    fn path(&self, name: &str) -> String {
+        format!("owners[{}].{name}", self.at)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::samples::{self, With};
+    use crate::model::{OwnersUnknownReason, Via};
+    use serde_json::{Value, json};
+
+    fn item(socket: &Socket) -> Value {
+        serde_json::to_value(SocketItem::from(socket)).unwrap()
+    }
+
+    #[test]
+    fn a_known_socket_has_every_field_of_the_contract() {
+        let socket = samples::tcp("::", 22).service("ssh").owned_by(812, "sshd");
+        let not_read = |field| json!({"field": field, "reason": "not read by this version", "need": "a later version"});
+        assert_eq!(
+            item(&socket),
+            json!({
+                "proto": "tcp", "family": "ipv6", "address": "::", "port": 22, "interface": null,
+                "dual_stack": true, "state": "listen", "scope": "any", "service": "ssh",
+                "inode": 31_022, "uid": 0, "user": "root",
+                "queue": {"length": 0, "limit": 128, "drops": 0},
+                "netns": null, "unit": null, "container": null,
+                "owners": [{
+                    "pid": 812, "ppid": 1, "name": "sshd", "exe": "/usr/bin/sshd",
+                    "cmdline": ["sshd", "--serve"], "cwd": "/", "uid": 0, "user": "root",
+                    "started_at": "2026-11-20T04:12:26Z", "role": "listener", "via": null,
+                }],
+                "owners_unknown": null,
+                "unknown": [not_read("unit"), not_read("container")],
+            })
+        );
+    }
+
+    #[test]
+    fn what_is_absent_is_null_and_what_was_denied_is_also_entered() {
+        let mut socket = samples::tcp("127.0.0.1", 80)
+            .owned_by(1, "a")
+            .owned_by(2, "b");
+        socket.queue = Seen::Failed("no attribute".into());
+        socket.owners[0].process.cwd = Seen::Absent;
+        socket.owners[1].process.exe = Seen::Denied(Need::Root);
+        socket.owners[1].process.started_at = Seen::Known(u64::MAX);
+        socket.owners[1].via = Some(Via::IoUring);
+        let item = item(&socket);
+        assert_eq!(item["dual_stack"], Value::Null);
+        assert_eq!(item["owners"][0]["cwd"], Value::Null);
+        assert_eq!(item["owners"][1]["exe"], Value::Null);
+        assert_eq!(item["owners"][1]["role"], "worker");
+        assert_eq!(item["owners"][1]["via"], "io-uring");
+        let unknown = item["unknown"].as_array().unwrap();
+        assert_eq!(
+            unknown[0],
+            json!({"field": "queue", "reason": "no attribute", "need": null})
+        );
+        assert_eq!(
+            unknown[3],
+            json!({"field": "owners[1].exe", "reason": "permission", "need": "root"})
+        );
+        assert_eq!(unknown[4]["field"], "owners[1].started_at");
+        assert_eq!(unknown.len(), 5);
+    }
+
+    #[test]
+    fn a_socket_without_owners_says_why() {
+        let text = "its holder could not be read";
+        let socket = samples::udp("10.0.0.5", 53).unowned(OwnersUnknownReason::Permission, text);
+        let item = item(&socket);
+        assert_eq!(item["state"], "unconnected");
+        assert_eq!(item["scope"], "address");
+        assert_eq!(item["owners"], json!([]));
+        assert_eq!(
+            item["owners_unknown"],
+            json!({"reason": "permission", "text": text})
+        );
+    }
+
+    #[test]
+    fn an_unread_v6_only_makes_dual_stack_unknown() {
+        let mut socket = samples::tcp("::", 80);
+        socket.v6_only = Seen::Denied(Need::Kernel(4, 2));
+        let item = item(&socket);
+        assert_eq!(item["dual_stack"], Value::Null);
+        assert_eq!(
+            item["unknown"][0],
+            json!({"field": "dual_stack", "reason": "permission", "need": "Linux 4.2"})
+        );
+    }
+
+    #[test]
+    fn an_empty_inventory_is_an_empty_list() {
+        for (command, schema) in [
+            (Command::Ls, "portsight/ls"),
+            (Command::Who, "portsight/who"),
+        ] {
+            let about = samples::about();
+            let document = serde_json::to_value(sockets(command, &about, &[], &[])).unwrap();
+            assert_eq!(document["schema"], schema);
+            assert_eq!(document["items"], json!([]));
+            assert_eq!(document["incomplete"], json!([]));
+        }
+    }
+}

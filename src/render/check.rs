@@ -1,0 +1,278 @@
+//! The report of `check`.
+
+use super::number::{count, seconds, thousands};
+use super::owners::{nobody, short_name};
+use super::reason::{reason, target};
+use super::sockets::tab_separated;
+use super::table::{self, Cell, Column, Room};
+use super::{Look, Shown, style};
+use crate::model::{Check, PortFinding, State, Transport, Vantage, VantageSummary, Verdict, View};
+use std::io::{self, Write};
+use std::time::Duration;
+
+const PORT: Column = Column {
+    title: "PORT",
+    room: Room::Keep,
+};
+const LISTENING: Column = Column {
+    title: "LISTENING",
+    room: Room::Keep,
+};
+const VERDICT: Column = Column {
+    title: "VERDICT",
+    room: Room::Cut,
+};
+
+/// The order in which the last line counts verdicts: what needs attention first, then what is open.
+const COUNTED: [Verdict; 9] = [
+    Verdict::Unexpected,
+    Verdict::Reachable,
+    Verdict::Filtered,
+    Verdict::LocalOnly,
+    Verdict::Forwarded,
+    Verdict::Overloaded,
+    Verdict::Inconclusive,
+    Verdict::Shielded,
+    Verdict::Closed,
+];
+
+/// Writes the table of `check`, a row for each port, a line that sums it up, and what a `self` view does not
+/// prove. `duration` is how long the check took.
+pub fn check_table(
+    out: &mut dyn Write,
+    check: &Check,
+    duration: Duration,
+    look: &Look,
+) -> io::Result<Shown> {
+    let vantages: Vec<_> = check
+        .vantages
+        .iter()
+        .map(|summary| summary.vantage)
+        .collect();
+    let mut shown = Shown::default();
+    if !check.items.is_empty() {
+        let views = vantages.iter().map(|vantage| column(*vantage));
+        let columns: Vec<_> = [PORT, LISTENING]
+            .into_iter()
+            .chain(views)
+            .chain([VERDICT])
+            .collect();
+        let rows = check
+            .items
+            .iter()
+            .map(|finding| row(finding, &vantages))
+            .collect();
+        shown = table::write(out, look, &columns, rows)?;
+    }
+    writeln!(out, "{}", summary(check, duration))?;
+    if vantages.contains(&Vantage::Own) {
+        let lo = "note: self probes are carried over lo: an open there proves nothing about the network.";
+        writeln!(out, "{lo}")?;
+    }
+    Ok(shown)
+}
+
+fn column(vantage: Vantage) -> Column {
+    match vantage {
+        Vantage::Loopback => Column {
+            title: "LOOPBACK",
+            room: Room::Drop(0),
+        },
+        Vantage::Own => Column {
+            title: "SELF",
+            room: Room::Drop(1),
+        },
+    }
+}
+
+fn row(finding: &PortFinding, vantages: &[Vantage]) -> Vec<Cell> {
+    let states = vantages
+        .iter()
+        .map(|vantage| Cell::plain(states(finding, *vantage)));
+    let verdict = Cell::styled(style::verdict(finding.verdict), finding.verdict.name());
+    let mut cells = vec![
+        Cell::styled(style::PORT, finding.endpoint.to_string()),
+        Cell::plain(listening(finding)),
+    ];
+    cells.extend(states);
+    cells.push(verdict.with_tail(reason(finding)));
+    cells
+}
+
+/// Who listens: a name, and how many others; empty when nobody does.
+fn listening(finding: &PortFinding) -> String {
+    let mut names: Vec<String> = Vec::new();
+    for socket in finding
+        .listeners
+        .iter()
+        .filter(|socket| socket.state.serves())
+    {
+        let listener = socket
+            .owners
+            .first()
+            .map(|owner| short_name(&owner.process.name));
+        let name = listener.unwrap_or_else(|| nobody(socket).into());
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    match names.as_slice() {
+        [] => String::new(),
+        [one] => one.clone(),
+        [first, others @ ..] => format!("{first} +{}", others.len()),
+    }
+}
+
+/// The states of a vantage's views: one where all agree, else each of them; empty where none was taken.
+fn states(finding: &PortFinding, vantage: Vantage) -> String {
+    let mut states: Vec<State> = Vec::new();
+    for view in finding.views.iter().filter(|view| view.vantage == vantage) {
+        if !states.contains(&view.state) {
+            states.push(view.state);
+        }
+    }
+    states
+        .into_iter()
+        .map(State::name)
+        .collect::<Vec<_>>()
+        .join("/")
+}
+
+/// `65,535 TCP and 3 UDP ports as seen from loopback and self in 0.4 s: 4 reachable, 1 filtered`
+fn summary(check: &Check, duration: Duration) -> String {
+    let vantages: Vec<_> = check
+        .vantages
+        .iter()
+        .map(|summary| summary.vantage.name())
+        .collect();
+    let seen = match vantages.as_slice() {
+        [] => "No port was probed".into(),
+        names => format!(
+            "{} as seen from {}",
+            ports(&check.vantages),
+            names.join(" and ")
+        ),
+    };
+    let partial = if check.partial {
+        "; PARTIAL: interrupted"
+    } else {
+        ""
+    };
+    format!(
+        "{seen} in {}: {}{partial}",
+        seconds(duration),
+        counts(check)
+    )
+}
+
+/// How many ports were asked for: `65,535 TCP and 3 UDP ports`.
+fn ports(vantages: &[VantageSummary]) -> String {
+    let asked = |transport| {
+        vantages
+            .iter()
+            .map(|vantage| asked(vantage, transport))
+            .max()
+            .unwrap_or(0)
+    };
+    match (asked(Transport::Tcp), asked(Transport::Udp)) {
+        (0, 0) => "No ports".into(),
+        (tcp, 0) => count(tcp, "TCP port"),
+        (0, udp) => count(udp, "UDP port"),
+        (tcp, udp) => format!("{} TCP and {}", thousands(tcp), count(udp, "UDP port")),
+    }
+}
+
+/// The ports of one transport that a vantage was to probe. Its tally is summed over the targets.
+fn asked(vantage: &VantageSummary, transport: Transport) -> u64 {
+    let targets = u64::try_from(vantage.targets.len())
+        .unwrap_or(u64::MAX)
+        .max(1);
+    let tally = vantage.transports.get(&transport);
+    tally.map_or(0, |tally| {
+        (tally.probed + tally.not_probed).div_ceil(targets)
+    })
+}
+
+/// The items by verdict, and the probes that were not made or were lost: those are of ports times addresses.
+fn counts(check: &Check) -> String {
+    let by_verdict = check.summary();
+    let tallies = || {
+        check
+            .vantages
+            .iter()
+            .flat_map(|vantage| vantage.transports.values())
+    };
+    let wanted: u64 = tallies().map(|tally| tally.probed + tally.not_probed).sum();
+    let missed: u64 = tallies().map(|tally| tally.not_probed).sum();
+    let lost: u64 = check.vantages.iter().map(|vantage| vantage.lost).sum();
+    let mut parts: Vec<_> = COUNTED
+        .iter()
+        .filter_map(|verdict| {
+            let count = by_verdict.get(verdict)?;
+            Some(format!("{} {verdict}", thousands(*count)))
+        })
+        .collect();
+    if parts.is_empty() {
+        // Not "nothing there": what was missed may be just what would have been found.
+        let complete = !check.vantages.is_empty()
+            && missed == 0
+            && lost == 0
+            && check.gaps.is_empty()
+            && !check.partial;
+        let none = if complete {
+            "no port is held and none answered"
+        } else {
+            "nothing was found"
+        };
+        parts.push(none.into());
+    }
+    if missed > 0 {
+        let of = thousands(wanted);
+        parts.push(format!(
+            "{} not probed (of {of}, ports times addresses)",
+            thousands(missed)
+        ));
+    }
+    if lost > 0 {
+        parts.push(format!("{} failed on our side", count(lost, "probe")));
+    }
+    parts.join(", ")
+}
+
+/// Writes the report for programs: a line for each port and view, without header, its fields separated by
+/// tabs and `-` where there is nothing.
+///
+/// The fields are: endpoint (`22/tcp`), verdict, certainty, vantage, target, state, reason, listener, note.
+/// A port without views has one line, with the port's verdict.
+pub fn check_plain(out: &mut dyn Write, check: &Check) -> io::Result<()> {
+    for finding in &check.items {
+        if finding.views.is_empty() {
+            plain_line(out, finding, None)?;
+        }
+        for view in &finding.views {
+            plain_line(out, finding, Some(view))?;
+        }
+    }
+    Ok(())
+}
+
+fn plain_line(out: &mut dyn Write, finding: &PortFinding, view: Option<&View>) -> io::Result<()> {
+    let field = |read: fn(&View) -> String| view.map(read).unwrap_or_default();
+    let fields = [
+        finding.endpoint.to_string(),
+        view.map_or(finding.verdict, |view| view.verdict)
+            .name()
+            .into(),
+        field(|view| view.certainty.name().into()),
+        field(|view| view.vantage.name().into()),
+        field(target),
+        field(|view| view.state.name().into()),
+        field(|view| view.reason.into()),
+        listening(finding),
+        field(|view| view.note.clone().unwrap_or_default()),
+    ];
+    tab_separated(out, &fields)
+}
+
+#[cfg(test)]
+mod tests;

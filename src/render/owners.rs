@@ -1,0 +1,103 @@
+//! Who holds a socket, in a few words.
+
+use super::sanitize::{clip, sanitize};
+use crate::model::{Owner, OwnersUnknownReason, Socket};
+
+/// Names are cut to this many columns, so that none pushes the other columns off the screen.
+const NAME_WIDTH: usize = 32;
+
+/// A sanitized name that is short enough for a table.
+pub(super) fn short_name(name: &str) -> String {
+    clip(&sanitize(name), NAME_WIDTH).into_owned()
+}
+
+/// The listener first, then how many others: `nginx 812 +3`.
+pub(super) fn holders(socket: &Socket) -> String {
+    match socket.owners.split_first() {
+        None => nobody(socket).into(),
+        Some((listener, others)) => {
+            let name = short_name(&listener.process.name);
+            let others = if others.is_empty() {
+                String::new()
+            } else {
+                format!(" +{}", others.len())
+            };
+            format!("{name} {}{others}", listener.process.pid)
+        }
+    }
+}
+
+/// What stands for the holder where none was found: who it may be, or who could tell.
+pub(super) fn nobody(socket: &Socket) -> &'static str {
+    match socket.owners_unknown.as_ref().map(|unknown| unknown.reason) {
+        Some(OwnersUnknownReason::Permission) => "root?",
+        Some(OwnersUnknownReason::Kernel) => "kernel?",
+        _ => "?",
+    }
+}
+
+/// The user of this owner, else the one who made the socket: a sanitized name, else a number.
+pub(super) fn user(socket: &Socket, owner: Option<&Owner>) -> String {
+    let process = owner.map(|owner| &owner.process);
+    let of_process = process.and_then(|process| {
+        let number = || process.uid.known().map(u32::to_string);
+        process.user.known().cloned().or_else(number)
+    });
+    let of_socket = || {
+        socket
+            .user
+            .known()
+            .cloned()
+            .unwrap_or_else(|| socket.uid.to_string())
+    };
+    sanitize(&of_process.unwrap_or_else(of_socket)).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::samples::{With, tcp};
+    use crate::model::{Need, Seen};
+
+    #[test]
+    fn holders_are_the_listener_and_a_number() {
+        let one = tcp("::", 80).owned_by(812, "nginx");
+        assert_eq!(holders(&one), "nginx 812");
+        assert_eq!(
+            holders(&one.owned_by(813, "nginx").owned_by(814, "nginx")),
+            "nginx 812 +2"
+        );
+        assert_eq!(holders(&tcp("::", 80)), "?");
+        let table = [
+            (OwnersUnknownReason::Permission, "root?"),
+            (OwnersUnknownReason::Kernel, "kernel?"),
+            (OwnersUnknownReason::OtherPidNamespace, "?"),
+            (OwnersUnknownReason::Vanished, "?"),
+            (OwnersUnknownReason::NoProcfs, "?"),
+        ];
+        for (reason, text) in table {
+            assert_eq!(holders(&tcp("::", 80).unowned(reason, "")), text);
+        }
+    }
+
+    #[test]
+    fn a_hostile_name_is_visible_and_short_and_keeps_its_pid() {
+        let name = format!("\x1b[31m{}", "x".repeat(300));
+        let text = holders(&tcp("::", 80).owned_by(7, &name));
+        assert_eq!(text, format!(r"\x1b[31m{}… 7", "x".repeat(23)));
+    }
+
+    #[test]
+    fn the_user_is_the_processs_else_the_sockets() {
+        let mut socket = tcp("::", 80).owned_by(7, "a");
+        socket.user = Seen::Absent;
+        socket.uid = 33;
+        assert_eq!(user(&socket, socket.owners.first()), "root");
+        assert_eq!(user(&socket, None), "33");
+        socket.owners[0].process.user = Seen::Absent;
+        socket.owners[0].process.uid = Seen::Known(44);
+        assert_eq!(user(&socket, socket.owners.first()), "44");
+        socket.owners[0].process.uid = Seen::Denied(Need::Root);
+        assert_eq!(user(&socket, socket.owners.first()), "33");
+    }
+}

@@ -1,0 +1,186 @@
+//! The listing of `ls`.
+
+use super::group::Group;
+use super::number::{age, count};
+use super::owners::{holders, nobody, short_name, user};
+use super::sanitize::sanitize;
+use super::table::{self, Cell, Column, Room};
+use super::{Look, Shown, bind, style};
+use crate::model::{Endpoint, Owner, Scope, Socket};
+use std::collections::BTreeSet;
+use std::io::{self, Write};
+
+/// What a listing covers: it decides what an empty one may say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Every socket of the host.
+    Everything,
+    /// The sockets that passed a filter.
+    Selection,
+    /// What could be seen: a gap may hide sockets.
+    Incomplete,
+}
+
+impl Extent {
+    fn nothing(self) -> &'static str {
+        match self {
+            Self::Everything => "Nothing is listening.",
+            Self::Selection => "Nothing that matches is listening.",
+            Self::Incomplete => "Nothing was found listening, and not everything could be seen.",
+        }
+    }
+}
+
+const PORT: Column = Column {
+    title: "PORT",
+    room: Room::Keep,
+};
+const SERVICE: Column = Column {
+    title: "SERVICE",
+    room: Room::Drop(2),
+};
+const BIND: Column = Column {
+    title: "BIND",
+    room: Room::Drop(4),
+};
+const PROCESS: Column = Column {
+    title: "PROCESS",
+    room: Room::Keep,
+};
+const USER: Column = Column {
+    title: "USER",
+    room: Room::Drop(1),
+};
+const QUEUE: Column = Column {
+    title: "QUEUE",
+    room: Room::Drop(3),
+};
+const UP: Column = Column {
+    title: "UP",
+    room: Room::Drop(0),
+};
+
+/// Writes the table of `ls`: a row for each port, state and set of owners, and a line that sums them up. The
+/// column QUEUE is there only when a queue is full or dropped something.
+pub fn sockets_table(
+    out: &mut dyn Write,
+    sockets: &[Socket],
+    extent: Extent,
+    look: &Look,
+) -> io::Result<Shown> {
+    if sockets.is_empty() {
+        writeln!(out, "{}", extent.nothing())?;
+        return Ok(Shown::default());
+    }
+    let groups = Group::all(sockets);
+    let troubled = groups.iter().any(|group| group.queue_trouble().is_some());
+    let queue = troubled.then_some(QUEUE);
+    let columns: Vec<_> = [PORT, SERVICE, BIND, PROCESS, USER]
+        .into_iter()
+        .chain(queue)
+        .chain([UP])
+        .collect();
+    let rows = groups
+        .iter()
+        .map(|group| row(group, troubled, look.now))
+        .collect();
+    let shown = table::write(out, look, &columns, rows)?;
+    writeln!(out, "{}", summary(sockets))?;
+    Ok(shown)
+}
+
+fn row(group: &Group<'_>, troubled: bool, now: i64) -> Vec<Cell> {
+    let socket = group.first();
+    let listener = group.listener();
+    let mut bound = bind::short(group.sockets());
+    if !socket.state.serves() {
+        bound += " (not listening)";
+    }
+    let started = listener.and_then(|listener| listener.process.started_at.known());
+    let queue = troubled.then(|| Cell::plain(group.queue_trouble().unwrap_or_default()));
+    let mut cells = vec![
+        Cell::styled(style::PORT, socket.endpoint().to_string()),
+        Cell::plain(short_name(socket.service.as_deref().unwrap_or_default())),
+        Cell::plain(bound),
+        Cell::plain(holders(socket)),
+        Cell::plain(short_name(&user(socket, listener))),
+    ];
+    cells.extend(queue);
+    cells.push(Cell::plain(
+        started.map(|then| age(now, *then)).unwrap_or_default(),
+    ));
+    cells
+}
+
+/// `6 ports, 3 open to the network by binding.`
+fn summary(sockets: &[Socket]) -> String {
+    let distinct = |sockets: &mut dyn Iterator<Item = &Socket>| {
+        let endpoints: BTreeSet<Endpoint> = sockets.map(Socket::endpoint).collect();
+        u64::try_from(endpoints.len()).unwrap_or(u64::MAX)
+    };
+    let ports = distinct(&mut sockets.iter());
+    let open = distinct(&mut sockets.iter().filter(|socket| is_open_by_binding(socket)));
+    format!(
+        "{}, {open} open to the network by binding.",
+        count(ports, "port")
+    )
+}
+
+/// Whether other hosts can reach the socket as far as its binding goes.
+fn is_open_by_binding(socket: &Socket) -> bool {
+    socket.state.serves() && socket.scope() != Scope::Loopback
+}
+
+/// Writes sockets for programs: a line for each socket and owner, without header, its fields separated by
+/// tabs and `-` where there is nothing.
+///
+/// The fields are: endpoint (`22/tcp`), state, address (with `%device`), process name, pid, user, service,
+/// scope, inode. A socket without a known owner has one line, with `root?`, `kernel?` or `?` for the name.
+pub fn sockets_plain(out: &mut dyn Write, sockets: &[Socket]) -> io::Result<()> {
+    for socket in sockets {
+        if socket.owners.is_empty() {
+            plain_line(out, socket, None)?;
+        }
+        for owner in &socket.owners {
+            plain_line(out, socket, Some(owner))?;
+        }
+    }
+    Ok(())
+}
+
+fn plain_line(out: &mut dyn Write, socket: &Socket, owner: Option<&Owner>) -> io::Result<()> {
+    let fields = [
+        socket.endpoint().to_string(),
+        socket.state.name().into(),
+        format!("{}{}", socket.address, bind::device(socket)),
+        owner
+            .map_or(nobody(socket), |owner| &owner.process.name)
+            .into(),
+        owner
+            .map(|owner| owner.process.pid.to_string())
+            .unwrap_or_default(),
+        user(socket, owner),
+        socket.service.clone().unwrap_or_default(),
+        socket.scope().name().into(),
+        socket.inode.0.to_string(),
+    ];
+    tab_separated(out, &fields)
+}
+
+/// Writes fields as a line, sanitized and separated by tabs; an empty one is `-`.
+pub(super) fn tab_separated(out: &mut dyn Write, fields: &[String]) -> io::Result<()> {
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|field| {
+            if field.is_empty() {
+                "-".into()
+            } else {
+                sanitize(field)
+            }
+        })
+        .collect();
+    writeln!(out, "{}", fields.join("\t"))
+}
+
+#[cfg(test)]
+mod tests;

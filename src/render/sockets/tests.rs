@@ -1,0 +1,259 @@
+//! The listing of `ls`, as literal reports.
+
+use super::*;
+use crate::document::samples::{NOW, With, tcp, udp};
+use crate::model::{OwnersUnknownReason, Seen, SocketState};
+use crate::render::sanitize::width;
+
+fn look() -> Look {
+    Look {
+        now: i64::try_from(NOW).unwrap(),
+        ..Look::default()
+    }
+}
+
+fn shown(sockets: &[Socket], look: &Look) -> (String, Vec<&'static str>) {
+    let mut out = Vec::new();
+    let shown = sockets_table(&mut out, sockets, Extent::Everything, look).unwrap();
+    (String::from_utf8(out).unwrap(), shown.hidden)
+}
+
+fn plain(sockets: &[Socket]) -> String {
+    let mut out = Vec::new();
+    sockets_plain(&mut out, sockets).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+fn host() -> Vec<Socket> {
+    let idle = tcp("127.0.0.1", 7000).owned_by(61, "holder");
+    let java = tcp("::", 8080).service("http-alt");
+    vec![
+        tcp("::", 22).service("ssh").owned_by(812, "sshd"),
+        udp("127.0.0.53", 53)
+            .service("domain")
+            .owned_by(400, "systemd-resolve"),
+        tcp("127.0.0.1", 5432)
+            .service("postgresql")
+            .owned_by(1203, "postgres")
+            .owned_by(1210, "postgres"),
+        tcp("::1", 5432)
+            .service("postgresql")
+            .owned_by(1203, "postgres")
+            .owned_by(1210, "postgres"),
+        Socket {
+            state: SocketState::Bound,
+            queue: Seen::Absent,
+            ..idle
+        },
+        Socket {
+            user: Seen::Known("tomcat".into()),
+            ..java
+        }
+        .unowned(
+            OwnersUnknownReason::Permission,
+            "its holder could not be read",
+        ),
+        tcp("fe80::1", 9000)
+            .on("eth0")
+            .unowned(OwnersUnknownReason::Kernel, "no process holds it"),
+    ]
+}
+
+#[test]
+fn a_host_at_every_width() {
+    let (text, hidden) = shown(&host(), &look());
+    insta::assert_snapshot!(text, @"
+    PORT      SERVICE     BIND                       PROCESS              USER    UP
+    22/tcp    ssh         * (v4+v6)                  sshd 812             root    2h
+    53/udp    domain      127.0.0.53                 systemd-resolve 400  root    2h
+    5432/tcp  postgresql  127.0.0.1 ::1              postgres 1203 +1     root    2h
+    7000/tcp  -           127.0.0.1 (not listening)  holder 61            root    2h
+    8080/tcp  http-alt    * (v4+v6)                  root?                tomcat  -
+    9000/tcp  -           fe80::1%eth0               kernel?              root    -
+    6 ports, 3 open to the network by binding.
+    ");
+    assert!(hidden.is_empty());
+    assert_eq!(
+        shown(
+            &host(),
+            &Look {
+                width: Some(140),
+                ..look()
+            }
+        ),
+        (text, hidden)
+    );
+
+    let (text, hidden) = shown(
+        &host(),
+        &Look {
+            width: Some(80),
+            ..look()
+        },
+    );
+    insta::assert_snapshot!(text, @"
+    PORT      SERVICE     BIND                       PROCESS              USER    UP
+    22/tcp    ssh         * (v4+v6)                  sshd 812             root    2h
+    53/udp    domain      127.0.0.53                 systemd-resolve 400  root    2h
+    5432/tcp  postgresql  127.0.0.1 ::1              postgres 1203 +1     root    2h
+    7000/tcp  -           127.0.0.1 (not listening)  holder 61            root    2h
+    8080/tcp  http-alt    * (v4+v6)                  root?                tomcat  -
+    9000/tcp  -           fe80::1%eth0               kernel?              root    -
+    6 ports, 3 open to the network by binding.
+    ");
+    assert!(hidden.is_empty());
+
+    let (text, hidden) = shown(
+        &host(),
+        &Look {
+            width: Some(60),
+            ..look()
+        },
+    );
+    insta::assert_snapshot!(text, @"
+    PORT      BIND                       PROCESS
+    22/tcp    * (v4+v6)                  sshd 812
+    53/udp    127.0.0.53                 systemd-resolve 400
+    5432/tcp  127.0.0.1 ::1              postgres 1203 +1
+    7000/tcp  127.0.0.1 (not listening)  holder 61
+    8080/tcp  * (v4+v6)                  root?
+    9000/tcp  fe80::1%eth0               kernel?
+    6 ports, 3 open to the network by binding.
+    ");
+    assert_eq!(hidden, ["SERVICE", "USER", "UP"]);
+}
+
+#[test]
+fn a_narrow_terminal_never_wraps() {
+    for limit in 36..140 {
+        let (text, _) = shown(
+            &host(),
+            &Look {
+                width: Some(limit),
+                ..look()
+            },
+        );
+        let table: Vec<_> = text.lines().take(7).collect();
+        assert!(
+            table.iter().all(|line| width(line) <= limit.into()),
+            "{limit}: {text}"
+        );
+        assert!(
+            table[1].starts_with("22/tcp") && table[1].contains("sshd 812"),
+            "{limit}: {text}"
+        );
+    }
+}
+
+#[test]
+fn colour_adds_escapes_and_changes_no_word() {
+    let (plain, _) = shown(&host(), &look());
+    let (colored, _) = shown(
+        &host(),
+        &Look {
+            color: true,
+            ..look()
+        },
+    );
+    assert!(
+        colored.contains("\n\x1b[1m22/tcp\x1b[0m    ssh"),
+        "{colored}"
+    );
+    assert_eq!(colored.replace("\x1b[1m", "").replace("\x1b[0m", ""), plain);
+}
+
+#[test]
+fn sockets_of_one_port_with_other_owners_have_their_own_rows() {
+    let sockets = [
+        tcp("0.0.0.0", 80)
+            .owned_by(10, "nginx")
+            .owned_by(11, "nginx"),
+        tcp("::", 80)
+            .v6_only()
+            .owned_by(10, "nginx")
+            .owned_by(11, "nginx"),
+        tcp("0.0.0.0", 80).owned_by(20, "caddy"),
+        tcp("0.0.0.0", 80).owned_by(20, "caddy"),
+    ];
+    insta::assert_snapshot!(shown(&sockets, &look()).0, @"
+    PORT    SERVICE  BIND            PROCESS      USER  UP
+    80/tcp  -        * (v4+v6)       nginx 10 +1  root  2h
+    80/tcp  -        * (v4 only) x2  caddy 20     root  2h
+    1 port, 1 open to the network by binding.
+    ");
+}
+
+#[test]
+fn a_full_queue_and_drops_have_a_column() {
+    let sockets = [
+        tcp("::", 80).owned_by(10, "nginx").queue(129, 128, 7),
+        tcp("::", 81).owned_by(11, "idle").queue(128, 128, 0),
+        udp("::", 53).owned_by(12, "named").queue(900, 800, 12),
+    ];
+    insta::assert_snapshot!(shown(&sockets, &look()).0, @"
+    PORT    SERVICE  BIND       PROCESS   USER  QUEUE                   UP
+    53/udp  -        * (v4+v6)  named 12  root  12 drops                2h
+    80/tcp  -        * (v4+v6)  nginx 10  root  queue 129/128, 7 drops  2h
+    81/tcp  -        * (v4+v6)  idle 11   root  -                       2h
+    3 ports, 3 open to the network by binding.
+    ");
+}
+
+#[test]
+fn hostile_names_are_visible_and_keep_the_table_straight() {
+    let mut sockets = [
+        tcp("::", 1)
+            .service("a\tb")
+            .owned_by(1, "\x1b[2J\u{202e}evil"),
+        tcp("::", 2).owned_by(2, "two\nlines"),
+        tcp("::", 3).owned_by(3, "サーバー"),
+    ];
+    sockets[1].owners[0].process.user = Seen::Known("ro\u{200b}ot".into());
+    insta::assert_snapshot!(shown(&sockets, &look()).0, @r"
+    PORT   SERVICE  BIND       PROCESS                USER          UP
+    1/tcp  a\tb     * (v4+v6)  \x1b[2J\u{202e}evil 1  root          2h
+    2/tcp  -        * (v4+v6)  two\nlines 2           ro\u{200b}ot  2h
+    3/tcp  -        * (v4+v6)  サーバー 3             root          2h
+    3 ports, 3 open to the network by binding.
+    ");
+    insta::assert_snapshot!(plain(&sockets).replace('\t', "|"), @r"
+    1/tcp|listen|::|\x1b[2J\u{202e}evil|1|root|a\tb|any|31001
+    2/tcp|listen|::|two\nlines|2|ro\u{200b}ot|-|any|31002
+    3/tcp|listen|::|サーバー|3|root|-|any|31003
+    ");
+}
+
+#[test]
+fn nothing_is_a_sentence_in_the_table_and_silence_in_plain() {
+    let nothing = |extent| {
+        let mut out = Vec::new();
+        let shown = sockets_table(&mut out, &[], extent, &look()).unwrap();
+        assert_eq!(shown, Shown::default());
+        String::from_utf8(out).unwrap()
+    };
+    assert_eq!(nothing(Extent::Everything), "Nothing is listening.\n");
+    assert_eq!(
+        nothing(Extent::Selection),
+        "Nothing that matches is listening.\n"
+    );
+    assert_eq!(
+        nothing(Extent::Incomplete),
+        "Nothing was found listening, and not everything could be seen.\n"
+    );
+    assert_eq!(plain(&[]), "");
+}
+
+#[test]
+fn plain_has_a_line_for_each_socket_and_owner() {
+    insta::assert_snapshot!(plain(&host()).replace('\t', "|"), @"
+    22/tcp|listen|::|sshd|812|root|ssh|any|31022
+    53/udp|unconnected|127.0.0.53|systemd-resolve|400|root|domain|loopback|31053
+    5432/tcp|listen|127.0.0.1|postgres|1203|root|postgresql|loopback|36432
+    5432/tcp|listen|127.0.0.1|postgres|1210|root|postgresql|loopback|36432
+    5432/tcp|listen|::1|postgres|1203|root|postgresql|loopback|36432
+    5432/tcp|listen|::1|postgres|1210|root|postgresql|loopback|36432
+    7000/tcp|bound|127.0.0.1|holder|61|root|-|loopback|38000
+    8080/tcp|listen|::|root?|-|tomcat|http-alt|any|39080
+    9000/tcp|listen|fe80::1%eth0|kernel?|-|root|-|link-local|40000
+    ");
+}

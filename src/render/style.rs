@@ -1,0 +1,26 @@
+//! Colour, which only helps: words carry the meaning.
+
+use crate::model::Verdict;
+use anstyle::{AnsiColor, Style};
+
+/// A port.
+pub(super) const PORT: Style = Style::new().bold();
+
+/// The style of a verdict's word.
+pub(super) fn verdict(verdict: Verdict) -> Style {
+    let color = match verdict {
+        Verdict::Unexpected => return AnsiColor::Red.on_default().bold(),
+        Verdict::Overloaded => AnsiColor::Red,
+        Verdict::Inconclusive => AnsiColor::Magenta,
+        Verdict::Filtered | Verdict::Shielded => AnsiColor::Yellow,
+        Verdict::Forwarded => AnsiColor::Cyan,
+        Verdict::Reachable => AnsiColor::Green,
+        Verdict::LocalOnly | Verdict::Closed => return Style::new(),
+    };
+    color.on_default()
+}
+
+/// The text in this style.
+pub(super) fn paint(style: Style, text: &str) -> String {
+    format!("{style}{text}{style:#}")
+}

@@ -1,0 +1,249 @@
+//! Who holds a port, told in labelled lines.
+
+use super::group::Group;
+use super::number::{age, count, thousands};
+use super::owners::user;
+use super::sanitize::{clip, sanitize};
+use super::style::{self, paint};
+use super::{Look, bind};
+use crate::document::rfc3339;
+use crate::model::{Owner, Process, Queue, Role, Seen, Socket, SocketState, Transport, Via};
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+
+/// The width of the labels.
+const LABELS: usize = 12;
+/// How much of a command line is shown.
+const COMMAND_WIDTH: usize = 2_000;
+
+/// Writes a block of labelled lines for each port, state and set of owners: who holds it, since when, how it
+/// is bound, and how to stop it. Long lines are left to the terminal. Writes nothing for no sockets: what a
+/// free port is called is the caller's to say.
+pub fn who_text(out: &mut dyn Write, sockets: &[Socket], look: &Look) -> io::Result<()> {
+    for (at, group) in Group::all(sockets).iter().enumerate() {
+        if at > 0 {
+            writeln!(out)?;
+        }
+        let socket = group.first();
+        let endpoint = socket.endpoint().to_string();
+        let endpoint = if look.color {
+            paint(style::PORT, &endpoint)
+        } else {
+            endpoint
+        };
+        let service = socket
+            .service
+            .as_deref()
+            .map(|name| format!(" ({})", sanitize(name)));
+        writeln!(out, "{endpoint}{}", service.unwrap_or_default())?;
+        for (label, text) in lines(group, look) {
+            writeln!(out, "  {label:LABELS$} {text}")?;
+        }
+    }
+    Ok(())
+}
+
+type Line = (&'static str, String);
+
+fn lines(group: &Group<'_>, look: &Look) -> Vec<Line> {
+    let socket = group.first();
+    let mut lines = match socket.owners.split_first() {
+        Some((listener, others)) => owner_lines(socket, listener, others, look.now),
+        None => unknown_lines(socket),
+    };
+    lines.extend(
+        bind::words(group.sockets())
+            .into_iter()
+            .map(|words| ("binding", words)),
+    );
+    lines.push(("state", state(socket.state).into()));
+    lines.extend(
+        group
+            .sockets()
+            .iter()
+            .filter_map(|socket| queue(socket))
+            .map(|queue| ("queue", queue)),
+    );
+    let inodes: Vec<_> = group
+        .sockets()
+        .iter()
+        .map(|socket| socket.inode.0.to_string())
+        .collect();
+    lines.push(("inode", inodes.join(", ")));
+    lines.extend(socket.owners.first().map(|listener| stop(listener, socket)));
+    lines
+}
+
+fn owner_lines(socket: &Socket, listener: &Owner, others: &[Owner], now: i64) -> Vec<Line> {
+    let process = &listener.process;
+    let mut lines = vec![("process", told_owner(listener))];
+    lines.extend(told(&process.ppid, u32::to_string).map(|ppid| ("parent pid", ppid)));
+    lines.push(("user", user(socket, Some(listener))));
+    lines.extend(
+        told(&process.exe, |exe| sanitize(exe).into_owned()).map(|exe| ("executable", exe)),
+    );
+    lines.extend(told(&process.cmdline, |words| command(words)).map(|line| ("command", line)));
+    lines
+        .extend(told(&process.cwd, |cwd| sanitize(cwd).into_owned()).map(|cwd| ("directory", cwd)));
+    lines.extend(
+        told(&process.started_at, |then| started(now, *then)).map(|text| ("started", text)),
+    );
+    lines.extend(
+        shared(others)
+            .into_iter()
+            .map(|text| ("held also by", text)),
+    );
+    lines
+}
+
+/// A fact in words: nothing for an absent one, and why it is not known for an unknown one.
+fn told<T>(fact: &Seen<T>, words: impl FnOnce(&T) -> String) -> Option<String> {
+    match fact {
+        Seen::Known(value) => Some(words(value)),
+        Seen::Absent => None,
+        Seen::Denied(need) => Some(format!("not known: needs {need}")),
+        Seen::Failed(text) => Some(format!("not known: {}", sanitize(text))),
+        Seen::Skipped(why) => Some(format!("not known: {}", sanitize(why))),
+    }
+}
+
+/// `nginx 812 (listener)`
+fn told_owner(owner: &Owner) -> String {
+    let Process { name, pid, .. } = &owner.process;
+    format!("{} {pid} ({})", sanitize(name), part(owner.role, owner.via))
+}
+
+/// What a process is to the socket, and how it holds it.
+fn part(role: Role, via: Option<Via>) -> String {
+    let role = match role {
+        Role::Listener => "listener",
+        Role::Inherited => "inherited it",
+        Role::Worker => "worker",
+        Role::SocketActivated => "socket-activated",
+    };
+    let via = match via {
+        None => "",
+        Some(Via::Thread) => ", through a thread of its own descriptor table",
+        Some(Via::InFlight) => ", in a message that nobody has received yet",
+        Some(Via::IoUring) => ", through io_uring",
+    };
+    format!("{role}{via}")
+}
+
+/// The other holders, those of one name and part together: `nginx 813, 814 (worker)`.
+fn shared(others: &[Owner]) -> Vec<String> {
+    let mut holders: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
+    for owner in others {
+        let name = sanitize(&owner.process.name).into_owned();
+        let pids = holders
+            .entry((part(owner.role, owner.via), name))
+            .or_default();
+        pids.push(owner.process.pid.to_string());
+    }
+    let told = |((part, name), pids): ((String, String), Vec<String>)| {
+        format!("{name} {} ({part})", pids.join(", "))
+    };
+    holders.into_iter().map(told).collect()
+}
+
+/// A command line as a shell would take it, with hostile characters visible.
+fn command(words: &[String]) -> String {
+    let quoted: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+    clip(&sanitize(&quoted.join(" ")), COMMAND_WIDTH).into_owned()
+}
+
+/// The word, in quotes where a shell would split or expand it.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_alphanumeric() || "-_=+.,:/@%^~[]".contains(c);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
+/// `2026-11-20T04:12:26Z (2h ago)`
+fn started(now: i64, then: u64) -> String {
+    let age = age(now, then);
+    rfc3339(then).map_or_else(
+        || format!("{age} ago"),
+        |moment| format!("{moment} ({age} ago)"),
+    )
+}
+
+fn unknown_lines(socket: &Socket) -> Vec<Line> {
+    let reason = socket.owners_unknown.as_ref();
+    let told =
+        reason.map(|unknown| format!("{}: {}", unknown.reason.name(), sanitize(&unknown.text)));
+    let holder = told.map_or_else(|| "not known".into(), |why| format!("not known ({why})"));
+    vec![("process", holder), ("user", user(socket, None))]
+}
+
+fn state(state: SocketState) -> &'static str {
+    match state {
+        SocketState::Listen => "listening",
+        SocketState::Bound => "bound, not listening: it keeps the port and answers nobody",
+        SocketState::Unconnected => {
+            "takes datagrams from anyone (a server, or a client that uses sendto)"
+        }
+    }
+}
+
+/// What waits in the queue and what was dropped, when there is any.
+fn queue(socket: &Socket) -> Option<String> {
+    let queue = match &socket.queue {
+        Seen::Known(Queue {
+            length: 0,
+            drops: 0,
+            ..
+        }) => return None,
+        Seen::Known(queue) => queue,
+        unknown => return told(unknown, |_| String::new()),
+    };
+    let (length, limit) = (
+        thousands(queue.length.into()),
+        thousands(queue.limit.into()),
+    );
+    let waiting = match socket.transport {
+        Transport::Tcp if queue.length > queue.limit => {
+            format!("full: {length} connections wait to be accepted, the limit is {limit}")
+        }
+        Transport::Tcp => format!(
+            "{} waiting to be accepted, the limit is {limit}",
+            count(queue.length.into(), "connection")
+        ),
+        Transport::Udp => format!(
+            "{} waiting to be read, the limit is {limit}",
+            count(queue.length.into(), "byte")
+        ),
+    };
+    let dropped = match queue.drops {
+        0 => String::new(),
+        drops => format!("; {} dropped since it was made", thousands(drops.into())),
+    };
+    Some(format!("{waiting}{dropped}"))
+}
+
+/// How to free the port, or why not to kill its holder.
+fn stop(listener: &Owner, socket: &Socket) -> Line {
+    let Process { name, pid, .. } = &listener.process;
+    let port = socket.port;
+    let instead = match (name.as_str(), pid) {
+        ("systemd", 1) => {
+            "do not kill 1, the init system: it keeps this socket for a service; `systemctl list-sockets` names the unit to stop".into()
+        }
+        (_, 1) => "do not kill 1, the init process: everything else would end with it; stop the service that it runs".into(),
+        ("docker-proxy", _) => format!(
+            "do not kill {pid}: it serves a container; `docker ps --filter publish={port}` names the one to stop"
+        ),
+        ("conmon", _) => format!("do not kill {pid}: it watches a container; `podman ps` names the one to stop"),
+        _ if listener.role == Role::SocketActivated => format!(
+            "do not just kill {pid}: the init system keeps the socket and starts it again; stop the socket unit (`systemctl list-sockets`)"
+        ),
+        _ => return ("stop it with:", format!("kill {pid}")),
+    };
+    ("to stop it:", instead)
+}
+
+#[cfg(test)]
+mod tests;

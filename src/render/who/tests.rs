@@ -1,0 +1,212 @@
+//! Who holds a port, as literal reports.
+
+use super::*;
+use crate::document::samples::{NOW, With, owner, tcp, udp};
+use crate::model::{Need, OwnersUnknownReason};
+
+fn shown(sockets: &[Socket]) -> String {
+    let look = Look {
+        now: i64::try_from(NOW).unwrap(),
+        ..Look::default()
+    };
+    let mut out = Vec::new();
+    who_text(&mut out, sockets, &look).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn a_listener_with_workers() {
+    let mut nginx = tcp("::", 80)
+        .service("http")
+        .queue(129, 128, 7)
+        .owned_by(812, "nginx");
+    nginx = nginx.owned_by(813, "nginx").owned_by(814, "nginx");
+    nginx.owners.push(Owner {
+        via: Some(Via::IoUring),
+        ..owner(900, "php", Role::Inherited)
+    });
+    nginx.owners[0].process.cmdline = Seen::Known(
+        ["nginx", "-g", "daemon off;", "", "it's"]
+            .map(String::from)
+            .to_vec(),
+    );
+    nginx.owners[0].process.exe = Seen::Denied(Need::Root);
+    nginx.owners[0].process.cwd = Seen::Absent;
+    insta::assert_snapshot!(shown(&[nginx]), @r"
+    80/tcp (http)
+      process      nginx 812 (listener)
+      parent pid   1
+      user         root
+      executable   not known: needs root
+      command      nginx -g 'daemon off;' '' 'it'\''s'
+      started      2026-11-20T04:12:26Z (2h ago)
+      held also by php 900 (inherited it, through io_uring)
+      held also by nginx 813, 814 (worker)
+      binding      every address, IPv4 and IPv6
+      state        listening
+      queue        full: 129 connections wait to be accepted, the limit is 128; 7 dropped since it was made
+      inode        31080
+      stop it with: kill 812
+    ");
+}
+
+#[test]
+fn several_sockets_and_several_ports() {
+    let idle = tcp("127.0.0.1", 80).owned_by(5, "idle");
+    let sockets = [
+        tcp("0.0.0.0", 53).owned_by(4, "named"),
+        tcp("::", 53).v6_only().owned_by(4, "named"),
+        udp("10.0.0.5", 53)
+            .owned_by(4, "named")
+            .queue(2_048, 212_992, 0),
+        Socket {
+            state: SocketState::Bound,
+            queue: Seen::Absent,
+            ..idle
+        },
+    ];
+    insta::assert_snapshot!(shown(&sockets), @"
+    53/tcp
+      process      named 4 (listener)
+      parent pid   1
+      user         root
+      executable   /usr/bin/named
+      command      named --serve
+      directory    /
+      started      2026-11-20T04:12:26Z (2h ago)
+      binding      every address, IPv4 and IPv6
+      state        listening
+      inode        31053, 31053
+      stop it with: kill 4
+
+    53/udp
+      process      named 4 (listener)
+      parent pid   1
+      user         root
+      executable   /usr/bin/named
+      command      named --serve
+      directory    /
+      started      2026-11-20T04:12:26Z (2h ago)
+      binding      10.0.0.5
+      state        takes datagrams from anyone (a server, or a client that uses sendto)
+      queue        2,048 bytes waiting to be read, the limit is 212,992
+      inode        31053
+      stop it with: kill 4
+
+    80/tcp
+      process      idle 5 (listener)
+      parent pid   1
+      user         root
+      executable   /usr/bin/idle
+      command      idle --serve
+      directory    /
+      started      2026-11-20T04:12:26Z (2h ago)
+      binding      127.0.0.1 (this host only)
+      state        bound, not listening: it keeps the port and answers nobody
+      inode        31080
+      stop it with: kill 5
+    ");
+}
+
+#[test]
+fn an_unknown_holder_says_why() {
+    let text = "the descriptors of 3 processes could not be read";
+    let socket = tcp("::", 8080).unowned(OwnersUnknownReason::Permission, text);
+    insta::assert_snapshot!(shown(&[socket]), @"
+    8080/tcp
+      process      not known (permission: the descriptors of 3 processes could not be read)
+      user         root
+      binding      every address, IPv4 and IPv6
+      state        listening
+      inode        39080
+    ");
+}
+
+#[test]
+fn what_must_not_be_killed_is_not() {
+    let advice = |pid, name, role| {
+        let mut socket = tcp("::", 80);
+        socket.owners.push(owner(pid, name, role));
+        shown(&[socket]).lines().last().unwrap().trim().to_owned()
+    };
+    let table = [
+        (42, "node", Role::Listener, "stop it with: kill 42"),
+        (
+            1,
+            "systemd",
+            Role::Listener,
+            "to stop it:  do not kill 1, the init system",
+        ),
+        (
+            1,
+            "node",
+            Role::Listener,
+            "to stop it:  do not kill 1, the init process",
+        ),
+        (
+            42,
+            "docker-proxy",
+            Role::Listener,
+            "to stop it:  do not kill 42: it serves a container; `docker ps --filter publish=80`",
+        ),
+        (
+            42,
+            "conmon",
+            Role::Listener,
+            "to stop it:  do not kill 42: it watches a container",
+        ),
+        (
+            42,
+            "sshd",
+            Role::SocketActivated,
+            "to stop it:  do not just kill 42",
+        ),
+    ];
+    for (pid, name, role, start) in table {
+        let text = advice(pid, name, role);
+        assert!(text.starts_with(start), "{text}");
+    }
+}
+
+#[test]
+fn hostile_text_is_visible() {
+    let evil = "\x1b[2J\n\u{202e}x";
+    let mut socket = tcp("::", 1)
+        .service(evil)
+        .owned_by(7, evil)
+        .owned_by(8, evil);
+    let process = &mut socket.owners[0].process;
+    process.exe = Seen::Failed(evil.into());
+    process.cmdline = Seen::Known(vec![evil.into(), "y".repeat(5_000)]);
+    process.cwd = Seen::Known(evil.into());
+    process.user = Seen::Known(evil.into());
+    let text = shown(&[socket]);
+    assert!(
+        !text
+            .replace('\n', "")
+            .contains(crate::render::sanitize::is_hostile),
+        "{text:?}"
+    );
+    assert!(
+        text.lines()
+            .all(|line| line.chars().count() < COMMAND_WIDTH + 40)
+    );
+}
+
+#[test]
+fn colour_marks_the_port_only() {
+    let look = Look {
+        color: true,
+        ..Look::default()
+    };
+    let mut out = Vec::new();
+    who_text(&mut out, &[tcp("::", 22).service("ssh")], &look).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(text.starts_with("\x1b[1m22/tcp\x1b[0m (ssh)\n"), "{text:?}");
+    assert_eq!(text.matches('\x1b').count(), 2);
+}
+
+#[test]
+fn no_sockets_are_no_text() {
+    assert_eq!(shown(&[]), "");
+}
