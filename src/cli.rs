@@ -1,0 +1,54 @@
+//! The command line: composes the other rooms, prints, and sets the exit status. The only room that reads the
+//! environment and the wall clock.
+
+mod about;
+mod args;
+mod check;
+mod exit;
+mod filter;
+mod generate;
+mod hint;
+mod ls;
+mod output;
+mod ports;
+mod progress;
+mod request;
+mod usage;
+mod who;
+mod words;
+
+use args::{Cli, Command};
+use clap::Parser;
+use exit::Exit;
+use output::Printer;
+use std::env;
+use std::process::ExitCode;
+
+/// The commands and their aliases.
+const COMMANDS: [&str; 7] = ["ls", "who", "check", "scan", "completions", "man", "help"];
+
+/// Runs the program with the arguments and the environment of the process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = words::with_command(env::args_os().collect(), &COMMANDS);
+    let exit = match Cli::try_parse_from(args) {
+        Ok(cli) => run(&cli),
+        Err(error) => usage::explain(&error),
+    };
+    exit.into()
+}
+
+fn run(cli: &Cli) -> Exit {
+    let printer = Printer::new(&cli.common);
+    let done = match &cli.command {
+        Command::Ls(args) => ls::run(args, &printer),
+        Command::Who(args) => who::run(args, &printer),
+        Command::Check(args) => check::run(args, &printer),
+        Command::Completions { shell } => generate::completions(*shell),
+        Command::Man => generate::manual(),
+    };
+    done.unwrap_or_else(|error| {
+        output::say(format_args!("portsight: {error:#}"));
+        Exit::Error
+    })
+}

@@ -1,0 +1,227 @@
+//! The command line as clap reads it. Nothing here touches the machine.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXAMPLES: &str = "\
+Examples:
+  portsight                        what is listening, and who owns it
+  portsight 8080                   who holds port 8080
+  sudo portsight check             what listens, what answers, and where the two differ
+  portsight check 22,80,8000-8100  the same for these ports
+  portsight proto=udp user=root    a filtered list";
+
+const EXIT_STATUS: &str = "\
+Exit status:
+  0  yes, or as expected          1  a negative answer
+  2  a usage or run-time error    3  could not see enough to judge
+  130  interrupted; what is known so far was printed";
+
+/// Who listens on this host, who can reach it, and what the firewall does to it.
+#[derive(Debug, Parser)]
+#[command(
+    name = "portsight",
+    version,
+    before_help = EXAMPLES,
+    after_help = EXIT_STATUS,
+    override_usage = "portsight [OPTIONS] [COMMAND]\n       portsight PORT|NAME|pid:N\n       portsight KEY=VALUE...",
+    infer_subcommands = false,
+    arg_required_else_help = false
+)]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+    #[command(flatten)]
+    pub(super) common: Common,
+}
+
+/// What every command accepts.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Common options")]
+pub(super) struct Common {
+    /// How to print the result
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORMAT",
+        default_value = "table"
+    )]
+    pub(super) output: Output,
+    /// The same as --output json
+    #[arg(long, global = true)]
+    pub(super) json: bool,
+    /// When to use colour
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto"
+    )]
+    pub(super) color: ColorWhen,
+    /// Say nothing on stderr but errors
+    #[arg(short, long, global = true)]
+    pub(super) quiet: bool,
+    /// Say more on stderr
+    #[arg(short, long, global = true, conflicts_with = "quiet")]
+    pub(super) verbose: bool,
+}
+
+impl Common {
+    /// The output format, by either option.
+    pub(super) fn format(&self) -> Output {
+        if self.json { Output::Json } else { self.output }
+    }
+}
+
+/// An output format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people
+    Table,
+    /// One record on a line, fields separated by tabs, no heading
+    Plain,
+    /// One JSON document
+    Json,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ColorWhen {
+    /// On a terminal, unless `NO_COLOR` is set or TERM is dumb
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// What is listening, who owns it, and who can reach it by its binding
+    Ls(Ls),
+    /// Who holds a port
+    Who(Who),
+    /// Probe this host and compare with what listens
+    #[command(visible_alias = "scan")]
+    Check(Check),
+    /// Print a shell completion script
+    #[command(hide = true)]
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    #[command(hide = true)]
+    Man,
+}
+
+/// The letters that fingers know from `ss` and `netstat`.
+#[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+pub(super) struct Kinds {
+    /// Only TCP (with -u: both)
+    #[arg(short, long)]
+    pub(super) tcp: bool,
+    /// Only UDP (with -t: both)
+    #[arg(short, long)]
+    pub(super) udp: bool,
+    /// Only sockets that take IPv4
+    #[arg(short = '4', long)]
+    pub(super) ipv4: bool,
+    /// Only sockets that take IPv6
+    #[arg(short = '6', long)]
+    pub(super) ipv6: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ls {
+    #[command(flatten)]
+    pub(super) kinds: Kinds,
+    #[command(flatten)]
+    pub(super) habits: Habits,
+    /// Keep what matches all of these: port, proto, state, address, scope, family, interface, service,
+    /// process, pid, user, uid; as in port=22,80 or user=root
+    #[arg(value_name = "KEY=VALUE")]
+    pub(super) filters: Vec<String>,
+}
+
+/// Switches that change nothing here: what they ask for is what is shown anyway.
+#[derive(Debug, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
+pub(super) struct Habits {
+    /// Accepted for the habit of `ss -tulpn`: changes nothing
+    #[arg(short = 'l', long, hide = true)]
+    listening: bool,
+    /// As -l
+    #[arg(short = 'n', long, hide = true)]
+    numeric: bool,
+    /// As -l
+    #[arg(short = 'p', long, hide = true)]
+    processes: bool,
+    /// As -l
+    #[arg(short = 'a', long, hide = true)]
+    all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Who {
+    #[command(flatten)]
+    pub(super) kinds: Kinds,
+    #[command(flatten)]
+    pub(super) habits: Habits,
+    /// A port (8080, :8080, 53/udp, udp:53, 8000-8100), pid:N, a service or a process
+    #[arg(required = true, value_name = "PORT|NAME|pid:N")]
+    pub(super) subjects: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Check {
+    /// The ports, as in 80,443,8000-8100,ssh [default: every TCP port, and the UDP ports that are bound]
+    #[arg(value_name = "PORTS")]
+    pub(super) ports: Vec<String>,
+    /// Which transport to probe
+    #[arg(long, value_enum, value_name = "PROTO", default_value = "all")]
+    pub(super) proto: Proto,
+    /// Probe every UDP port
+    #[arg(long)]
+    pub(super) all_udp: bool,
+    /// Probe IPv4 addresses only
+    #[arg(short = '4', long, conflicts_with = "ipv6")]
+    pub(super) ipv4: bool,
+    /// Probe IPv6 addresses only
+    #[arg(short = '6', long)]
+    pub(super) ipv6: bool,
+    /// From where to probe: loopback, self [default: loopback,self]
+    #[arg(long, value_name = "VANTAGE", value_delimiter = ',')]
+    pub(super) from: Vec<String>,
+    /// Ports to keep the probes away from
+    #[arg(long, value_name = "PORTS", value_delimiter = ',')]
+    pub(super) exclude: Vec<String>,
+    /// The verdicts that make the exit status 1
+    #[arg(
+        long,
+        value_name = "VERDICT",
+        value_delimiter = ',',
+        default_value = "unexpected"
+    )]
+    pub(super) fail_on: Vec<String>,
+}
+
+/// The transports to probe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Proto {
+    /// Only TCP
+    Tcp,
+    /// Only UDP
+    Udp,
+    /// Both
+    All,
+}

@@ -1,0 +1,70 @@
+//! `portsight ls`: what is listening, who owns it, and who can reach it by its binding.
+
+use super::about::Started;
+use super::args::{Ls, Output};
+use super::exit::Exit;
+use super::filter::Filter;
+use super::output::{self, Printer};
+use crate::document;
+use crate::inventory::{self, Owners, Services, SockDiag};
+use crate::model::{Hides, Inventory};
+use crate::render::{self, Extent, Shown};
+use anyhow::Result;
+
+pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
+    let started = Started::now();
+    let services = Services::load();
+    let filter = Filter::parse(&args.kinds, &args.filters, &services)?;
+    let mut inventory = inventory::take(&mut SockDiag, Owners::Find, &services);
+    if printer.is_verbose() {
+        note_second_opinion(&inventory, printer);
+    }
+    inventory.sockets.retain(|socket| filter.keeps(socket));
+    let Inventory { sockets, gaps } = &inventory;
+    let extent = if gaps.iter().any(|gap| gap.hides == Hides::Sockets) {
+        Extent::Incomplete
+    } else if filter.is_empty() {
+        Extent::Everything
+    } else {
+        Extent::Selection
+    };
+    let about = started.about();
+    let (exit, shown) = output::print(Exit::Success, |out| match printer.format() {
+        Output::Table => {
+            render::sockets_table(out, sockets, extent, &printer.look(started.unix_seconds()))
+        }
+        Output::Plain => render::sockets_plain(out, sockets).map(|()| Shown::default()),
+        Output::Json => {
+            let document = document::sockets(document::Command::Ls, &about, sockets, gaps);
+            render::json(out, &document).map(|()| Shown::default())
+        }
+    })?;
+    if let Some(shown) = shown {
+        printer.note_hidden(&shown);
+        printer.note_gaps(gaps);
+    }
+    Ok(exit)
+}
+
+/// Holds the inventory against a second, independent reader.
+fn note_second_opinion(inventory: &Inventory, printer: &Printer) {
+    match inventory::second_opinion(inventory) {
+        Ok(difference) if difference.missing.is_empty() && difference.extra.is_empty() => {
+            printer.note(format_args!(
+                "netstat2 lists the same {} sockets",
+                inventory.sockets.len()
+            ));
+        }
+        Ok(difference) => {
+            for socket in difference.missing {
+                printer.note(format_args!(
+                    "netstat2 lists a socket that is not listed here: {socket}"
+                ));
+            }
+            for socket in difference.extra {
+                printer.note(format_args!("netstat2 does not list {socket}"));
+            }
+        }
+        Err(error) => printer.note(format_args!("netstat2 could not list the sockets: {error}")),
+    }
+}

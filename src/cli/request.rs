@@ -1,0 +1,143 @@
+//! What `check` was asked for, checked before anything is done.
+
+use super::args::{Check, Proto};
+use super::hint;
+use super::ports::Ports;
+use crate::inventory::Services;
+use crate::model::{Endpoint, Family, Gap, Hides, Need, PortSet, Transport, Vantage, Verdict};
+use anyhow::{Result, bail};
+use std::collections::BTreeSet;
+
+/// Up to so many named ports get a row each.
+const MOST_ROWS: u32 = 1024;
+
+/// A checked request.
+#[derive(Debug)]
+pub(super) struct Request {
+    transports: Vec<Transport>,
+    ports: Option<Ports>,
+    exclude: Ports,
+    all_udp: bool,
+    family: Option<Family>,
+    /// The vantages to probe from.
+    pub(super) vantages: Vec<Vantage>,
+    /// Whether they were named, so that one without an address is a gap.
+    pub(super) vantages_named: bool,
+    /// A gap for each vantage that was named and that this version does not have.
+    pub(super) gaps: Vec<Gap>,
+    /// The verdicts that make the exit status 1.
+    pub(super) fail_on: BTreeSet<Verdict>,
+}
+
+impl Request {
+    pub(super) fn parse(args: &Check, services: &Services) -> Result<Self> {
+        let mut request = Self {
+            transports: match args.proto {
+                Proto::Tcp => vec![Transport::Tcp],
+                Proto::Udp => vec![Transport::Udp],
+                Proto::All => vec![Transport::Tcp, Transport::Udp],
+            },
+            ports: (!args.ports.is_empty())
+                .then(|| Ports::parse(&args.ports, services))
+                .transpose()?,
+            exclude: Ports::parse(&args.exclude, services)?,
+            all_udp: args.all_udp,
+            family: match (args.ipv4, args.ipv6) {
+                (true, _) => Some(Family::Ipv4),
+                (_, true) => Some(Family::Ipv6),
+                _ => None,
+            },
+            vantages: Vec::new(),
+            vantages_named: !args.from.is_empty(),
+            gaps: Vec::new(),
+            fail_on: args
+                .fail_on
+                .iter()
+                .map(|word| verdict(word))
+                .collect::<Result<_>>()?,
+        };
+        for word in &args.from {
+            match vantage(word)? {
+                Ok(vantage) => request.vantages.push(vantage),
+                Err(gap) => request.gaps.push(gap),
+            }
+        }
+        if args.from.is_empty() {
+            request.vantages = vec![Vantage::Loopback, Vantage::Own];
+        }
+        Ok(request)
+    }
+
+    /// Whether addresses of a family are probed.
+    pub(super) fn wants(&self, family: Family) -> bool {
+        self.family.is_none_or(|wanted| wanted == family)
+    }
+
+    /// The transports to probe.
+    pub(super) fn transports(&self) -> &[Transport] {
+        &self.transports
+    }
+
+    /// The ports of a transport to probe, where `bound` are those that a socket is bound to.
+    pub(super) fn ports(&self, transport: Transport, bound: &PortSet) -> PortSet {
+        let mut ports = match (&self.ports, transport) {
+            (Some(named), _) => named.of(transport),
+            (None, Transport::Tcp) => PortSet::full(),
+            (None, Transport::Udp) => bound.clone(),
+        };
+        if self.all_udp && transport == Transport::Udp {
+            ports = PortSet::full();
+        }
+        self.exclude
+            .of(transport)
+            .iter()
+            .for_each(|port| ports.remove(port));
+        ports
+    }
+
+    /// The ports that get a row in any case.
+    pub(super) fn named(&self) -> BTreeSet<Endpoint> {
+        match &self.ports {
+            Some(ports) if ports.numbers() <= MOST_ROWS => ports.iter().collect(),
+            _ => BTreeSet::new(),
+        }
+    }
+}
+
+fn verdict(word: &str) -> Result<Verdict> {
+    let names = || Verdict::ALL.iter().map(|verdict| verdict.name());
+    if let Some(verdict) = Verdict::ALL
+        .into_iter()
+        .find(|verdict| verdict.name() == word)
+    {
+        return Ok(verdict);
+    }
+    let near = hint::did_you_mean(word, names());
+    bail!(
+        "{word:?} is no verdict: verdicts are {}{near}",
+        names().collect::<Vec<_>>().join(", ")
+    );
+}
+
+/// The vantage of a word, or the gap that it leaves in this version.
+fn vantage(word: &str) -> Result<Result<Vantage, Gap>> {
+    const NAMES: [&str; 4] = ["loopback", "self", "lan", "internet"];
+    let name = word.split_once(['=', ':']).map_or(word, |(name, _)| name);
+    Ok(match (word, name) {
+        ("loopback", _) => Ok(Vantage::Loopback),
+        ("self", _) => Ok(Vantage::Own),
+        (_, "lan" | "internet" | "ssh") => Err(Gap {
+            what: format!("the vantage {word}"),
+            reason: "this version probes from loopback and self only".to_owned(),
+            need: Some(Need::LaterVersion),
+            hides: Hides::Views,
+        }),
+        _ => {
+            let near = hint::did_you_mean(word, NAMES.into_iter());
+            bail!(
+                "{word:?} is no vantage: vantages are {}, ssh:USER@HOST{near}",
+                NAMES.join(", ")
+            );
+        }
+    })
+}
