@@ -13,8 +13,11 @@ impl Port {
 
     /// The port with this number; `None` for 0.
     #[must_use]
-    pub fn new(number: u16) -> Option<Self> {
-        NonZeroU16::new(number).map(Self)
+    pub const fn new(number: u16) -> Option<Self> {
+        match NonZeroU16::new(number) {
+            Some(number) => Some(Self(number)),
+            None => None,
+        }
     }
 
     /// Its number.

@@ -1,1 +1,702 @@
+//! Facts as literals, and the verdicts that must follow.
 
+use super::*;
+use crate::model::{
+    Answer, Certainty, Family, Gap, Hides, How, Icmp, Inode, Interface, Port, PortSet, Queue,
+    SocketState, State, TakenBy, Transport, Vantage,
+};
+
+const TCP_80: Endpoint = Endpoint {
+    port: port(80),
+    transport: Transport::Tcp,
+};
+const UDP_80: Endpoint = Endpoint {
+    port: port(80),
+    transport: Transport::Udp,
+};
+
+const fn port(number: u16) -> Port {
+    match Port::new(number) {
+        Some(port) => port,
+        None => panic!("port 0"),
+    }
+}
+
+/// A socket that serves port 80 at an address; its cookie tells sockets apart.
+fn socket(transport: Transport, address: &str, cookie: u64) -> Socket {
+    let address: std::net::IpAddr = address.parse().unwrap();
+    Socket {
+        transport,
+        family: Family::of(address),
+        address,
+        port: port(80),
+        interface: Seen::Absent,
+        v6_only: if address.is_ipv4() {
+            Seen::Absent
+        } else {
+            Seen::Known(true)
+        },
+        state: match transport {
+            Transport::Tcp => SocketState::Listen,
+            Transport::Udp => SocketState::Unconnected,
+        },
+        inode: Inode(cookie),
+        cookie: Cookie(cookie),
+        uid: 0,
+        user: Seen::Absent,
+        queue: Seen::Known(Queue {
+            length: 0,
+            limit: 128,
+            drops: 0,
+        }),
+        cgroup: Seen::Absent,
+        service: None,
+        owners: Vec::new(),
+        owners_unknown: None,
+    }
+}
+
+fn listener(address: &str) -> Socket {
+    socket(Transport::Tcp, address, 7)
+}
+
+/// One port of 127.0.0.1, and everything that is known of it.
+#[derive(Clone)]
+struct World {
+    endpoint: Endpoint,
+    before: Vec<Socket>,
+    after: Vec<Socket>,
+    answer: Answer,
+    lookup: Option<Seen<Cookie>>,
+    delivery: Option<Delivery>,
+    gaps: Vec<Gap>,
+}
+
+impl World {
+    fn tcp(sockets: &[Socket], answer: Answer) -> Self {
+        Self {
+            endpoint: TCP_80,
+            before: sockets.to_vec(),
+            after: sockets.to_vec(),
+            answer,
+            lookup: sockets.first().map(|socket| Seen::Known(socket.cookie)),
+            delivery: None,
+            gaps: Vec::new(),
+        }
+    }
+
+    fn udp(sockets: &[Socket], answer: Answer, delivery: Option<Delivery>) -> Self {
+        Self {
+            endpoint: UDP_80,
+            delivery,
+            ..Self::tcp(sockets, answer)
+        }
+    }
+
+    fn target() -> Target {
+        Target {
+            vantage: Vantage::Loopback,
+            address: "127.0.0.1".parse().unwrap(),
+            interface: Interface {
+                index: 1,
+                name: "lo".into(),
+            },
+            scope_id: 0,
+        }
+    }
+
+    fn look(&self) -> Look {
+        let inventory = |sockets: &[Socket]| Inventory {
+            sockets: sockets.to_vec(),
+            gaps: self.gaps.clone(),
+        };
+        let wanted: PortSet = [port(80)].into_iter().collect();
+        let mut sweep = Sweep::new(Self::target(), self.endpoint.transport, wanted);
+        let attempt = Attempt {
+            answer: self.answer.clone(),
+            source: None,
+            rtt: None,
+            tries: 1,
+        };
+        sweep.attempts.insert(port(80), attempt);
+        let pair = Pair {
+            target: Self::target(),
+            endpoint: self.endpoint,
+        };
+        Look {
+            before: inventory(&self.before),
+            after: inventory(&self.after),
+            sweeps: vec![sweep],
+            lookups: self
+                .lookup
+                .iter()
+                .map(|lookup| (pair.clone(), lookup.clone()))
+                .collect(),
+            deliveries: self
+                .delivery
+                .iter()
+                .map(|delivery| (pair.clone(), *delivery))
+                .collect(),
+        }
+    }
+
+    fn judge(&self, second: Option<&Self>) -> Judgement {
+        judge(&Facts {
+            first: self.look(),
+            second: second.map(Self::look),
+            named: [self.endpoint].into_iter().collect(),
+        })
+    }
+
+    /// The view after a second look at the same world.
+    fn settled(&self) -> View {
+        let judgement = self.judge(Some(self));
+        assert_eq!(
+            judgement.unsettled,
+            [],
+            "a second look leaves nothing unsettled"
+        );
+        judgement.items[0].views[0].clone()
+    }
+
+    fn wants_second_look(&self) -> bool {
+        !self.judge(None).unsettled.is_empty()
+    }
+}
+
+fn opened(taken: TakenBy) -> Answer {
+    Answer::SynAck(taken)
+}
+
+fn icmp(code: u8) -> Answer {
+    Answer::Icmp(Icmp {
+        kind: 3,
+        code,
+        from: Some("127.0.0.1".parse().unwrap()),
+    })
+}
+
+#[test]
+fn tcp_verdicts() {
+    use Certainty::{Likely, Proved};
+    use Verdict as V;
+    let here = || vec![listener("0.0.0.0")];
+    let elsewhere = || vec![listener("127.0.0.2")];
+    let other = || opened(TakenBy::Other("127.0.0.1:22".parse().unwrap()));
+    // (what, sockets, answer, state, verdict, certainty, how, second look)
+    let table = [
+        (
+            "served",
+            here(),
+            opened(TakenBy::Probed),
+            State::Open,
+            V::Reachable,
+            Proved,
+            None,
+            false,
+        ),
+        (
+            "closed at once",
+            here(),
+            opened(TakenBy::Gone),
+            State::Open,
+            V::Reachable,
+            Likely,
+            None,
+            false,
+        ),
+        (
+            "redirected",
+            here(),
+            other(),
+            State::Open,
+            V::Forwarded,
+            Proved,
+            None,
+            false,
+        ),
+        (
+            "redirected, no listener",
+            vec![],
+            other(),
+            State::Open,
+            V::Forwarded,
+            Proved,
+            None,
+            false,
+        ),
+        (
+            "handed on",
+            here(),
+            opened(TakenBy::Nobody),
+            State::Open,
+            V::Forwarded,
+            Likely,
+            None,
+            false,
+        ),
+        (
+            "from nowhere",
+            vec![],
+            opened(TakenBy::Nobody),
+            State::Open,
+            V::Unexpected,
+            Proved,
+            None,
+            true,
+        ),
+        (
+            "no listener",
+            vec![],
+            opened(TakenBy::Probed),
+            State::Open,
+            V::Unexpected,
+            Proved,
+            None,
+            true,
+        ),
+        (
+            "not for this address",
+            elsewhere(),
+            opened(TakenBy::Probed),
+            State::Open,
+            V::Unexpected,
+            Proved,
+            None,
+            true,
+        ),
+        (
+            "reset",
+            here(),
+            Answer::Rst,
+            State::Closed,
+            V::Filtered,
+            Likely,
+            Some(How::Reset),
+            true,
+        ),
+        (
+            "rejected",
+            here(),
+            icmp(13),
+            State::Filtered,
+            V::Filtered,
+            Likely,
+            Some(How::Rejected),
+            true,
+        ),
+        (
+            "dropped",
+            here(),
+            Answer::Silence,
+            State::Filtered,
+            V::Filtered,
+            Likely,
+            Some(How::Dropped),
+            true,
+        ),
+        (
+            "not sent",
+            here(),
+            Answer::NotSent,
+            State::Filtered,
+            V::Filtered,
+            Likely,
+            Some(How::NotSent),
+            true,
+        ),
+        (
+            "bound elsewhere",
+            elsewhere(),
+            Answer::Rst,
+            State::Closed,
+            V::LocalOnly,
+            Proved,
+            None,
+            false,
+        ),
+        (
+            "elsewhere, dropped",
+            elsewhere(),
+            Answer::Silence,
+            State::Filtered,
+            V::LocalOnly,
+            Likely,
+            None,
+            false,
+        ),
+        (
+            "closed",
+            vec![],
+            Answer::Rst,
+            State::Closed,
+            V::Closed,
+            Likely,
+            None,
+            false,
+        ),
+        (
+            "shielded",
+            vec![],
+            Answer::Silence,
+            State::Filtered,
+            V::Shielded,
+            Likely,
+            Some(How::Dropped),
+            false,
+        ),
+        (
+            "shielded by reject",
+            vec![],
+            icmp(3),
+            State::Filtered,
+            V::Shielded,
+            Likely,
+            Some(How::Rejected),
+            false,
+        ),
+        (
+            "lost",
+            here(),
+            Answer::Failed("EMFILE".into()),
+            State::Unknown,
+            V::Inconclusive,
+            Likely,
+            None,
+            true,
+        ),
+    ];
+    for (what, sockets, answer, state, verdict, certainty, how, second_look) in table {
+        let world = World::tcp(&sockets, answer);
+        let view = world.settled();
+        assert_eq!(
+            (view.state, view.verdict, view.certainty, view.how),
+            (state, verdict, certainty, how),
+            "{what}"
+        );
+        assert_eq!(
+            world.wants_second_look(),
+            second_look,
+            "{what}: a second look"
+        );
+    }
+}
+
+#[test]
+fn udp_verdicts() {
+    use Certainty::{Likely, Proved};
+    use Verdict as V;
+    let here = || vec![socket(Transport::Udp, "0.0.0.0", 7)];
+    let none = Vec::new;
+    let silent = || Answer::Silence;
+    let table = [
+        (
+            "answers",
+            here(),
+            Answer::Payload(4),
+            None,
+            State::Open,
+            V::Reachable,
+            Proved,
+        ),
+        (
+            "queued",
+            here(),
+            silent(),
+            Some(Delivery::Queued),
+            State::Open,
+            V::Reachable,
+            Proved,
+        ),
+        (
+            "late answer",
+            here(),
+            silent(),
+            Some(Delivery::Replied),
+            State::Open,
+            V::Reachable,
+            Proved,
+        ),
+        (
+            "read",
+            here(),
+            silent(),
+            Some(Delivery::Read),
+            State::Open,
+            V::Reachable,
+            Likely,
+        ),
+        (
+            "unseen",
+            here(),
+            silent(),
+            Some(Delivery::Unseen),
+            State::OpenFiltered,
+            V::Inconclusive,
+            Likely,
+        ),
+        (
+            "noisy",
+            here(),
+            silent(),
+            Some(Delivery::Noisy),
+            State::OpenFiltered,
+            V::Inconclusive,
+            Likely,
+        ),
+        (
+            "not looked into",
+            here(),
+            silent(),
+            None,
+            State::OpenFiltered,
+            V::Inconclusive,
+            Likely,
+        ),
+        (
+            "refused although served",
+            here(),
+            icmp(3),
+            None,
+            State::Closed,
+            V::Filtered,
+            Likely,
+        ),
+        (
+            "closed",
+            none(),
+            icmp(3),
+            None,
+            State::Closed,
+            V::Closed,
+            Likely,
+        ),
+        (
+            "nobody, dropped",
+            none(),
+            silent(),
+            None,
+            State::Filtered,
+            V::Shielded,
+            Likely,
+        ),
+        (
+            "nobody, rejected",
+            none(),
+            icmp(13),
+            None,
+            State::Filtered,
+            V::Shielded,
+            Likely,
+        ),
+        (
+            "answers from nowhere",
+            none(),
+            Answer::Payload(4),
+            None,
+            State::Open,
+            V::Unexpected,
+            Proved,
+        ),
+    ];
+    for (what, sockets, answer, delivery, state, verdict, certainty) in table {
+        let view = World::udp(&sockets, answer, delivery).settled();
+        assert_eq!(
+            (view.state, view.verdict, view.certainty),
+            (state, verdict, certainty),
+            "{what}"
+        );
+    }
+}
+
+#[test]
+fn a_full_accept_queue_is_not_a_firewall() {
+    let with_queue = |length, limit| {
+        let mut full = listener("0.0.0.0");
+        full.queue = Seen::Known(Queue {
+            length,
+            limit,
+            drops: 1,
+        });
+        World::tcp(&[full], Answer::Silence).settled().verdict
+    };
+    assert_eq!(with_queue(129, 128), Verdict::Overloaded);
+    assert_eq!(
+        with_queue(128, 128),
+        Verdict::Filtered,
+        "a queue at its limit takes one more"
+    );
+    let mut refused = listener("0.0.0.0");
+    refused.queue = Seen::Known(Queue {
+        length: 9,
+        limit: 1,
+        drops: 1,
+    });
+    assert_eq!(
+        World::tcp(&[refused], Answer::Rst).settled().verdict,
+        Verdict::Filtered,
+        "a full queue does not reset"
+    );
+}
+
+#[test]
+fn a_firewall_is_blamed_only_when_the_kernel_would_deliver() {
+    let verdict = |lookup| {
+        let world = World {
+            lookup,
+            ..World::tcp(&[listener("0.0.0.0")], Answer::Silence)
+        };
+        world.settled().verdict
+    };
+    assert_eq!(verdict(Some(Seen::Known(Cookie(7)))), Verdict::Filtered);
+    assert_eq!(verdict(Some(Seen::Absent)), Verdict::Inconclusive);
+    assert_eq!(verdict(Some(Seen::Known(Cookie(8)))), Verdict::Inconclusive);
+    assert_eq!(
+        verdict(Some(Seen::Failed("no".into()))),
+        Verdict::Inconclusive
+    );
+    assert_eq!(verdict(None), Verdict::Inconclusive);
+}
+
+#[test]
+fn a_listener_that_came_or_went_wants_a_second_look() {
+    let (old, new) = (listener("0.0.0.0"), socket(Transport::Tcp, "0.0.0.0", 8));
+    let restarted = World {
+        after: vec![new.clone()],
+        ..World::tcp(&[old], Answer::Rst)
+    };
+    assert!(restarted.wants_second_look());
+    assert_eq!(restarted.settled().verdict, Verdict::Inconclusive);
+    let calm = World::tcp(&[new], opened(TakenBy::Probed));
+    let judgement = restarted.judge(Some(&calm));
+    assert_eq!(
+        judgement.items[0].verdict,
+        Verdict::Reachable,
+        "the second look decides"
+    );
+    assert_eq!(
+        judgement.items[0].listeners[0].cookie,
+        Cookie(8),
+        "with its own inventory"
+    );
+}
+
+#[test]
+fn what_could_not_be_seen_is_never_called_absent() {
+    let gap = Gap {
+        what: "tcp sockets".into(),
+        reason: "denied".into(),
+        need: None,
+        hides: Hides::Sockets,
+    };
+    let blind = |answer| {
+        World {
+            gaps: vec![gap.clone()],
+            ..World::tcp(&[], answer)
+        }
+        .settled()
+        .verdict
+    };
+    assert_eq!(blind(opened(TakenBy::Probed)), Verdict::Inconclusive);
+    assert_eq!(blind(Answer::Silence), Verdict::Inconclusive);
+    assert_eq!(
+        blind(Answer::Rst),
+        Verdict::Closed,
+        "a refusal says that nobody takes it"
+    );
+}
+
+#[test]
+fn a_bound_socket_that_does_not_listen_is_closed_and_said_so() {
+    let mut bound = listener("0.0.0.0");
+    bound.state = SocketState::Bound;
+    let view = World::tcp(&[bound], Answer::Rst).settled();
+    assert_eq!(view.verdict, Verdict::Closed);
+    assert_eq!(
+        view.note.as_deref(),
+        Some("a socket is bound to the port and does not listen")
+    );
+}
+
+#[test]
+fn a_ports_verdict_is_the_gravest_of_its_views() {
+    let mut facts = Facts {
+        first: World::tcp(&[listener("127.0.0.1")], opened(TakenBy::Probed)).look(),
+        second: None,
+        named: BTreeSet::new(),
+    };
+    let mut own = facts.first.sweeps[0].clone();
+    own.target.vantage = Vantage::Own;
+    own.target.address = "10.0.0.5".parse().unwrap();
+    own.attempts.insert(
+        port(80),
+        Attempt {
+            answer: Answer::Rst,
+            source: None,
+            rtt: None,
+            tries: 1,
+        },
+    );
+    facts.first.sweeps.push(own);
+    let item = &judge(&facts).items[0];
+    let verdicts: Vec<Verdict> = item.views.iter().map(|view| view.verdict).collect();
+    assert_eq!(verdicts, [Verdict::Reachable, Verdict::LocalOnly]);
+    assert_eq!(item.verdict, Verdict::Reachable);
+}
+
+#[test]
+fn a_port_has_a_finding_when_it_is_bound_open_or_named() {
+    let findings = |sockets: &[Socket], answer: Answer, named: bool| {
+        let world = World::tcp(sockets, answer);
+        let named = named.then_some(TCP_80).into_iter().collect();
+        judge(&Facts {
+            first: world.look(),
+            second: None,
+            named,
+        })
+        .items
+        .len()
+    };
+    assert_eq!(findings(&[], Answer::Rst, false), 0);
+    assert_eq!(findings(&[], Answer::Silence, false), 0);
+    assert_eq!(findings(&[], Answer::Rst, true), 1);
+    assert_eq!(findings(&[], opened(TakenBy::Probed), false), 1);
+    assert_eq!(findings(&[listener("10.0.0.1")], Answer::Rst, false), 1);
+}
+
+#[test]
+fn every_port_is_counted_once() {
+    let mut look = World::tcp(&[], Answer::Rst).look();
+    let sweep = &mut look.sweeps[0];
+    sweep.wanted = (1..=100).filter_map(Port::new).collect();
+    sweep.attempts.clear();
+    sweep.refused = (1..=90).filter_map(Port::new).collect();
+    let attempt = |answer| Attempt {
+        answer,
+        source: None,
+        rtt: None,
+        tries: 2,
+    };
+    sweep.attempts.insert(port(91), attempt(Answer::Silence));
+    sweep.attempts.insert(port(92), attempt(icmp(13)));
+    sweep
+        .attempts
+        .insert(port(93), attempt(Answer::Failed("EMFILE".into())));
+    sweep.attempts.insert(port(80), attempt(Answer::Rst));
+    let facts = Facts {
+        first: look,
+        second: None,
+        named: [TCP_80].into_iter().collect(),
+    };
+    let items = judge(&facts).items;
+    let summary = &vantages(&facts, &items)[0];
+    let tally = summary.transports[&Transport::Tcp];
+    assert_eq!(
+        (tally.probed, tally.not_probed),
+        (92, 8),
+        "seven never asked, one lost"
+    );
+    assert_eq!((tally.closed, tally.shielded), (90, 2));
+    assert_eq!(summary.answered, 91);
+    assert_eq!(lost(&facts).len(), 1, "a lost probe is a gap");
+}
