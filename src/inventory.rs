@@ -13,9 +13,9 @@ pub use netstat::{Disagreement, Netstat, second_opinion};
 pub use services::Services;
 pub use sock_diag::SockDiag;
 
-use crate::model::{Gap, Inventory, Seen, Socket};
+use crate::model::{Cookie, Gap, Inventory, Seen, Socket};
 use crate::sys;
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 
 /// Something that lists the sockets that hold a port.
@@ -24,44 +24,37 @@ pub trait Source {
     fn sockets(&mut self) -> (Vec<Socket>, Vec<Gap>);
 }
 
-/// Whether to look for the processes that hold the sockets: that is nearly all of the cost.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Owners {
-    /// Leave the owners empty.
-    Skip,
-    /// Find them.
-    Find,
-}
-
-/// Takes the inventory of our network namespace.
-pub fn take(source: &mut dyn Source, owners: Owners, services: &Services) -> Inventory {
-    let (mut sockets, mut gaps) = source.sockets();
+/// Lists the sockets of our network namespace that hold a port, without their owners.
+pub fn take(source: &mut dyn Source, services: &Services) -> Inventory {
+    let (mut sockets, gaps) = source.sockets();
     let users = Users::default();
     for socket in &mut sockets {
         socket.user = users.name(socket.uid);
         socket.service = services.name(socket.endpoint()).map(str::to_owned);
     }
-    if owners == Owners::Find {
-        // Asked again only when an owner is missing.
-        let later = std::cell::OnceCell::new();
-        let still_there = |socket: &Socket| {
-            later
-                .get_or_init(|| source_cookies(&mut SockDiag))
-                .contains(&socket.cookie)
-        };
-        gaps.extend(owners::fill(&mut sockets, still_there));
-    }
     sockets.sort_by(|a, b| order(a).cmp(&order(b)));
     Inventory { sockets, gaps }
 }
 
-fn source_cookies(source: &mut dyn Source) -> HashSet<crate::model::Cookie> {
-    source
-        .sockets()
-        .0
-        .iter()
-        .map(|socket| socket.cookie)
-        .collect()
+/// Finds the processes that hold the sockets of an inventory: nearly all of the cost of one, so leave out first
+/// what will not be shown.
+pub fn find_owners(inventory: &mut Inventory) {
+    // Asked again only when an owner is missing.
+    let later = OnceCell::new();
+    let still_there = |socket: &Socket| {
+        let cookies = || {
+            SockDiag
+                .sockets()
+                .0
+                .iter()
+                .map(|socket| socket.cookie)
+                .collect()
+        };
+        let cookies: &HashSet<Cookie> = later.get_or_init(cookies);
+        cookies.contains(&socket.cookie)
+    };
+    let gap = owners::fill(&mut inventory.sockets, still_there);
+    inventory.gaps.extend(gap);
 }
 
 fn order(socket: &Socket) -> impl Ord {

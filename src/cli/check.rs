@@ -7,7 +7,7 @@ use super::output::{self, Printer};
 use super::progress;
 use super::request::Request;
 use crate::document;
-use crate::inventory::{self, Owners, Packet, Services, SockDiag};
+use crate::inventory::{self, Packet, Services, SockDiag};
 use crate::model::{
     Answer, Check, Family, Gap, Hides, Inventory, PortSet, Seen, Target, Transport, Vantage,
     Verdict,
@@ -75,7 +75,7 @@ fn exit(check: &Check, request: &Request) -> Exit {
 
 /// Looks once at everything that was asked for, and once more at what that leaves unsettled.
 fn examine(request: &Request, services: &Services, printer: &Printer) -> Result<Check> {
-    let before = inventory::take(&mut SockDiag, Owners::Skip, services);
+    let before = inventory::take(&mut SockDiag, services);
     let (targets, mut gaps) = targets(request, &before)?;
     gaps.extend(request.gaps.iter().cloned());
     let jobs = jobs(request, &targets, &before);
@@ -220,7 +220,8 @@ fn look(
         .iter()
         .map(|job| probe::sweep(job, detail.get(&job.transport).unwrap_or(&none), progress))
         .collect();
-    let after = inventory::take(&mut SockDiag, Owners::Find, services);
+    let mut after = inventory::take(&mut SockDiag, services);
+    inventory::find_owners(&mut after);
     let mut look = Look {
         before,
         after,
@@ -234,7 +235,7 @@ fn look(
 
 /// Looks once more at some pairs: with the counters around UDP probes that stay silent.
 fn look_again(pairs: &[Pair], progress: &Progress, services: &Services) -> Look {
-    let before = inventory::take(&mut SockDiag, Owners::Skip, services);
+    let before = inventory::take(&mut SockDiag, services);
     let mut ports: BTreeMap<(Target, Transport), PortSet> = BTreeMap::new();
     for pair in pairs {
         let key = (pair.target.clone(), pair.endpoint.transport);

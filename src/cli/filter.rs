@@ -29,37 +29,63 @@ const KEYS: [&str; 14] = [
 
 /// What a list is narrowed to.
 #[derive(Default)]
-pub(super) struct Filter(Vec<Test>);
+pub(super) struct Filter {
+    by_socket: Vec<Test>,
+    by_owner: Vec<Test>,
+}
 
 impl std::fmt::Debug for Filter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Filter({} tests)", self.0.len())
+        write!(
+            f,
+            "Filter({} + {} tests)",
+            self.by_socket.len(),
+            self.by_owner.len()
+        )
     }
 }
 
 impl Filter {
     /// The filter of the switches and the words.
     pub(super) fn parse(kinds: &Kinds, words: &[String], services: &Services) -> Result<Self> {
-        let mut tests = of_kinds(kinds);
+        let mut filter = Self::of_kinds(kinds);
         for word in words {
-            tests.push(test(word, services)?);
+            let Some((key, value)) = word.split_once('=') else {
+                bail!(
+                    "{word:?} is no filter: filters are key=value; to look up a port or a name: portsight who {word}"
+                );
+            };
+            match by_owner(key, word, value)? {
+                Some(test) => filter.by_owner.push(test),
+                None => filter
+                    .by_socket
+                    .push(by_socket(key, word, value, services)?),
+            }
         }
-        Ok(Self(tests))
+        Ok(filter)
     }
 
     /// The filter of the switches alone.
     pub(super) fn of_kinds(kinds: &Kinds) -> Self {
-        Self(of_kinds(kinds))
+        Self {
+            by_socket: of_kinds(kinds),
+            by_owner: Vec::new(),
+        }
     }
 
     /// Whether it lets everything through.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.by_socket.is_empty() && self.by_owner.is_empty()
     }
 
-    /// Whether a socket passes.
+    /// Whether a socket passes, as far as that can be told without its owners.
     pub(super) fn keeps(&self, socket: &Socket) -> bool {
-        self.0.iter().all(|test| test(socket))
+        self.by_socket.iter().all(|test| test(socket))
+    }
+
+    /// Whether a socket passes by its owners.
+    pub(super) fn keeps_by_owner(&self, socket: &Socket) -> bool {
+        self.by_owner.iter().all(|test| test(socket))
     }
 }
 
@@ -87,12 +113,26 @@ fn takes(socket: &Socket, v4: bool) -> bool {
     is_v4 == v4 || (v4 && socket.dual_stack() == Seen::Known(true))
 }
 
-fn test(word: &str, services: &Services) -> Result<Test> {
-    let Some((key, value)) = word.split_once('=') else {
-        bail!(
-            "{word:?} is no filter: filters are key=value; to look up a port or a name: portsight who {word}"
-        );
-    };
+fn by_owner(key: &str, word: &str, value: &str) -> Result<Option<Test>> {
+    let value = value.to_owned();
+    Ok(match key {
+        "pid" => {
+            let pid: u32 = parse_number(word, &value)?;
+            Some(Box::new(move |socket| {
+                socket.owners.iter().any(|owner| owner.process.pid == pid)
+            }))
+        }
+        "process" | "name" => Some(Box::new(move |socket| {
+            socket
+                .owners
+                .iter()
+                .any(|owner| owner.process.name == value)
+        })),
+        _ => None,
+    })
+}
+
+fn by_socket(key: &str, word: &str, value: &str, services: &Services) -> Result<Test> {
     let value = value.to_owned();
     Ok(match key {
         "port" => {
@@ -124,17 +164,7 @@ fn test(word: &str, services: &Services) -> Result<Test> {
             let uid: u32 = parse_number(word, &value)?;
             Box::new(move |socket| socket.uid == uid)
         }
-        "pid" => {
-            let pid: u32 = parse_number(word, &value)?;
-            Box::new(move |socket| socket.owners.iter().any(|owner| owner.process.pid == pid))
-        }
         "user" => Box::new(move |socket| socket.user.known() == Some(&value)),
-        "process" | "name" => Box::new(move |socket| {
-            socket
-                .owners
-                .iter()
-                .any(|owner| owner.process.name == value)
-        }),
         "service" => Box::new(move |socket| socket.service.as_ref() == Some(&value)),
         "interface" => Box::new(move |socket| {
             socket

@@ -6,7 +6,7 @@ use super::exit::Exit;
 use super::filter::Filter;
 use super::output::{self, Printer};
 use crate::document;
-use crate::inventory::{self, Owners, Services, SockDiag};
+use crate::inventory::{self, Services, SockDiag};
 use crate::model::{Hides, Inventory};
 use crate::render::{self, Extent, Shown};
 use anyhow::Result;
@@ -15,11 +15,15 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
     let started = Started::now();
     let services = Services::load();
     let filter = Filter::parse(&args.kinds, &args.filters, &services)?;
-    let mut inventory = inventory::take(&mut SockDiag, Owners::Find, &services);
+    let mut inventory = inventory::take(&mut SockDiag, &services);
     if printer.is_verbose() {
         note_second_opinion(&inventory, printer);
     }
     inventory.sockets.retain(|socket| filter.keeps(socket));
+    inventory::find_owners(&mut inventory);
+    inventory
+        .sockets
+        .retain(|socket| filter.keeps_by_owner(socket));
     let Inventory { sockets, gaps } = &inventory;
     let extent = if gaps.iter().any(|gap| gap.hides == Hides::Sockets) {
         Extent::Incomplete

@@ -8,7 +8,7 @@ use super::hint;
 use super::output::{self, Printer};
 use super::ports::{self, Ports};
 use crate::document;
-use crate::inventory::{self, Owners, Services, SockDiag};
+use crate::inventory::{self, Services, SockDiag};
 use crate::model::{Hides, Inventory, Socket};
 use crate::render;
 use anyhow::{Result, anyhow};
@@ -77,6 +77,14 @@ impl Subject {
         }
     }
 
+    /// Whether it may ask for a socket whose owners are not known yet.
+    fn may_mean(&self, socket: &Socket) -> bool {
+        match self {
+            Self::Ports(ports) => ports.contains(socket.endpoint()),
+            Self::Pid(_) | Self::Name { .. } => true,
+        }
+    }
+
     /// Whether something that could not be seen may hold it.
     fn may_be_hidden(&self, inventory: &Inventory) -> bool {
         let by_owner = matches!(self, Self::Pid(_) | Self::Name { .. });
@@ -94,8 +102,11 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
         .map(|word| Subject::parse(word, &services))
         .collect::<Result<_>>()?;
     let filter = Filter::of_kinds(&args.kinds);
-    let mut inventory = inventory::take(&mut SockDiag, Owners::Find, &services);
-    inventory.sockets.retain(|socket| filter.keeps(socket));
+    let mut inventory = inventory::take(&mut SockDiag, &services);
+    inventory.sockets.retain(|socket| {
+        filter.keeps(socket) && subjects.iter().any(|subject| subject.may_mean(socket))
+    });
+    inventory::find_owners(&mut inventory);
     let found: Vec<Vec<&Socket>> = subjects
         .iter()
         .map(|subject| subject.sockets(&inventory))

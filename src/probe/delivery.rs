@@ -9,10 +9,14 @@ use crate::wire::netlink::{self, AnswerError};
 use crate::wire::sock_diag;
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-/// How long the counters must have been quiet, and how long a program has to read a datagram.
-const MOMENT: Duration = Duration::from_millis(25);
+/// How long the counters must have been quiet.
+const BASELINE: Duration = Duration::from_millis(10);
+/// How long a program has to read a datagram.
+const PATIENCE: Duration = Duration::from_millis(40);
+/// How often the counters are read meanwhile.
+const TICK: Duration = Duration::from_millis(1);
 
 /// The counters at one moment; `None` where one could not be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,7 +42,7 @@ pub fn delivery(target: &Target, port: Port) -> io::Result<Delivery> {
     let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
     let mut read = || counters(&mut netlink, target, to, from);
     let mut moments = vec![read()];
-    sys::pause(MOMENT);
+    sys::pause(BASELINE);
     moments.push(read());
     for _ in 0..2 {
         match probe.knock(to, payload(port)) {
@@ -48,14 +52,26 @@ pub fn delivery(target: &Target, port: Port) -> io::Result<Delivery> {
             UdpAnswer::NotSent => return Err(io::ErrorKind::PermissionDenied.into()),
             UdpAnswer::Failed(error) => return Err(error),
         }
-        if !sys::wait_readable([&probe].into_iter(), MOMENT).is_empty()
-            && let UdpAnswer::Payload(_) = probe.look(to)
-        {
-            return Ok(Delivery::Replied);
+        let sent_at = Instant::now();
+        let mut now = read();
+        while sent_at.elapsed() < PATIENCE && !now.read_since(moments.last()) {
+            if !sys::wait_readable([&probe].into_iter(), TICK).is_empty()
+                && let UdpAnswer::Payload(_) = probe.look(to)
+            {
+                return Ok(Delivery::Replied);
+            }
+            now = read();
         }
-        moments.push(read());
+        moments.push(now);
     }
     Ok(judge(&moments))
+}
+
+impl Counters {
+    /// Whether a program has read a datagram since, and none waits that did not wait then: no need to wait on.
+    fn read_since(&self, before: Option<&Self>) -> bool {
+        before.is_some_and(|before| self.received > before.received && self.queued <= before.queued)
+    }
 }
 
 /// What the counters before the baseline, after it, and after each of two probes say.

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Answer, Certainty, Family, Gap, Hides, How, Icmp, Inode, Interface, Port, PortSet, Queue,
-    SocketState, State, TakenBy, Transport, Vantage,
+    Answer, Family, Gap, Hides, Icmp, Inode, Interface, Port, PortSet, Queue, SocketState, TakenBy,
+    Transport, Vantage,
 };
 
 const TCP_80: Endpoint = Endpoint {
@@ -176,334 +176,124 @@ fn icmp(code: u8) -> Answer {
     })
 }
 
+/// State, verdict, certainty and how, and whether a second look is wanted first.
+fn in_words(world: &World) -> String {
+    let view = world.settled();
+    let how = view
+        .how
+        .map_or_else(String::new, |how| format!(" {}", how.name()));
+    let again = if world.wants_second_look() {
+        ", twice"
+    } else {
+        ""
+    };
+    let [state, verdict, certainty] = [
+        view.state.name(),
+        view.verdict.name(),
+        view.certainty.name(),
+    ];
+    format!("{state} {verdict} {certainty}{how}{again}")
+}
+
 #[test]
 fn tcp_verdicts() {
-    use Certainty::{Likely, Proved};
-    use Verdict as V;
+    use TakenBy::{Gone, Nobody, Probed};
     let here = || vec![listener("0.0.0.0")];
     let elsewhere = || vec![listener("127.0.0.2")];
+    let none = Vec::new;
     let other = || opened(TakenBy::Other("127.0.0.1:22".parse().unwrap()));
-    // (what, sockets, answer, state, verdict, certainty, how, second look)
+    let lost = || Answer::Failed("EMFILE".into());
     let table = [
+        (here(), opened(Probed), "open reachable proved"),
+        (here(), opened(Gone), "open reachable likely"),
+        (here(), other(), "open forwarded proved"),
+        (none(), other(), "open forwarded proved"),
+        (here(), opened(Nobody), "open forwarded likely"),
+        (none(), opened(Nobody), "open unexpected proved, twice"),
+        (none(), opened(Probed), "open unexpected proved, twice"),
+        (none(), opened(Gone), "open unexpected likely, twice"),
+        (elsewhere(), opened(Probed), "open unexpected proved, twice"),
+        (here(), Answer::Rst, "closed filtered likely reset, twice"),
+        (here(), icmp(13), "filtered filtered likely rejected, twice"),
         (
-            "served",
-            here(),
-            opened(TakenBy::Probed),
-            State::Open,
-            V::Reachable,
-            Proved,
-            None,
-            false,
-        ),
-        (
-            "closed at once",
-            here(),
-            opened(TakenBy::Gone),
-            State::Open,
-            V::Reachable,
-            Likely,
-            None,
-            false,
-        ),
-        (
-            "redirected",
-            here(),
-            other(),
-            State::Open,
-            V::Forwarded,
-            Proved,
-            None,
-            false,
-        ),
-        (
-            "redirected, no listener",
-            vec![],
-            other(),
-            State::Open,
-            V::Forwarded,
-            Proved,
-            None,
-            false,
-        ),
-        (
-            "handed on",
-            here(),
-            opened(TakenBy::Nobody),
-            State::Open,
-            V::Forwarded,
-            Likely,
-            None,
-            false,
-        ),
-        (
-            "from nowhere",
-            vec![],
-            opened(TakenBy::Nobody),
-            State::Open,
-            V::Unexpected,
-            Proved,
-            None,
-            true,
-        ),
-        (
-            "no listener",
-            vec![],
-            opened(TakenBy::Probed),
-            State::Open,
-            V::Unexpected,
-            Proved,
-            None,
-            true,
-        ),
-        (
-            "not for this address",
-            elsewhere(),
-            opened(TakenBy::Probed),
-            State::Open,
-            V::Unexpected,
-            Proved,
-            None,
-            true,
-        ),
-        (
-            "reset",
-            here(),
-            Answer::Rst,
-            State::Closed,
-            V::Filtered,
-            Likely,
-            Some(How::Reset),
-            true,
-        ),
-        (
-            "rejected",
-            here(),
-            icmp(13),
-            State::Filtered,
-            V::Filtered,
-            Likely,
-            Some(How::Rejected),
-            true,
-        ),
-        (
-            "dropped",
             here(),
             Answer::Silence,
-            State::Filtered,
-            V::Filtered,
-            Likely,
-            Some(How::Dropped),
-            true,
+            "filtered filtered likely dropped, twice",
         ),
         (
-            "not sent",
             here(),
             Answer::NotSent,
-            State::Filtered,
-            V::Filtered,
-            Likely,
-            Some(How::NotSent),
-            true,
+            "filtered filtered likely not-sent, twice",
         ),
-        (
-            "bound elsewhere",
-            elsewhere(),
-            Answer::Rst,
-            State::Closed,
-            V::LocalOnly,
-            Proved,
-            None,
-            false,
-        ),
-        (
-            "elsewhere, dropped",
-            elsewhere(),
-            Answer::Silence,
-            State::Filtered,
-            V::LocalOnly,
-            Likely,
-            None,
-            false,
-        ),
-        (
-            "closed",
-            vec![],
-            Answer::Rst,
-            State::Closed,
-            V::Closed,
-            Likely,
-            None,
-            false,
-        ),
-        (
-            "shielded",
-            vec![],
-            Answer::Silence,
-            State::Filtered,
-            V::Shielded,
-            Likely,
-            Some(How::Dropped),
-            false,
-        ),
-        (
-            "shielded by reject",
-            vec![],
-            icmp(3),
-            State::Filtered,
-            V::Shielded,
-            Likely,
-            Some(How::Rejected),
-            false,
-        ),
-        (
-            "lost",
-            here(),
-            Answer::Failed("EMFILE".into()),
-            State::Unknown,
-            V::Inconclusive,
-            Likely,
-            None,
-            true,
-        ),
+        (here(), lost(), "unknown inconclusive likely, twice"),
+        (elsewhere(), Answer::Rst, "closed local-only proved"),
+        (elsewhere(), Answer::Silence, "filtered local-only likely"),
+        (none(), Answer::Rst, "closed closed likely"),
+        (none(), Answer::Silence, "filtered shielded likely dropped"),
+        (none(), icmp(3), "filtered shielded likely rejected"),
+        (none(), lost(), "unknown inconclusive likely, twice"),
     ];
-    for (what, sockets, answer, state, verdict, certainty, how, second_look) in table {
-        let world = World::tcp(&sockets, answer);
-        let view = world.settled();
-        assert_eq!(
-            (view.state, view.verdict, view.certainty, view.how),
-            (state, verdict, certainty, how),
-            "{what}"
-        );
-        assert_eq!(
-            world.wants_second_look(),
-            second_look,
-            "{what}: a second look"
-        );
+    for (sockets, answer, expected) in table {
+        let what = format!("{answer:?} with {} sockets", sockets.len());
+        assert_eq!(in_words(&World::tcp(&sockets, answer)), expected, "{what}");
     }
 }
 
 #[test]
 fn udp_verdicts() {
-    use Certainty::{Likely, Proved};
-    use Verdict as V;
+    use Delivery::{Noisy, Queued, Read, Replied, Unseen};
     let here = || vec![socket(Transport::Udp, "0.0.0.0", 7)];
     let none = Vec::new;
-    let silent = || Answer::Silence;
+    let (answer, silence) = (Answer::Payload(4), Answer::Silence);
     let table = [
+        (here(), answer.clone(), None, "open reachable proved"),
         (
-            "answers",
             here(),
-            Answer::Payload(4),
+            silence.clone(),
+            Some(Queued),
+            "open reachable proved",
+        ),
+        (
+            here(),
+            silence.clone(),
+            Some(Replied),
+            "open reachable proved",
+        ),
+        (here(), silence.clone(), Some(Read), "open reachable likely"),
+        (
+            here(),
+            silence.clone(),
+            Some(Unseen),
+            "open|filtered inconclusive likely, twice",
+        ),
+        (
+            here(),
+            silence.clone(),
+            Some(Noisy),
+            "open|filtered inconclusive likely, twice",
+        ),
+        (
+            here(),
+            silence.clone(),
             None,
-            State::Open,
-            V::Reachable,
-            Proved,
+            "open|filtered inconclusive likely, twice",
         ),
         (
-            "queued",
-            here(),
-            silent(),
-            Some(Delivery::Queued),
-            State::Open,
-            V::Reachable,
-            Proved,
-        ),
-        (
-            "late answer",
-            here(),
-            silent(),
-            Some(Delivery::Replied),
-            State::Open,
-            V::Reachable,
-            Proved,
-        ),
-        (
-            "read",
-            here(),
-            silent(),
-            Some(Delivery::Read),
-            State::Open,
-            V::Reachable,
-            Likely,
-        ),
-        (
-            "unseen",
-            here(),
-            silent(),
-            Some(Delivery::Unseen),
-            State::OpenFiltered,
-            V::Inconclusive,
-            Likely,
-        ),
-        (
-            "noisy",
-            here(),
-            silent(),
-            Some(Delivery::Noisy),
-            State::OpenFiltered,
-            V::Inconclusive,
-            Likely,
-        ),
-        (
-            "not looked into",
-            here(),
-            silent(),
-            None,
-            State::OpenFiltered,
-            V::Inconclusive,
-            Likely,
-        ),
-        (
-            "refused although served",
             here(),
             icmp(3),
             None,
-            State::Closed,
-            V::Filtered,
-            Likely,
+            "closed filtered likely rejected, twice",
         ),
-        (
-            "closed",
-            none(),
-            icmp(3),
-            None,
-            State::Closed,
-            V::Closed,
-            Likely,
-        ),
-        (
-            "nobody, dropped",
-            none(),
-            silent(),
-            None,
-            State::Filtered,
-            V::Shielded,
-            Likely,
-        ),
-        (
-            "nobody, rejected",
-            none(),
-            icmp(13),
-            None,
-            State::Filtered,
-            V::Shielded,
-            Likely,
-        ),
-        (
-            "answers from nowhere",
-            none(),
-            Answer::Payload(4),
-            None,
-            State::Open,
-            V::Unexpected,
-            Proved,
-        ),
+        (none(), icmp(3), None, "closed closed likely"),
+        (none(), silence, None, "filtered shielded likely dropped"),
+        (none(), icmp(13), None, "filtered shielded likely rejected"),
+        (none(), answer, None, "open unexpected proved, twice"),
     ];
-    for (what, sockets, answer, delivery, state, verdict, certainty) in table {
-        let view = World::udp(&sockets, answer, delivery).settled();
+    for (sockets, answer, delivery, expected) in table {
+        let what = format!("{answer:?} {delivery:?} with {} sockets", sockets.len());
         assert_eq!(
-            (view.state, view.verdict, view.certainty),
-            (state, verdict, certainty),
+            in_words(&World::udp(&sockets, answer, delivery)),
+            expected,
             "{what}"
         );
     }
