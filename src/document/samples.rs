@@ -220,6 +220,7 @@ pub(crate) fn check(items: Vec<PortFinding>) -> Check {
                 (
                     transport,
                     Tally {
+                        ports: probed,
                         probed,
                         closed: probed,
                         ..Tally::default()

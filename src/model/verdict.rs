@@ -212,6 +212,8 @@ pub struct PortFinding {
 /// What was probed on one transport from one vantage, in ports summed over the targets.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tally {
+    /// Ports asked for at one address: the most of any.
+    pub ports: u64,
     /// Ports probed.
     pub probed: u64,
     /// Ports that were found closed.

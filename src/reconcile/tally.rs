@@ -78,6 +78,7 @@ fn add(summary: &mut VantageSummary, sweep: &Sweep, listed: &BTreeSet<Endpoint>)
     summary.rescued += sweep.rescued;
     summary.answered += u64::from(sweep.refused.len()) + answers.count() as u64;
     let tally: &mut Tally = summary.transports.entry(sweep.transport).or_default();
+    tally.ports = tally.ports.max(u64::from(sweep.wanted.len()));
     tally.probed += u64::from(sweep.wanted.len()) - not_probed;
     tally.not_probed += not_probed;
     tally.closed += sweep.refused.iter().filter(|port| !lists(*port)).count() as u64;

@@ -123,10 +123,14 @@ fn listening(finding: &PortFinding) -> String {
     }
 }
 
-/// The states of a vantage's views: one where all agree, else each of them; empty where none was taken.
+/// The states of a vantage's views: one where all agree, else each of them; empty where none was taken. Where the
+/// port is served towards some addresses, those that it is not bound to do not count.
 fn states(finding: &PortFinding, vantage: Vantage) -> String {
+    let views = || finding.views.iter().filter(|view| view.vantage == vantage);
+    let is_served = |view: &View| view.verdict != Verdict::LocalOnly;
+    let any_served = views().any(is_served);
     let mut states: Vec<State> = Vec::new();
-    for view in finding.views.iter().filter(|view| view.vantage == vantage) {
+    for view in views().filter(|view| !any_served || is_served(view)) {
         if !states.contains(&view.state) {
             states.push(view.state);
         }
@@ -168,11 +172,10 @@ fn summary(check: &Check, duration: Duration) -> String {
 /// How many ports were asked for: `65,535 TCP and 3 UDP ports`.
 fn ports(vantages: &[VantageSummary]) -> String {
     let asked = |transport| {
-        vantages
+        let tallies = vantages
             .iter()
-            .map(|vantage| asked(vantage, transport))
-            .max()
-            .unwrap_or(0)
+            .filter_map(|vantage| vantage.transports.get(&transport));
+        tallies.map(|tally| tally.ports).max().unwrap_or(0)
     };
     match (asked(Transport::Tcp), asked(Transport::Udp)) {
         (0, 0) => "No ports".into(),
@@ -180,17 +183,6 @@ fn ports(vantages: &[VantageSummary]) -> String {
         (0, udp) => count(udp, "UDP port"),
         (tcp, udp) => format!("{} TCP and {}", thousands(tcp), count(udp, "UDP port")),
     }
-}
-
-/// The ports of one transport that a vantage was to probe. Its tally is summed over the targets.
-fn asked(vantage: &VantageSummary, transport: Transport) -> u64 {
-    let targets = u64::try_from(vantage.targets.len())
-        .unwrap_or(u64::MAX)
-        .max(1);
-    let tally = vantage.transports.get(&transport);
-    tally.map_or(0, |tally| {
-        (tally.probed + tally.not_probed).div_ceil(targets)
-    })
 }
 
 /// The items by verdict, and the probes that were not made or were lost: those are of ports times addresses.

@@ -9,14 +9,15 @@ use std::net::IpAddr;
 
 /// What stands behind the verdict's word: where it holds, why, and how sure it is.
 pub(super) fn reason(finding: &PortFinding) -> String {
-    let scope = match (finding.verdict, finding.verdict_from) {
-        (Verdict::Reachable, VerdictFrom::Local) => " (locally; network not tested)",
-        _ => "",
-    };
     let view = finding
         .views
         .iter()
         .find(|view| view.verdict == finding.verdict);
+    let scope = match (finding.verdict, finding.verdict_from, is_likely(view)) {
+        (Verdict::Reachable, VerdictFrom::Local, false) => " (locally; network not tested)",
+        (Verdict::Reachable, VerdictFrom::Local, true) => " (likely; network not tested)",
+        _ => "",
+    };
     let place = view.map(|view| place(finding, view)).unwrap_or_default();
     let why = why(finding, view);
     let separator = if why.is_empty() { "" } else { ": " };
@@ -52,8 +53,12 @@ pub(super) fn target(view: &View) -> String {
 
 fn why(finding: &PortFinding, view: Option<&View>) -> String {
     let cause = cause(finding, view);
-    let is_likely = view.is_some_and(|view| view.certainty == Certainty::Likely);
-    let cause = match (cause, is_likely && finding.verdict != Verdict::Inconclusive) {
+    // Of the others, some say it beside their word, and for some it goes without saying.
+    let says_so = !matches!(
+        finding.verdict,
+        Verdict::Reachable | Verdict::Closed | Verdict::Inconclusive
+    );
+    let cause = match (cause, is_likely(view) && says_so) {
         (Some(cause), true) => format!("{cause} (likely)"),
         (Some(cause), false) => cause,
         (None, true) => "likely".into(),
@@ -63,6 +68,10 @@ fn why(finding: &PortFinding, view: Option<&View>) -> String {
         Verdict::Filtered | Verdict::Shielded => format!("{cause}; the rule was not traced"),
         _ => cause,
     }
+}
+
+fn is_likely(view: Option<&View>) -> bool {
+    view.is_some_and(|view| view.certainty == Certainty::Likely)
 }
 
 /// What explains the verdict, from the facts; from the reconciler's note where the facts do not.
