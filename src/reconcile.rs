@@ -11,7 +11,7 @@ mod tally;
 pub use tally::{lost, vantages};
 
 use crate::model::{
-    Attempt, Cookie, Delivery, Endpoint, Inventory, PortFinding, Seen, Socket, Sweep, Target,
+    Attempt, Cookie, Delivery, Endpoint, Inventory, Port, PortFinding, Seen, Socket, Sweep, Target,
     Verdict, VerdictFrom, View,
 };
 use case::Case;
@@ -109,23 +109,40 @@ fn endpoints(facts: &Facts) -> BTreeSet<Endpoint> {
 fn finding(facts: &Facts, endpoint: Endpoint, unsettled: &mut Vec<Pair>) -> PortFinding {
     let mut views = Vec::new();
     let mut latest = &facts.first;
-    for sweep in &facts.first.sweeps {
+    let transport = endpoint.transport;
+    for sweep in facts
+        .first
+        .sweeps
+        .iter()
+        .filter(|sweep| sweep.transport == transport)
+    {
         let pair = Pair {
             target: sweep.target.clone(),
             endpoint,
         };
-        let Some((look, attempt)) = evidence(facts, sweep, &pair) else {
+        let again = facts.second.as_ref().and_then(|second| {
+            let attempt = second
+                .sweep(&pair.target, endpoint)?
+                .attempts
+                .get(&endpoint.port)?;
+            Some((second, attempt))
+        });
+        let (look, recorded) = match again {
+            Some((second, attempt)) => {
+                latest = second;
+                (second, Some(attempt))
+            }
+            None => (&facts.first, sweep.attempts.get(&endpoint.port)),
+        };
+        let Some(attempt) = recorded.cloned().or_else(|| refusal(sweep, endpoint.port)) else {
             continue;
         };
         let judged = Case::new(look, &pair, &attempt).judge();
-        if judged.wants_second_look && facts.second.is_none() {
-            unsettled.push(pair.clone());
-        }
+        // A refusal that was kept as one bit lacks what a view tells.
+        let wants_second_look = judged.wants_second_look || recorded.is_none();
         views.push(reading::view(&pair, &attempt, judged));
-        if let Some(second) = &facts.second
-            && std::ptr::eq(look, second)
-        {
-            latest = second;
+        if wants_second_look && facts.second.is_none() {
+            unsettled.push(pair);
         }
     }
     PortFinding {
@@ -142,28 +159,14 @@ fn finding(facts: &Facts, endpoint: Endpoint, unsettled: &mut Vec<Pair>) -> Port
     }
 }
 
-/// What a sweep of the first look found for a pair, or what the second look found instead.
-fn evidence<'a>(facts: &'a Facts, sweep: &Sweep, pair: &Pair) -> Option<(&'a Look, Attempt)> {
-    let again = facts.second.as_ref().and_then(|look| {
-        let sweep = look.sweep(&pair.target, pair.endpoint)?;
-        Some((look, attempt(sweep, pair.endpoint)?))
-    });
-    again.or_else(|| Some((&facts.first, attempt(sweep, pair.endpoint)?)))
-}
-
-/// The attempt at a port; a plain refusal that was not recorded in detail is made up again.
-fn attempt(sweep: &Sweep, endpoint: Endpoint) -> Option<Attempt> {
-    if sweep.transport != endpoint.transport {
-        return None;
-    }
-    let refused = || Attempt {
-        answer: reading::plain_refusal(endpoint.transport, sweep.target.address),
+/// The attempt at a port whose plain refusal was not recorded in detail.
+fn refusal(sweep: &Sweep, port: Port) -> Option<Attempt> {
+    sweep.refused.contains(port).then(|| Attempt {
+        answer: reading::plain_refusal(sweep.transport, sweep.target.address),
         source: None,
         rtt: None,
         tries: 1,
-    };
-    let recorded = sweep.attempts.get(&endpoint.port).cloned();
-    recorded.or_else(|| sweep.refused.contains(endpoint.port).then(refused))
+    })
 }
 
 #[cfg(test)]

@@ -29,12 +29,13 @@ pub(super) fn fill(sockets: &mut [Socket], still_there: impl Fn(&Socket) -> bool
         .map(|socket| socket.inode.0)
         .filter(|inode| *inode != 0)
         .collect();
-    let scan = match scan(&wanted) {
-        Ok(scan) => scan,
-        Err(error) => return Some(no_procfs(sockets, &error.to_string())),
-    };
-    let processes = match Processes::read(scan.holders.values().flatten().copied()) {
-        Ok(processes) => processes,
+    let looked = Procfs::open().and_then(|procfs| {
+        let scan = scan(&procfs, &wanted)?;
+        let processes = Processes::read(procfs, scan.holders.values().flatten().copied())?;
+        Ok((scan, processes))
+    });
+    let (scan, processes) = match looked {
+        Ok(looked) => looked,
         Err(error) => return Some(no_procfs(sockets, &error.to_string())),
     };
     let mut denied = 0;
@@ -78,8 +79,7 @@ fn no_procfs(sockets: &mut [Socket], error: &str) -> Gap {
     }
 }
 
-fn scan(wanted: &HashSet<u64>) -> io::Result<Scan> {
-    let procfs = Procfs::open()?;
+fn scan(procfs: &Procfs, wanted: &HashSet<u64>) -> io::Result<Scan> {
     let pids = procfs.pids()?;
     let next = AtomicUsize::new(0);
     let work = || {
@@ -145,27 +145,28 @@ fn why_unknown(scan: &Scan, gone: bool) -> OwnersUnknown {
 
 /// The details of processes.
 struct Processes {
+    procfs: Procfs,
     system: System,
     users: super::Users,
     may_read_all: bool,
 }
 
 impl Processes {
-    fn read(pids: impl Iterator<Item = u32>) -> Result<Self, sysinfo::Error> {
+    fn read(procfs: Procfs, pids: impl Iterator<Item = u32>) -> io::Result<Self> {
         let pids: Vec<Pid> = pids
             .collect::<BTreeSet<u32>>()
             .into_iter()
             .map(Pid::from_u32)
             .collect();
-        let mut system = System::new()?;
+        let mut system = System::new().map_err(io::Error::other)?;
         let what = ProcessRefreshKind::nothing()
             .without_tasks()
-            .with_cmd(UpdateKind::Always)
             .with_exe(UpdateKind::Always)
             .with_cwd(UpdateKind::Always)
             .with_user(UpdateKind::Always);
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), false, what);
         Ok(Self {
+            procfs,
             system,
             users: super::Users::default(),
             may_read_all: sys::effective_uid() == 0,
@@ -175,21 +176,24 @@ impl Processes {
     fn get(&self, pid: u32) -> Option<Process> {
         let process = self.system.process(Pid::from_u32(pid))?;
         let exe = self.link(process.exe());
-        let cmdline: Vec<String> = process
-            .cmd()
-            .iter()
-            .map(|word| word.to_string_lossy().into_owned())
-            .collect();
+        // Not sysinfo's: that leaves out empty arguments.
+        let cmdline = self.procfs.arguments(pid).map(|words| {
+            words
+                .iter()
+                .map(|word| word.to_string_lossy().into_owned())
+                .collect::<Vec<_>>()
+        });
+        let argv0 = cmdline.as_ref().ok().and_then(|words| words.first());
         let uid = process.user_id().map(|uid| **uid);
         Some(Process {
             pid,
             ppid: process.parent().map(Pid::as_u32).into(),
-            name: program_name(exe.known(), cmdline.first(), process.name()),
+            name: program_name(exe.known(), argv0, process.name()),
             exe,
-            cmdline: if cmdline.is_empty() {
-                Seen::Absent
-            } else {
-                Seen::Known(cmdline)
+            cmdline: match cmdline {
+                Ok(words) if words.is_empty() => Seen::Absent,
+                Ok(words) => Seen::Known(words),
+                Err(error) => Seen::Failed(error.to_string()),
             },
             cwd: self.link(process.cwd()),
             uid: uid.map_or_else(

@@ -455,6 +455,32 @@ fn a_port_has_a_finding_when_it_is_bound_open_or_named() {
 }
 
 #[test]
+fn each_address_has_one_view_of_a_port_also_when_both_transports_were_probed() {
+    let mut facts = Facts {
+        first: World::tcp(&[listener("0.0.0.0")], Answer::Rst).look(),
+        second: None,
+        named: BTreeSet::new(),
+    };
+    let udp = World::udp(&[], icmp(3), None).look().sweeps.remove(0);
+    facts.first.sweeps.push(udp);
+    facts.second = Some(facts.first.clone());
+    assert_eq!(judge(&facts).items[0].views.len(), 1);
+}
+
+#[test]
+fn a_refusal_kept_as_one_bit_is_looked_at_again_when_its_port_has_a_finding() {
+    let mut look = World::tcp(&[], Answer::Rst).look();
+    look.sweeps[0].attempts.clear();
+    look.sweeps[0].refused.insert(port(80));
+    let facts = Facts {
+        first: look,
+        second: None,
+        named: [TCP_80].into_iter().collect(),
+    };
+    assert_eq!(judge(&facts).unsettled.len(), 1);
+}
+
+#[test]
 fn every_port_is_counted_once() {
     let mut look = World::tcp(&[], Answer::Rst).look();
     let sweep = &mut look.sweeps[0];

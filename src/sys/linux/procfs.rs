@@ -2,10 +2,12 @@
 
 use rustix::fs::{Mode, OFlags, RawDir, openat, readlinkat_raw};
 use rustix::io::Errno;
-use std::ffi::CString;
-use std::io;
+use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::io::{self, Read};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStringExt;
 
 /// `/proc`, opened once.
 #[derive(Debug)]
@@ -53,6 +55,29 @@ impl Procfs {
             );
         }
         Ok(pids)
+    }
+
+    /// The arguments of a process, empty ones too; none for a kernel thread.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn arguments(&self, pid: u32) -> io::Result<Vec<OsString>> {
+        let path = format!("{pid}/cmdline");
+        let file = openat(
+            &self.root,
+            path,
+            OFlags::RDONLY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )?;
+        let mut bytes = Vec::new();
+        File::from(file).read_to_end(&mut bytes)?;
+        let words = bytes.split(|byte| *byte == 0);
+        let mut words: Vec<_> = words
+            .map(|word| OsString::from_vec(word.to_vec()))
+            .collect();
+        // A zero byte ends each argument, and pads the rest when a program has shortened its own title.
+        while words.pop_if(|word| word.is_empty()).is_some() {}
+        Ok(words)
     }
 
     /// Whether processes of others may be left out (the mount options `hidepid=2` and `hidepid=4`): the first
