@@ -11,8 +11,8 @@ mod tally;
 pub use tally::{lost, vantages};
 
 use crate::model::{
-    Attempt, Cookie, Delivery, Endpoint, Inventory, Port, PortFinding, Seen, Socket, Sweep, Target,
-    Verdict, VerdictFrom, View,
+    Answer, Attempt, Cookie, Delivery, Endpoint, Inventory, Port, PortFinding, Seen, Socket, Sweep,
+    Target, Verdict, VerdictFrom, View,
 };
 use case::Case;
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,7 +97,7 @@ fn endpoints(facts: &Facts) -> BTreeSet<Endpoint> {
         let open = sweep
             .attempts
             .iter()
-            .filter(|(_, attempt)| reading::got_through(&attempt.answer));
+            .filter(|(_, attempt)| attempt.answer.got_through());
         endpoints.extend(open.map(|(port, _)| Endpoint {
             port: *port,
             transport: sweep.transport,
@@ -162,7 +162,7 @@ fn finding(facts: &Facts, endpoint: Endpoint, unsettled: &mut Vec<Pair>) -> Port
 /// The attempt at a port whose plain refusal was not recorded in detail.
 fn refusal(sweep: &Sweep, port: Port) -> Option<Attempt> {
     sweep.refused.contains(port).then(|| Attempt {
-        answer: reading::plain_refusal(sweep.transport, sweep.target.address),
+        answer: Answer::plain_refusal(sweep.transport, sweep.target.address),
         source: None,
         rtt: None,
         tries: 1,

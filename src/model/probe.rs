@@ -79,12 +79,41 @@ pub struct Icmp {
     pub from: Option<IpAddr>,
 }
 
+impl Answer {
+    /// What a host says for itself when nobody listens: TCP a reset, UDP a port-unreachable (RFC 1122 section
+    /// 4.1.3.1, RFC 4443 section 3.1).
+    #[must_use]
+    pub fn plain_refusal(transport: Transport, target: IpAddr) -> Self {
+        match transport {
+            Transport::Tcp => Self::Rst,
+            Transport::Udp => {
+                let (kind, code) = Icmp::port_unreachable(target);
+                Self::Icmp(Icmp {
+                    kind,
+                    code,
+                    from: Some(target),
+                })
+            }
+        }
+    }
+
+    /// Whether the probe reached something that took it.
+    #[must_use]
+    pub fn got_through(&self) -> bool {
+        matches!(self, Self::SynAck(_) | Self::Payload(_))
+    }
+}
+
 impl Icmp {
+    /// The type and code of a port-unreachable of the family of `target`.
+    fn port_unreachable(target: IpAddr) -> (u8, u8) {
+        if target.is_ipv4() { (3, 3) } else { (1, 4) }
+    }
+
     /// Whether it is a port-unreachable of the family of `target`.
     #[must_use]
     pub fn is_port_unreachable(&self, target: IpAddr) -> bool {
-        let port_unreachable = if target.is_ipv4() { (3, 3) } else { (1, 4) };
-        (self.kind, self.code) == port_unreachable
+        (self.kind, self.code) == Self::port_unreachable(target)
     }
 }
 
@@ -198,5 +227,30 @@ impl Sweep {
         self.wanted
             .iter()
             .filter(|port| !self.refused.contains(*port) && !self.attempts.contains_key(port))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_targets_own_port_unreachable_is_a_plain_refusal() {
+        let icmp = |kind, code, from: &str| {
+            Answer::Icmp(Icmp {
+                kind,
+                code,
+                from: Some(from.parse().unwrap()),
+            })
+        };
+        let udp = |target: &str| Answer::plain_refusal(Transport::Udp, target.parse().unwrap());
+        assert_eq!(udp("127.0.0.1"), icmp(3, 3, "127.0.0.1"));
+        assert_eq!(udp("::1"), icmp(1, 4, "::1"));
+        assert_ne!(udp("127.0.0.1"), icmp(3, 13, "127.0.0.1"));
+        assert_ne!(udp("127.0.0.1"), icmp(3, 3, "10.0.0.1"));
+        assert_eq!(
+            Answer::plain_refusal(Transport::Tcp, [127, 0, 0, 1].into()),
+            Answer::Rst
+        );
     }
 }

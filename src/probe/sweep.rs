@@ -7,7 +7,6 @@ use super::pace::Pace;
 use crate::model::{Answer, Attempt, Gap, Hides, Need, Port, PortSet, Sweep, Target, Transport};
 use crate::sys;
 use std::io;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -120,6 +119,8 @@ struct Parked<P> {
 struct Worker<'a, C: Client> {
     client: C,
     target: &'a Target,
+    /// What the target says when nobody listens.
+    refusal: Answer,
     detail: &'a PortSet,
     progress: &'a Progress,
     room: usize,
@@ -139,6 +140,7 @@ impl<'a, C: Client> Worker<'a, C> {
         Self {
             client,
             target: &job.target,
+            refusal: Answer::plain_refusal(job.transport, job.target.address),
             detail,
             progress,
             room,
@@ -331,7 +333,7 @@ impl<'a, C: Client> Worker<'a, C> {
             self.pace.answered_after(rtt);
         }
         self.sweep.lost += u64::from(matches!(answer, Answer::Failed(_)));
-        let refused = is_plain_refusal(&answer, self.target.address);
+        let refused = answer == self.refusal;
         if refused {
             self.sweep.refused.insert(port);
         }
@@ -347,16 +349,6 @@ impl<'a, C: Client> Worker<'a, C> {
                 },
             );
         }
-    }
-}
-
-/// A reset, or the port-unreachable that a host sends for itself when no UDP socket is there (RFC 1122 section
-/// 4.1.3.1, RFC 4443 section 3.1).
-fn is_plain_refusal(answer: &Answer, target: IpAddr) -> bool {
-    match answer {
-        Answer::Rst => true,
-        Answer::Icmp(icmp) => icmp.is_port_unreachable(target) && icmp.from == Some(target),
-        _ => false,
     }
 }
 

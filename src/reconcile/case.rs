@@ -1,6 +1,5 @@
 //! One port of one address: the judgement.
 
-use super::reading::is_plain_refusal;
 use super::{Look, Pair};
 use crate::model::{
     Answer, Attempt, Certainty, Cookie, Delivery, Hides, How, Inventory, Seen, Socket, SocketState,
@@ -196,7 +195,8 @@ impl<'a> Case<'a> {
         if !self.passing.is_empty() {
             return Judged::inconclusive("its socket came or went during the check");
         }
-        let refused = is_plain_refusal(self.answer, self.pair);
+        let (transport, target) = (self.pair.endpoint.transport, self.pair.target.address);
+        let refused = *self.answer == Answer::plain_refusal(transport, target);
         if !self.elsewhere.is_empty() {
             let bound = self.bindings();
             return if refused {

@@ -5,31 +5,6 @@ use super::case::Judged;
 use crate::model::{Answer, Attempt, Icmp, State, Transport, View};
 use std::net::IpAddr;
 
-/// Whether the probe reached something that took it.
-pub(super) fn got_through(answer: &Answer) -> bool {
-    matches!(answer, Answer::SynAck(_) | Answer::Payload(_))
-}
-
-/// What a host says when nobody listens.
-pub(super) fn plain_refusal(transport: Transport, target: IpAddr) -> Answer {
-    match transport {
-        Transport::Tcp => Answer::Rst,
-        Transport::Udp => {
-            let (kind, code) = if target.is_ipv4() { (3, 3) } else { (1, 4) };
-            Answer::Icmp(Icmp {
-                kind,
-                code,
-                from: Some(target),
-            })
-        }
-    }
-}
-
-/// Whether the answer is what a host says when nobody listens.
-pub(super) fn is_plain_refusal(answer: &Answer, pair: &Pair) -> bool {
-    *answer == plain_refusal(pair.endpoint.transport, pair.target.address)
-}
-
 /// The view of a pair.
 pub(super) fn view(pair: &Pair, attempt: &Attempt, judged: Judged) -> View {
     let (state, reason) = read(pair, &attempt.answer);

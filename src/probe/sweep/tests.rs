@@ -219,17 +219,16 @@ fn a_tenth_of_the_tracking_table_is_left_alone() {
 }
 
 #[test]
-fn only_the_targets_own_port_unreachable_is_a_plain_refusal() {
-    let target: IpAddr = "127.0.0.1".parse().unwrap();
-    let icmp = |kind, code, from: &str| {
-        Answer::Icmp(Icmp {
-            kind,
-            code,
-            from: Some(from.parse().unwrap()),
-        })
-    };
-    assert!(is_plain_refusal(&icmp(3, 3, "127.0.0.1"), target));
-    assert!(!is_plain_refusal(&icmp(3, 13, "127.0.0.1"), target));
-    assert!(!is_plain_refusal(&icmp(3, 3, "10.0.0.1"), target));
-    assert!(!is_plain_refusal(&icmp(1, 4, "127.0.0.1"), target));
+fn an_icmp_reject_of_a_tcp_port_is_no_plain_refusal() {
+    let from = Some("127.0.0.1".parse().unwrap());
+    let reject = Answer::Icmp(Icmp {
+        kind: 3,
+        code: 3,
+        from,
+    });
+    let mut script = refusing(1..=2);
+    script.insert(2, vec![Step::Say(reject.clone())]);
+    let sweep = play(1..=2, script, 100, || false);
+    assert!(!sweep.refused.contains(port(2)));
+    assert_eq!(sweep.attempts[&port(2)].answer, reject);
 }
