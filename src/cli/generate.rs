@@ -3,9 +3,13 @@
 use super::args::Cli;
 use super::exit::Exit;
 use super::output;
+use crate::model::Verdict;
 use anyhow::Result;
-use clap::CommandFactory;
+use clap::{Command, CommandFactory};
 use clap_complete::Shell;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+use std::io::{self, Write};
 
 /// Prints the completion script for a shell.
 pub(super) fn completions(shell: Shell) -> Result<Exit> {
@@ -18,10 +22,154 @@ pub(super) fn completions(shell: Shell) -> Result<Exit> {
 pub(super) fn manual() -> Result<Exit> {
     let mut page = Vec::new();
     let command = Cli::command();
-    clap_mangen::Man::new(command).render(&mut page)?;
+    let man = Man::new(command.clone()).manual("User commands");
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    write_description(&mut page)?;
+    man.render_options_section(&mut page)?;
+    for command in command
+        .get_subcommands()
+        .filter(|command| !command.is_hide_set())
+    {
+        write_command(&mut page, command)?;
+    }
+    write_verdicts(&mut page)?;
+    write_outputs(&mut page)?;
+    write_exit_status(&mut page)?;
     print(&page)
 }
 
 fn print(bytes: &[u8]) -> Result<Exit> {
     Ok(output::print(Exit::Success, |out| out.write_all(bytes))?.0)
+}
+
+fn section(title: &str, paragraphs: &[&str]) -> Roff {
+    let mut roff = Roff::new();
+    roff.control("SH", [title]);
+    for paragraph in paragraphs {
+        roff.control("PP", []);
+        roff.text([roman(*paragraph)]);
+    }
+    roff
+}
+
+fn entry(roff: &mut Roff, term: &str, text: &str) {
+    roff.control("TP", []);
+    roff.text([bold(term)]);
+    roff.text([roman(text)]);
+}
+
+fn write_description(page: &mut dyn Write) -> io::Result<()> {
+    let mut roff = section(
+        "DESCRIPTION",
+        &[
+            "portsight looks at one host's ports from both sides: which sockets are bound and by whom, and what a \
+             client gets when it knocks. It joins both into one verdict for each port. It works without root, and \
+             says what root would add. Probes go to this host's own addresses only.",
+            "Without a command, the words mean:",
+        ],
+    );
+    entry(&mut roff, "no word", "ls: what is listening");
+    entry(&mut roff, "key=value", "ls, with that filter");
+    entry(
+        &mut roff,
+        "8080, :8080, 53/udp, udp:53, 8000-8100",
+        "who: who holds the port",
+    );
+    entry(&mut roff, "pid:812", "who: what the process holds");
+    entry(
+        &mut roff,
+        "another word",
+        "who: the service of that name, else the process",
+    );
+    roff.to_writer(page)
+}
+
+/// A command's own section: its synopsis, and its options without those that every command has.
+fn write_command(page: &mut dyn Write, command: &Command) -> io::Result<()> {
+    let about = command
+        .get_about()
+        .map(ToString::to_string)
+        .unwrap_or_default();
+    let name = format!("portsight {}", command.get_name());
+    section(&name.to_uppercase(), &[&about]).to_writer(&mut *page)?;
+    let man = Man::new(command.clone().bin_name(name));
+    let mut own = Vec::new();
+    man.render_synopsis_section(&mut own)?;
+    if command.get_arguments().next().is_some() {
+        man.render_options_section(&mut own)?;
+    }
+    // Sections of a page of its own are parts of a section here.
+    let own = String::from_utf8_lossy(&own)
+        .replace(".SH SYNOPSIS", ".PP")
+        .replace(".SH OPTIONS", ".PP");
+    page.write_all(own.as_bytes())
+}
+
+fn write_verdicts(page: &mut dyn Write) -> io::Result<()> {
+    let mut roff = section(
+        "VERDICTS",
+        &[
+            "The verdict of a port is the first of these that one of its views has. Each view is proved or likely: \
+           likely means that everything that could be looked at fits, and one thing could not be looked at.",
+        ],
+    );
+    for verdict in Verdict::ALL {
+        entry(&mut roff, verdict.name(), verdict.meaning());
+    }
+    roff.to_writer(page)
+}
+
+fn write_outputs(page: &mut dyn Write) -> io::Result<()> {
+    let mut roff = section(
+        "OUTPUT",
+        &["Data goes to the standard output, everything else to the standard error."],
+    );
+    entry(
+        &mut roff,
+        "table",
+        "For people. A narrow terminal hides whole columns, and a note says which.",
+    );
+    entry(
+        &mut roff,
+        "plain",
+        "One line for each record, fields separated by tabs, - for none. ls and who: port, state, binding, process, \
+         pid, user, service, scope, inode; a line for each socket and owner. check: port, verdict, certainty, vantage, \
+         target, state, reason, listener, note; a line for each view.",
+    );
+    entry(
+        &mut roff,
+        "json",
+        "One document. A field that could not be read is null and stands in its item's unknown list with the reason; \
+         incomplete lists what could not be seen at all.",
+    );
+    roff.to_writer(page)
+}
+
+fn write_exit_status(page: &mut dyn Write) -> io::Result<()> {
+    let mut roff = section("EXIT STATUS", &[]);
+    let statuses = [
+        (
+            "0",
+            "yes, or as expected; also when the reader of a pipe has gone",
+        ),
+        (
+            "1",
+            "a negative answer: who finds nobody, check finds a verdict of --fail-on",
+        ),
+        ("2", "a usage or run-time error"),
+        (
+            "3",
+            "could not see enough to judge: a view is inconclusive or was not run, or sockets could not be listed",
+        ),
+        (
+            "130",
+            "interrupted; what is known so far was printed and is marked as partial",
+        ),
+    ];
+    for (status, meaning) in statuses {
+        entry(&mut roff, status, meaning);
+    }
+    roff.to_writer(page)
 }

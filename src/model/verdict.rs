@@ -36,26 +36,21 @@ impl State {
 }
 
 /// The judgement of a port from a vantage. The order is the order in which a port's views are summed up:
-/// the first one found is the port's.
+/// the first one found is the port's. [`Verdict::meaning`] says what each one means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(
+    missing_docs,
+    reason = "`Verdict::meaning` is their documentation, for users too"
+)]
 pub enum Verdict {
-    /// It got through and nothing that we can see explains it.
     Unexpected,
-    /// The facts contradict each other or are missing.
     Inconclusive,
-    /// Listening, but its accept queue is full.
     Overloaded,
-    /// A socket listens for this address and something stopped the probe or its reply.
     Filtered,
-    /// It got through and was handed on to another socket.
     Forwarded,
-    /// A socket listens for this address and took the probe.
     Reachable,
-    /// The port is listening, but not bound towards this vantage.
     LocalOnly,
-    /// Nobody listens, and the firewall drops or rejects.
     Shielded,
-    /// Nobody listens, and a refusal came back.
     Closed,
 }
 
@@ -86,6 +81,31 @@ impl Verdict {
             Self::LocalOnly => "local-only",
             Self::Shielded => "shielded",
             Self::Closed => "closed",
+        }
+    }
+
+    /// What it means, for the manual.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Unexpected => "the probe got through and nothing that can be seen explains it",
+            Self::Inconclusive => {
+                "the facts contradict each other or are missing; the reason is given"
+            }
+            Self::Overloaded => {
+                "a socket listens, but its accept queue is full, so the kernel drops what comes"
+            }
+            Self::Filtered => {
+                "a socket listens for this address, and something stopped the probe: it was dropped, rejected, reset \
+                 or not sent"
+            }
+            Self::Forwarded => {
+                "the probe got through and another socket took it: something redirects"
+            }
+            Self::Reachable => "a socket listens for this address and took the probe",
+            Self::LocalOnly => "a socket listens, but is not bound towards this address",
+            Self::Shielded => "nobody listens, and the probe was dropped or rejected",
+            Self::Closed => "nobody listens, and a refusal came back",
         }
     }
 }

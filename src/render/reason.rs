@@ -24,7 +24,8 @@ pub(super) fn reason(finding: &PortFinding) -> String {
     format!("{scope}{place}{separator}{why}")
 }
 
-/// The address that a trouble is about, when the port's other views say something else.
+/// The address that a trouble is about, when the port's other views say something else. Those of addresses that
+/// it is not bound to say nothing of it.
 fn place(finding: &PortFinding, view: &View) -> String {
     let is_trouble = !matches!(
         view.verdict,
@@ -33,7 +34,7 @@ fn place(finding: &PortFinding, view: &View) -> String {
     let is_shared = finding
         .views
         .iter()
-        .all(|other| other.verdict == view.verdict);
+        .all(|other| [view.verdict, Verdict::LocalOnly].contains(&other.verdict));
     if is_trouble && !is_shared {
         format!(" at {}", target(view))
     } else {

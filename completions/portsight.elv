@@ -1,0 +1,185 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[portsight] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'portsight'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'portsight'= {
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to use colour'
+            cand --json 'The same as --output json'
+            cand -q 'Say nothing on stderr but errors'
+            cand --quiet 'Say nothing on stderr but errors'
+            cand -v 'Say more on stderr'
+            cand --verbose 'Say more on stderr'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand ls 'What is listening, who owns it, and who can reach it by its binding'
+            cand who 'Who holds a port'
+            cand check 'Probe this host and compare with what listens'
+            cand scan 'Probe this host and compare with what listens'
+            cand completions 'Print a shell completion script'
+            cand man 'Print the manual page'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'portsight;ls'= {
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to use colour'
+            cand -t 'Only TCP (with -u: both)'
+            cand --tcp 'Only TCP (with -u: both)'
+            cand -u 'Only UDP (with -t: both)'
+            cand --udp 'Only UDP (with -t: both)'
+            cand -4 'Only sockets that take IPv4'
+            cand --ipv4 'Only sockets that take IPv4'
+            cand -6 'Only sockets that take IPv6'
+            cand --ipv6 'Only sockets that take IPv6'
+            cand -l 'Accepted for the habit of `ss -tulpn`: changes nothing'
+            cand --listening 'Accepted for the habit of `ss -tulpn`: changes nothing'
+            cand -n 'As -l'
+            cand --numeric 'As -l'
+            cand -p 'As -l'
+            cand --processes 'As -l'
+            cand -a 'As -l'
+            cand --all 'As -l'
+            cand --json 'The same as --output json'
+            cand -q 'Say nothing on stderr but errors'
+            cand --quiet 'Say nothing on stderr but errors'
+            cand -v 'Say more on stderr'
+            cand --verbose 'Say more on stderr'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'portsight;who'= {
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to use colour'
+            cand -t 'Only TCP (with -u: both)'
+            cand --tcp 'Only TCP (with -u: both)'
+            cand -u 'Only UDP (with -t: both)'
+            cand --udp 'Only UDP (with -t: both)'
+            cand -4 'Only sockets that take IPv4'
+            cand --ipv4 'Only sockets that take IPv4'
+            cand -6 'Only sockets that take IPv6'
+            cand --ipv6 'Only sockets that take IPv6'
+            cand -l 'Accepted for the habit of `ss -tulpn`: changes nothing'
+            cand --listening 'Accepted for the habit of `ss -tulpn`: changes nothing'
+            cand -n 'As -l'
+            cand --numeric 'As -l'
+            cand -p 'As -l'
+            cand --processes 'As -l'
+            cand -a 'As -l'
+            cand --all 'As -l'
+            cand --json 'The same as --output json'
+            cand -q 'Say nothing on stderr but errors'
+            cand --quiet 'Say nothing on stderr but errors'
+            cand -v 'Say more on stderr'
+            cand --verbose 'Say more on stderr'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'portsight;check'= {
+            cand --proto 'Which transport to probe'
+            cand --from 'From where to probe: loopback, self [default: loopback,self]'
+            cand --exclude 'Ports to keep the probes away from'
+            cand --fail-on 'The verdicts that make the exit status 1'
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to use colour'
+            cand --all-udp 'Probe every UDP port'
+            cand -4 'Probe IPv4 addresses only'
+            cand --ipv4 'Probe IPv4 addresses only'
+            cand -6 'Probe IPv6 addresses only'
+            cand --ipv6 'Probe IPv6 addresses only'
+            cand --json 'The same as --output json'
+            cand -q 'Say nothing on stderr but errors'
+            cand --quiet 'Say nothing on stderr but errors'
+            cand -v 'Say more on stderr'
+            cand --verbose 'Say more on stderr'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'portsight;scan'= {
+            cand --proto 'Which transport to probe'
+            cand --from 'From where to probe: loopback, self [default: loopback,self]'
+            cand --exclude 'Ports to keep the probes away from'
+            cand --fail-on 'The verdicts that make the exit status 1'
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to use colour'
+            cand --all-udp 'Probe every UDP port'
+            cand -4 'Probe IPv4 addresses only'
+            cand --ipv4 'Probe IPv4 addresses only'
+            cand -6 'Probe IPv6 addresses only'
+            cand --ipv6 'Probe IPv6 addresses only'
+            cand --json 'The same as --output json'
+            cand -q 'Say nothing on stderr but errors'
+            cand --quiet 'Say nothing on stderr but errors'
+            cand -v 'Say more on stderr'
+            cand --verbose 'Say more on stderr'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'portsight;completions'= {
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to use colour'
+            cand --json 'The same as --output json'
+            cand -q 'Say nothing on stderr but errors'
+            cand --quiet 'Say nothing on stderr but errors'
+            cand -v 'Say more on stderr'
+            cand --verbose 'Say more on stderr'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'portsight;man'= {
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to use colour'
+            cand --json 'The same as --output json'
+            cand -q 'Say nothing on stderr but errors'
+            cand --quiet 'Say nothing on stderr but errors'
+            cand -v 'Say more on stderr'
+            cand --verbose 'Say more on stderr'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'portsight;help'= {
+            cand ls 'What is listening, who owns it, and who can reach it by its binding'
+            cand who 'Who holds a port'
+            cand check 'Probe this host and compare with what listens'
+            cand completions 'Print a shell completion script'
+            cand man 'Print the manual page'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'portsight;help;ls'= {
+        }
+        &'portsight;help;who'= {
+        }
+        &'portsight;help;check'= {
+        }
+        &'portsight;help;completions'= {
+        }
+        &'portsight;help;man'= {
+        }
+        &'portsight;help;help'= {
+        }
+    ]
+    $completions[$command]
+}

@@ -1,0 +1,354 @@
+#compdef portsight
+
+autoload -U is-at-least
+
+_portsight() {
+    typeset -A opt_args
+    typeset -a _arguments_options
+    local ret=1
+
+    if is-at-least 5.2; then
+        _arguments_options=(-s -S -C)
+    else
+        _arguments_options=(-s -C)
+    fi
+
+    local context curcontext="$curcontext" state line
+    _arguments "${_arguments_options[@]}" : \
+'-o+[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--output=[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
+always\:"Always"
+never\:"Never"))' \
+'--json[The same as --output json]' \
+'-q[Say nothing on stderr but errors]' \
+'--quiet[Say nothing on stderr but errors]' \
+'(-q --quiet)-v[Say more on stderr]' \
+'(-q --quiet)--verbose[Say more on stderr]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'-V[Print version]' \
+'--version[Print version]' \
+":: :_portsight_commands" \
+"*::: :->portsight" \
+&& ret=0
+    case $state in
+    (portsight)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:portsight-command-$line[1]:"
+        case $line[1] in
+            (ls)
+_arguments "${_arguments_options[@]}" : \
+'-o+[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--output=[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
+always\:"Always"
+never\:"Never"))' \
+'-t[Only TCP (with -u\: both)]' \
+'--tcp[Only TCP (with -u\: both)]' \
+'-u[Only UDP (with -t\: both)]' \
+'--udp[Only UDP (with -t\: both)]' \
+'-4[Only sockets that take IPv4]' \
+'--ipv4[Only sockets that take IPv4]' \
+'-6[Only sockets that take IPv6]' \
+'--ipv6[Only sockets that take IPv6]' \
+'-l[Accepted for the habit of \`ss -tulpn\`\: changes nothing]' \
+'--listening[Accepted for the habit of \`ss -tulpn\`\: changes nothing]' \
+'-n[As -l]' \
+'--numeric[As -l]' \
+'-p[As -l]' \
+'--processes[As -l]' \
+'-a[As -l]' \
+'--all[As -l]' \
+'--json[The same as --output json]' \
+'-q[Say nothing on stderr but errors]' \
+'--quiet[Say nothing on stderr but errors]' \
+'(-q --quiet)-v[Say more on stderr]' \
+'(-q --quiet)--verbose[Say more on stderr]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::filters -- Keep what matches all of these\: port, proto, state, address, scope, family, interface, service, process, pid, user, uid; as in port=22,80 or user=root:_default' \
+&& ret=0
+;;
+(who)
+_arguments "${_arguments_options[@]}" : \
+'-o+[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--output=[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
+always\:"Always"
+never\:"Never"))' \
+'-t[Only TCP (with -u\: both)]' \
+'--tcp[Only TCP (with -u\: both)]' \
+'-u[Only UDP (with -t\: both)]' \
+'--udp[Only UDP (with -t\: both)]' \
+'-4[Only sockets that take IPv4]' \
+'--ipv4[Only sockets that take IPv4]' \
+'-6[Only sockets that take IPv6]' \
+'--ipv6[Only sockets that take IPv6]' \
+'-l[Accepted for the habit of \`ss -tulpn\`\: changes nothing]' \
+'--listening[Accepted for the habit of \`ss -tulpn\`\: changes nothing]' \
+'-n[As -l]' \
+'--numeric[As -l]' \
+'-p[As -l]' \
+'--processes[As -l]' \
+'-a[As -l]' \
+'--all[As -l]' \
+'--json[The same as --output json]' \
+'-q[Say nothing on stderr but errors]' \
+'--quiet[Say nothing on stderr but errors]' \
+'(-q --quiet)-v[Say more on stderr]' \
+'(-q --quiet)--verbose[Say more on stderr]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::subjects -- A port (8080, \:8080, 53/udp, udp\:53, 8000-8100), pid\:N, a service or a process:_default' \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+'--proto=[Which transport to probe]:PROTO:((tcp\:"Only TCP"
+udp\:"Only UDP"
+all\:"Both"))' \
+'*--from=[From where to probe\: loopback, self \[default\: loopback,self\]]:VANTAGE:_default' \
+'*--exclude=[Ports to keep the probes away from]:PORTS:_default' \
+'*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \
+'-o+[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--output=[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
+always\:"Always"
+never\:"Never"))' \
+'--all-udp[Probe every UDP port]' \
+'(-6 --ipv6)-4[Probe IPv4 addresses only]' \
+'(-6 --ipv6)--ipv4[Probe IPv4 addresses only]' \
+'-6[Probe IPv6 addresses only]' \
+'--ipv6[Probe IPv6 addresses only]' \
+'--json[The same as --output json]' \
+'-q[Say nothing on stderr but errors]' \
+'--quiet[Say nothing on stderr but errors]' \
+'(-q --quiet)-v[Say more on stderr]' \
+'(-q --quiet)--verbose[Say more on stderr]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::ports -- The ports, as in 80,443,8000-8100,ssh \[default\: every TCP port, and the UDP ports that are bound\]:_default' \
+&& ret=0
+;;
+(scan)
+_arguments "${_arguments_options[@]}" : \
+'--proto=[Which transport to probe]:PROTO:((tcp\:"Only TCP"
+udp\:"Only UDP"
+all\:"Both"))' \
+'*--from=[From where to probe\: loopback, self \[default\: loopback,self\]]:VANTAGE:_default' \
+'*--exclude=[Ports to keep the probes away from]:PORTS:_default' \
+'*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \
+'-o+[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--output=[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
+always\:"Always"
+never\:"Never"))' \
+'--all-udp[Probe every UDP port]' \
+'(-6 --ipv6)-4[Probe IPv4 addresses only]' \
+'(-6 --ipv6)--ipv4[Probe IPv4 addresses only]' \
+'-6[Probe IPv6 addresses only]' \
+'--ipv6[Probe IPv6 addresses only]' \
+'--json[The same as --output json]' \
+'-q[Say nothing on stderr but errors]' \
+'--quiet[Say nothing on stderr but errors]' \
+'(-q --quiet)-v[Say more on stderr]' \
+'(-q --quiet)--verbose[Say more on stderr]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::ports -- The ports, as in 80,443,8000-8100,ssh \[default\: every TCP port, and the UDP ports that are bound\]:_default' \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+'-o+[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--output=[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
+always\:"Always"
+never\:"Never"))' \
+'--json[The same as --output json]' \
+'-q[Say nothing on stderr but errors]' \
+'--quiet[Say nothing on stderr but errors]' \
+'(-q --quiet)-v[Say more on stderr]' \
+'(-q --quiet)--verbose[Say more on stderr]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':shell -- The shell:(bash elvish fish powershell zsh)' \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+'-o+[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--output=[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"))' \
+'--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
+always\:"Always"
+never\:"Never"))' \
+'--json[The same as --output json]' \
+'-q[Say nothing on stderr but errors]' \
+'--quiet[Say nothing on stderr but errors]' \
+'(-q --quiet)-v[Say more on stderr]' \
+'(-q --quiet)--verbose[Say more on stderr]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+":: :_portsight__subcmd__help_commands" \
+"*::: :->help" \
+&& ret=0
+
+    case $state in
+    (help)
+        words=($line[1] "${words[@]}")
+        (( CURRENT += 1 ))
+        curcontext="${curcontext%:*:*}:portsight-help-command-$line[1]:"
+        case $line[1] in
+            (ls)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(who)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(completions)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(man)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(help)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+        esac
+    ;;
+esac
+;;
+        esac
+    ;;
+esac
+}
+
+(( $+functions[_portsight_commands] )) ||
+_portsight_commands() {
+    local commands; commands=(
+'ls:What is listening, who owns it, and who can reach it by its binding' \
+'who:Who holds a port' \
+'check:Probe this host and compare with what listens' \
+'scan:Probe this host and compare with what listens' \
+'completions:Print a shell completion script' \
+'man:Print the manual page' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'portsight commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__check_commands] )) ||
+_portsight__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight check commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__completions_commands] )) ||
+_portsight__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight completions commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__help_commands] )) ||
+_portsight__subcmd__help_commands() {
+    local commands; commands=(
+'ls:What is listening, who owns it, and who can reach it by its binding' \
+'who:Who holds a port' \
+'check:Probe this host and compare with what listens' \
+'completions:Print a shell completion script' \
+'man:Print the manual page' \
+'help:Print this message or the help of the given subcommand(s)' \
+    )
+    _describe -t commands 'portsight help commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__help__subcmd__check_commands] )) ||
+_portsight__subcmd__help__subcmd__check_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight help check commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__help__subcmd__completions_commands] )) ||
+_portsight__subcmd__help__subcmd__completions_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight help completions commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__help__subcmd__help_commands] )) ||
+_portsight__subcmd__help__subcmd__help_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight help help commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__help__subcmd__ls_commands] )) ||
+_portsight__subcmd__help__subcmd__ls_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight help ls commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__help__subcmd__man_commands] )) ||
+_portsight__subcmd__help__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight help man commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__help__subcmd__who_commands] )) ||
+_portsight__subcmd__help__subcmd__who_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight help who commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__ls_commands] )) ||
+_portsight__subcmd__ls_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight ls commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__man_commands] )) ||
+_portsight__subcmd__man_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight man commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__who_commands] )) ||
+_portsight__subcmd__who_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight who commands' commands "$@"
+}
+
+if [ "$funcstack[1]" = "_portsight" ]; then
+    _portsight "$@"
+else
+    compdef _portsight portsight
+fi
