@@ -24,6 +24,9 @@ struct Scan {
 
 /// Fills in the owners of the sockets. Returns what could not be seen.
 pub(super) fn fill(sockets: &mut [Socket], still_there: impl Fn(&Socket) -> bool) -> Option<Gap> {
+    if sockets.is_empty() {
+        return None;
+    }
     let wanted: HashSet<u64> = sockets
         .iter()
         .map(|socket| socket.inode.0)
