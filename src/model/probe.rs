@@ -166,15 +166,15 @@ pub struct Attempt {
     pub tries: u8,
 }
 
-/// Whether a UDP probe that got no answer is known to have arrived, by the counters around two more probes.
+/// Whether a UDP probe that got no answer is known to have arrived, by the counters around more probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
     /// An answer came after all.
     Replied,
-    /// The socket's receive queue or its drops rose with each probe, over a quiet baseline.
+    /// The socket's receive queue or its drops rose with each probe, and was quiet before it.
     Queued,
-    /// The namespace's count of received datagrams (`InDatagrams`) rose by one with each probe, over a quiet
-    /// baseline.
+    /// The namespace's count of received datagrams (`InDatagrams`) rose by one with each probe, and was
+    /// quiet before it.
     Read,
     /// Nothing moved.
     Unseen,

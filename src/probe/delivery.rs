@@ -1,5 +1,6 @@
-//! Whether a UDP probe that nobody answered arrived: the counters of the socket and of the namespace around two
-//! more probes, over a baseline in which nothing else moved them.
+//! Whether a UDP probe that nobody answered arrived: the counters of the socket and of the namespace around three
+//! more probes. Each must move them at once, and nothing may move them in the quiet before each. The quiets
+//! differ in length, so that other traffic at a steady pace cannot keep step with the probes.
 
 use super::payload::payload;
 use super::plan::SourceHalves;
@@ -11,10 +12,13 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
-/// How long the counters must have been quiet.
-const BASELINE: Duration = Duration::from_millis(10);
+/// How long the counters must be quiet before each probe, in milliseconds. With [`REACTION`] after each, no period
+/// of other traffic fits all three.
+const QUIETS: [u32; 3] = [6, 13, 20];
 /// How long a program has to read a datagram.
-const PATIENCE: Duration = Duration::from_millis(40);
+const REACTION: Duration = Duration::from_millis(5);
+/// A busy host gets a second chance, with all times this many times as long.
+const PATIENCE: [u32; 2] = [1, 3];
 /// How often the counters are read meanwhile.
 const TICK: Duration = Duration::from_millis(1);
 
@@ -29,22 +33,39 @@ struct Counters {
     received: Option<u64>,
 }
 
-/// Sends two more probes to a port that is silent, and looks whether they arrived.
+/// Sends more probes to a port that is silent, and looks whether they arrive.
 ///
 /// # Errors
 /// When there is no socket to send them from, or the kernel refuses to send them.
 pub fn delivery(target: &Target, port: Port) -> io::Result<Delivery> {
+    let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
+    let mut delivery = Delivery::Unseen;
+    for patience in PATIENCE {
+        delivery = attempt(&mut netlink, target, port, patience)?;
+        if !matches!(delivery, Delivery::Unseen | Delivery::Noisy) {
+            break;
+        }
+    }
+    Ok(delivery)
+}
+
+fn attempt(
+    netlink: &mut NetlinkSocket,
+    target: &Target,
+    port: Port,
+    patience: u32,
+) -> io::Result<Delivery> {
     let to = target.at(port);
     let halves = SourceHalves::new(sys::local_port_range());
     let probe = UdpProbe::new(Family::of(target.address), halves.avoiding(port))?;
     probe.point(to)?;
     let from = probe.source()?;
-    let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
-    let mut read = || counters(&mut netlink, target, to, from);
-    let mut moments = vec![read()];
-    sys::pause(BASELINE);
-    moments.push(read());
-    for _ in 0..2 {
+    let mut read = || counters(netlink, target, to, from);
+    let mut rounds = Vec::new();
+    let mut start = read();
+    for quiet in QUIETS {
+        sys::pause(Duration::from_millis((quiet * patience).into()));
+        let sent = read();
         match probe.knock(to, payload(port)) {
             UdpAnswer::Pending => {}
             UdpAnswer::Payload(_) => return Ok(Delivery::Replied),
@@ -53,53 +74,63 @@ pub fn delivery(target: &Target, port: Port) -> io::Result<Delivery> {
             UdpAnswer::Failed(error) => return Err(error),
         }
         let sent_at = Instant::now();
-        let mut now = read();
-        while sent_at.elapsed() < PATIENCE && !now.read_since(moments.last()) {
+        let mut end = read();
+        while sent_at.elapsed() < REACTION * patience && !end.was_read_since(sent) {
             if !sys::wait_readable([&probe].into_iter(), TICK).is_empty()
                 && let UdpAnswer::Payload(_) = probe.look(to)
             {
                 return Ok(Delivery::Replied);
             }
-            now = read();
+            end = read();
         }
-        moments.push(now);
+        rounds.push(Round { start, sent, end });
+        start = end;
     }
-    Ok(judge(&moments))
+    Ok(judge(&rounds))
+}
+
+/// The counters around one probe.
+#[derive(Debug, Clone, Copy)]
+struct Round {
+    /// Before the quiet.
+    start: Counters,
+    /// After it, when the probe was sent.
+    sent: Counters,
+    /// After the reaction.
+    end: Counters,
 }
 
 impl Counters {
     /// Whether a program has read a datagram since, and none waits that did not wait then: no need to wait on.
-    fn read_since(&self, before: Option<&Self>) -> bool {
-        before.is_some_and(|before| self.received > before.received && self.queued <= before.queued)
+    fn was_read_since(self, before: Self) -> bool {
+        self.received > before.received && self.queued <= before.queued
     }
 }
 
-/// What the counters before the baseline, after it, and after each of two probes say.
-fn judge(moments: &[Counters]) -> Delivery {
-    let &[start, quiet, first, second] = moments else {
-        return Delivery::Unseen;
-    };
-    let steps = [(quiet, first), (first, second)];
-    let rose = |get: fn(&Counters) -> Option<u32>| {
-        steps
-            .iter()
-            .all(|(a, b)| get(a).is_some() && get(a) < get(b))
-    };
-    let queue_quiet = (start.queued, start.dropped) == (quiet.queued, quiet.dropped);
-    let queue_rose = rose(|counters| counters.queued) || rose(|counters| counters.dropped);
-    let by = |count| {
-        steps.iter().all(|(a, b)| {
-            a.received
-                .zip(b.received)
-                .is_some_and(|(a, b)| b.wrapping_sub(a) == count)
+/// What the counters around the probes say.
+fn judge(rounds: &[Round]) -> Delivery {
+    let queue = |counters: &Counters| (counters.queued, counters.dropped);
+    let queue_was_quiet = rounds
+        .iter()
+        .all(|round| queue(&round.start) == queue(&round.sent));
+    let queue_rose = rounds.iter().all(|Round { sent, end, .. }| {
+        sent.queued.is_some() && (end.queued > sent.queued || end.dropped > sent.dropped)
+    });
+    let received = |by: u64| {
+        rounds.iter().all(|Round { start, sent, end }| {
+            match (start.received, sent.received, end.received) {
+                (Some(start), Some(sent), Some(end)) => {
+                    start == sent && end == sent.wrapping_add(by)
+                }
+                _ => false,
+            }
         })
     };
-    let received_quiet = start.received == quiet.received;
-    match (queue_quiet && queue_rose, received_quiet && by(1)) {
-        (true, _) => Delivery::Queued,
-        (false, true) => Delivery::Read,
-        (false, false) if received_quiet && by(0) => Delivery::Unseen,
-        (false, false) => Delivery::Noisy,
+    match queue_was_quiet {
+        true if queue_rose => Delivery::Queued,
+        _ if received(1) => Delivery::Read,
+        true if received(0) => Delivery::Unseen,
+        _ => Delivery::Noisy,
     }
 }
 
@@ -138,66 +169,138 @@ fn socket_behind(
 mod tests {
     use super::*;
 
-    fn at(queued: u32, dropped: u32, received: u64) -> Counters {
-        Counters {
+    /// (bytes queued, datagrams dropped, datagrams received)
+    type At = (u32, u32, u64);
+
+    /// Rounds of the counters at the start, and then when each probe was sent and when its time was over.
+    fn judged(start: At, rounds: [(At, At); 3]) -> Delivery {
+        let at = |(queued, dropped, received): At| Counters {
             queued: Some(queued),
             dropped: Some(dropped),
             received: Some(received),
-        }
+        };
+        let mut start = at(start);
+        judge(&rounds.map(|(sent, end)| {
+            let round = Round {
+                start,
+                sent: at(sent),
+                end: at(end),
+            };
+            start = round.end;
+            round
+        }))
     }
 
     #[test]
-    fn only_counters_that_were_quiet_before_count() {
+    fn only_counters_that_were_quiet_before_each_probe_count() {
+        let idle = (0, 0, 5);
+        let table = [
+            (
+                "queued",
+                [
+                    (idle, (7, 0, 5)),
+                    ((7, 0, 5), (14, 0, 5)),
+                    ((14, 0, 5), (21, 0, 5)),
+                ],
+                Delivery::Queued,
+            ),
+            (
+                "full",
+                [
+                    (idle, (0, 1, 5)),
+                    ((0, 1, 5), (0, 2, 5)),
+                    ((0, 2, 5), (0, 3, 5)),
+                ],
+                Delivery::Queued,
+            ),
+            (
+                "read",
+                [
+                    (idle, (0, 0, 6)),
+                    ((0, 0, 6), (0, 0, 7)),
+                    ((0, 0, 7), (0, 0, 8)),
+                ],
+                Delivery::Read,
+            ),
+            (
+                "one lost",
+                [
+                    (idle, (0, 0, 6)),
+                    ((0, 0, 6), (0, 0, 6)),
+                    ((0, 0, 6), (0, 0, 7)),
+                ],
+                Delivery::Noisy,
+            ),
+            (
+                "too many",
+                [
+                    (idle, (0, 0, 8)),
+                    ((0, 0, 8), (0, 0, 9)),
+                    ((0, 0, 9), (0, 0, 10)),
+                ],
+                Delivery::Noisy,
+            ),
+            (
+                "not quiet",
+                [
+                    (idle, (0, 0, 6)),
+                    ((0, 0, 7), (0, 0, 8)),
+                    ((0, 0, 8), (0, 0, 9)),
+                ],
+                Delivery::Noisy,
+            ),
+            (
+                "one queued",
+                [
+                    (idle, (7, 0, 5)),
+                    ((7, 0, 5), (7, 0, 5)),
+                    ((7, 0, 5), (7, 0, 5)),
+                ],
+                Delivery::Unseen,
+            ),
+            ("dropped", [(idle, idle); 3], Delivery::Unseen),
+        ];
+        for (name, rounds, expected) in table {
+            assert_eq!(judged(idle, rounds), expected, "{name}");
+        }
+        let busy = [
+            ((9, 0, 5), (18, 0, 5)),
+            ((27, 0, 5), (36, 0, 5)),
+            ((45, 0, 5), (54, 0, 5)),
+        ];
+        assert_eq!(
+            judged(idle, busy),
+            Delivery::Unseen,
+            "others fill the same queue"
+        );
+    }
+
+    #[test]
+    fn counters_that_cannot_be_read_prove_nothing() {
         let blind = Counters {
             queued: None,
             dropped: None,
             received: None,
         };
-        let table = [
-            (
-                "queued",
-                [at(0, 0, 5), at(0, 0, 5), at(768, 0, 5), at(1536, 0, 5)],
-                Delivery::Queued,
+        assert_eq!(
+            judge(
+                &[Round {
+                    start: blind,
+                    sent: blind,
+                    end: blind
+                }; 3]
             ),
-            (
-                "full",
-                [at(99, 3, 5), at(99, 3, 5), at(99, 4, 5), at(99, 5, 5)],
-                Delivery::Queued,
-            ),
-            (
-                "only one arrived",
-                [at(0, 0, 5), at(0, 0, 5), at(768, 0, 5), at(768, 0, 5)],
-                Delivery::Unseen,
-            ),
-            (
-                "read",
-                [at(0, 0, 5), at(0, 0, 5), at(0, 0, 6), at(0, 0, 7)],
-                Delivery::Read,
-            ),
-            (
-                "others read too",
-                [at(0, 0, 5), at(0, 0, 5), at(0, 0, 8), at(0, 0, 9)],
-                Delivery::Noisy,
-            ),
-            (
-                "never quiet",
-                [at(0, 0, 5), at(0, 0, 9), at(0, 0, 10), at(0, 0, 11)],
-                Delivery::Noisy,
-            ),
-            (
-                "queue busy",
-                [at(0, 0, 5), at(768, 0, 5), at(1536, 0, 5), at(2304, 0, 5)],
-                Delivery::Unseen,
-            ),
-            (
-                "dropped on the way",
-                [at(0, 0, 5), at(0, 0, 5), at(0, 0, 5), at(0, 0, 5)],
-                Delivery::Unseen,
-            ),
-            ("nothing readable", [blind; 4], Delivery::Noisy),
-        ];
-        for (name, moments, expected) in table {
-            assert_eq!(judge(&moments), expected, "{name}");
+            Delivery::Noisy
+        );
+    }
+
+    #[test]
+    fn no_steady_pace_of_other_traffic_fits_every_probe() {
+        let reaction = u32::try_from(REACTION.as_millis()).unwrap();
+        for period in 1..1000 {
+            // After a datagram in one reaction, the next must fall into the next reaction.
+            let fits = |quiet: &u32| (*quiet..=quiet + reaction).contains(&period);
+            assert!(!QUIETS.iter().skip(1).all(fits), "{period} ms");
         }
     }
 }
