@@ -1,0 +1,187 @@
+//! Processes that do nothing but hold sockets: known pid, any name, any arguments.
+//!
+//! A holder is the system's shell, waiting for a line that never comes. It gets its sockets from the test by
+//! inheritance, and the test keeps none. When the test goes, however it goes, the shell reads the end of its
+//! input and ends.
+
+use crate::run::{become_ordinary, before_exec};
+use crate::sockets::Spec;
+use crate::world::alone;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::io::{self, BufRead as _, BufReader};
+use std::os::fd::AsRawFd;
+use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A process that is to hold sockets.
+pub(crate) struct Plan {
+    program: PathBuf,
+    directory: Option<Directory>,
+    argv0: Option<OsString>,
+    arguments: Vec<OsString>,
+    script: &'static str,
+    sockets: Vec<Spec>,
+    ordinary: bool,
+}
+
+/// A process to hold sockets.
+pub(crate) fn holder() -> Plan {
+    Plan {
+        program: "/bin/sh".into(),
+        directory: None,
+        argv0: None,
+        arguments: Vec::new(),
+        script: "echo ready; read line",
+        sockets: Vec::new(),
+        ordinary: false,
+    }
+}
+
+impl Plan {
+    /// The file that it runs has this name.
+    pub(crate) fn named(mut self, name: impl AsRef<OsStr>) -> Self {
+        let directory = Directory::new();
+        self.program = directory.0.join(name.as_ref());
+        // Not fs::copy: another test's fork would hold the file open for writing, and exec would say ETXTBSY.
+        let mut copy = Command::new("cp");
+        copy.args(["-L", "--", "/bin/sh"]).arg(&self.program);
+        let copied = alone(|| copy.spawn()).and_then(|mut child| child.wait());
+        assert!(
+            copied.is_ok_and(|status| status.success()),
+            "did not run: no copy of /bin/sh"
+        );
+        self.directory = Some(directory);
+        self
+    }
+
+    /// It calls itself this.
+    pub(crate) fn calling_itself(mut self, argv0: impl AsRef<OsStr>) -> Self {
+        self.argv0 = Some(argv0.as_ref().to_owned());
+        self
+    }
+
+    /// It has this argument more.
+    pub(crate) fn with_argument(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// It runs this script, which prints a line when everything is in place, and ends with its input.
+    pub(crate) fn running(self, script: &'static str) -> Self {
+        Self { script, ..self }
+    }
+
+    /// It is an ordinary user's.
+    pub(crate) fn of_ordinary_user(self) -> Self {
+        Self {
+            ordinary: true,
+            ..self
+        }
+    }
+
+    /// It holds this socket. A TCP one listens.
+    pub(crate) fn holding(mut self, socket: Spec) -> Self {
+        self.sockets.push(socket);
+        self
+    }
+
+    /// Starts it, and waits for the first line that it prints.
+    pub(crate) fn start(self) -> Holder {
+        let mut command = Command::new(&self.program);
+        if let Some(argv0) = &self.argv0 {
+            command.arg0(argv0);
+        }
+        command.args(["-c", self.script]).args(&self.arguments);
+        command
+            .env_clear()
+            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        let child = alone(|| {
+            let sockets: Vec<_> = self.sockets.iter().map(|socket| socket.serving()).collect();
+            let descriptors: Vec<_> = sockets.iter().map(AsRawFd::as_raw_fd).collect();
+            before_exec(&mut command, move || {
+                for descriptor in &descriptors {
+                    // SAFETY: fcntl(2) with F_SETFD takes no pointers; the descriptor table is this process's.
+                    if unsafe { libc::fcntl(*descriptor, libc::F_SETFD, 0) } != 0 {
+                        return Err(io::Error::last_os_error());
+                    }
+                }
+                if self.ordinary {
+                    become_ordinary()
+                } else {
+                    Ok(())
+                }
+            });
+            command.spawn()
+        });
+        let program = self.program.to_string_lossy().escape_debug().to_string();
+        let mut child = child.unwrap_or_else(|e| panic!("did not run: {program}: {e}"));
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let mut said = String::new();
+        lines.read_line(&mut said).expect("the holder speaks");
+        assert!(
+            said.ends_with('\n'),
+            "{program} ended early, after {said:?}"
+        );
+        Holder {
+            child,
+            said,
+            _lines: lines,
+            _directory: self.directory,
+        }
+    }
+}
+
+/// A process that holds sockets until it is dropped.
+pub(crate) struct Holder {
+    child: Child,
+    said: String,
+    _lines: BufReader<ChildStdout>,
+    _directory: Option<Directory>,
+}
+
+impl Holder {
+    /// Its process id.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The first line that it printed, as numbers.
+    pub(crate) fn numbers(&self) -> Vec<u32> {
+        self.said
+            .split_whitespace()
+            .map(|word| word.parse().expect("a number"))
+            .collect()
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        // Its children read the same input, and end with it.
+        drop(self.child.stdin.take());
+        drop(self.child.wait());
+    }
+}
+
+/// A directory of this test's own, removed when it is dropped.
+struct Directory(PathBuf);
+
+impl Directory {
+    fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let name = format!("net-{}-{number}", std::process::id());
+        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        fs::create_dir_all(&path).unwrap();
+        Self(path)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
+}

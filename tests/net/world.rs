@@ -1,0 +1,333 @@
+//! The harness: a network namespace with addresses, sockets and rules.
+//!
+//! ```text
+//! let world = World::new()
+//!     .veth(&["10.77.0.2/24", "fd77::2/64"])
+//!     .listens(tcp("0.0.0.0:22"))
+//!     .echoes(udp("0.0.0.0:53"))
+//!     .nft("table inet fw { … }");
+//! let report = world.json("check 22,53/udp");
+//! ```
+//!
+//! The namespace belongs to the test's thread: what the thread starts is in it too. In such a thread `/proc/net`
+//! still shows the old namespace, `/proc/thread-self/net` the new one.
+
+use crate::sockets::{Spec, tcp};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use socket2::{Domain, SockAddr, Socket, Type};
+use std::io::{self, BufRead as _, PipeReader, PipeWriter, Read as _, Write as _};
+use std::mem::MaybeUninit;
+use std::net::{Shutdown, SocketAddr, UdpSocket};
+use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+/// The index of `lan0`, the interface that [`World::veth`] makes.
+pub(crate) const LAN_INDEX: u32 = 7;
+
+/// How many connections a listener of the harness takes before it counts as overloaded. Nobody accepts them.
+const BACKLOG: i32 = 4096;
+
+/// A network namespace of the test's own, with what was put into it. Dropping it closes everything; the kernel
+/// removes the namespace with its last thread and process.
+pub(crate) struct World {
+    sockets: Vec<Socket>,
+    servers: Vec<Server>,
+}
+
+impl World {
+    /// A namespace in which only `lo` is up.
+    pub(crate) fn new() -> Self {
+        // SAFETY: unshare(2) takes no pointers, and CLONE_NEWNET changes nothing that Rust relies on.
+        if unsafe { libc::unshare(libc::CLONE_NEWNET) } != 0 {
+            let error = io::Error::last_os_error();
+            panic!(
+                "did not run: no network namespace ({error}): use scripts/test, as root or where user \
+                 namespaces are allowed"
+            );
+        }
+        feed("ip", &["-batch", "-"], "link set lo up\n");
+        Self {
+            sockets: Vec::new(),
+            servers: Vec::new(),
+        }
+    }
+
+    /// Adds the interface `lan0`, one end of a veth pair, with these addresses (`10.77.0.2/24`).
+    ///
+    /// The kernel adds no addresses of its own, and IPv6 addresses are usable at once.
+    pub(crate) fn veth(self, addresses: &[&str]) -> Self {
+        let mut batch = vec![
+            format!("link add lan0 index {LAN_INDEX} type veth peer name wire0"),
+            "link set lan0 addrgenmode none".into(),
+            "link set wire0 addrgenmode none".into(),
+        ];
+        batch.extend(addresses.iter().map(|address| {
+            let nodad = if address.contains(':') { "nodad" } else { "" };
+            format!("addr add {address} dev lan0 {nodad}")
+        }));
+        batch.extend(["link set lan0 up\nlink set wire0 up\n".into()]);
+        feed("ip", &["-batch", "-"], &batch.join("\n"));
+        self
+    }
+
+    /// Loads nftables rules.
+    pub(crate) fn nft(self, rules: &str) -> Self {
+        feed("nft", &["-f", "-"], rules);
+        self
+    }
+
+    /// How many packets a named counter of the table `inet fw` has seen.
+    #[expect(clippy::unused_self, reason = "the counter is the namespace's")]
+    pub(crate) fn counted(&self, counter: &str) -> u64 {
+        let text = feed("nft", &["list", "counter", "inet", "fw", counter], "");
+        let mut words = text
+            .split_whitespace()
+            .skip_while(|word| *word != "packets");
+        words
+            .nth(1)
+            .and_then(|count| count.parse().ok())
+            .expect("nft shows a packet count")
+    }
+
+    /// A TCP socket that listens. Nobody accepts, but its queue is long.
+    pub(crate) fn listens(mut self, spec: Spec) -> Self {
+        self.sockets.push(spec.listening(BACKLOG));
+        self
+    }
+
+    /// A TCP server that closes each connection as soon as it is there.
+    pub(crate) fn hangs_up(self, spec: Spec) -> Self {
+        self.serves(spec.listening(BACKLOG), |socket| {
+            if let Ok((connection, _)) = socket.accept() {
+                drop(connection.shutdown(Shutdown::Both));
+            }
+        })
+    }
+
+    /// A TCP socket that listens and whose queue is full, so that the kernel drops each SYN.
+    pub(crate) fn overloaded(mut self, spec: Spec) -> Self {
+        let listener = spec.listening(0);
+        let address = spec.address_for_a_client();
+        for _ in 0..8 {
+            let client = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+            match client.connect_timeout(&address.into(), Duration::from_millis(50)) {
+                Ok(()) => self.sockets.push(client),
+                Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+                    self.sockets.push(listener);
+                    return self;
+                }
+                Err(error) => panic!("filling the queue of {address}: {error}"),
+            }
+        }
+        panic!("the queue of {address} does not fill");
+    }
+
+    /// A socket that is bound and does nothing: for TCP it is not listening, for UDP it never reads.
+    pub(crate) fn holds(mut self, spec: Spec) -> Self {
+        self.sockets.push(spec.bound());
+        self
+    }
+
+    /// A UDP server that sends each datagram back.
+    pub(crate) fn echoes(self, spec: Spec) -> Self {
+        self.serves(spec.bound(), |socket| {
+            let mut buffer = [MaybeUninit::uninit(); 2048];
+            if let Ok((length, peer)) = socket.recv_from(&mut buffer) {
+                // SAFETY: the kernel wrote the first `length` bytes.
+                let datagram = unsafe { buffer[..length].assume_init_ref() };
+                drop(socket.send_to(datagram, &peer));
+            }
+        })
+    }
+
+    /// A UDP server that reads each datagram and never answers.
+    pub(crate) fn swallows(self, spec: Spec) -> Self {
+        self.serves(spec.bound(), |socket| {
+            drop(socket.recv_from(&mut [MaybeUninit::uninit(); 2048]));
+        })
+    }
+
+    /// A UDP socket that never reads and has no room left: the kernel drops each datagram for it.
+    pub(crate) fn stuffed(mut self, spec: Spec) -> Self {
+        let socket = spec.bound();
+        socket.set_recv_buffer_size(1).unwrap();
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        for _ in 0..64 {
+            client
+                .send_to(&[0; 512], spec.address_for_a_client())
+                .unwrap();
+        }
+        self.sockets.push(socket);
+        self
+    }
+
+    /// Other traffic: a datagram to this address each so many milliseconds.
+    pub(crate) fn noise(mut self, address: SocketAddr, milliseconds: i64) -> Self {
+        let client = UdpSocket::bind("127.0.0.1:0").unwrap();
+        let (stopped, stop) = io::pipe().unwrap();
+        let thread = thread::spawn(move || {
+            let pause = Timespec {
+                tv_sec: 0,
+                tv_nsec: milliseconds * 1_000_000,
+            };
+            while poll(&mut [PollFd::new(&stopped, PollFlags::IN)], Some(&pause)).expect("poll")
+                == 0
+            {
+                drop(client.send_to(b"noise", address));
+            }
+        });
+        self.servers.push(Server {
+            stop: Some(stop),
+            thread: Some(thread),
+        });
+        self
+    }
+
+    /// A TCP connection and a UDP client with a peer: sockets that hold a local port and serve nobody. Gives
+    /// their ports: the server's side of the connection, the client's side, the UDP client's.
+    pub(crate) fn clients_of(&mut self, server: SocketAddr) -> (u16, u16) {
+        let client = Socket::new(Domain::for_address(server), Type::STREAM, None).unwrap();
+        client.connect(&server.into()).expect("the server listens");
+        let datagrams = Socket::new(Domain::for_address(server), Type::DGRAM, None).unwrap();
+        datagrams
+            .connect(&server.into())
+            .expect("a UDP socket connects anywhere");
+        let port = |socket: &Socket| {
+            socket
+                .local_addr()
+                .ok()
+                .and_then(|a| a.as_socket())
+                .expect("it has a port")
+                .port()
+        };
+        let ports = (port(&client), port(&datagrams));
+        self.sockets.extend([client, datagrams]);
+        ports
+    }
+
+    /// Joins `lan0` to a second namespace, in which a server listens at `10.77.0.9:9999`.
+    pub(crate) fn neighbour(mut self) -> Self {
+        let (here_reads, mut there_writes) = io::pipe().unwrap();
+        let (there_reads, here_writes) = io::pipe().unwrap();
+        let thread = thread::spawn(move || {
+            let _there = Self::new();
+            // SAFETY: gettid(2) cannot fail and takes nothing.
+            let id = unsafe { libc::gettid() };
+            writeln!(there_writes, "{id}").unwrap();
+            (&there_reads).read_exact(&mut [0]).expect("the order");
+            feed(
+                "ip",
+                &["-batch", "-"],
+                "addr add 10.77.0.9/24 dev wire0\nlink set wire0 up\n",
+            );
+            let _server = tcp("10.77.0.9:9999").listening(BACKLOG);
+            writeln!(there_writes, "ready").unwrap();
+            wait_for(&there_reads);
+        });
+        let mut told = io::BufReader::new(here_reads).lines().map_while(Result::ok);
+        let id = told.next().expect("the neighbour has a namespace");
+        feed(
+            "ip",
+            &["-batch", "-"],
+            &format!("link set wire0 netns {id}\n"),
+        );
+        (&here_writes).write_all(b"!").unwrap();
+        assert_eq!(
+            told.next().as_deref(),
+            Some("ready"),
+            "the neighbour serves"
+        );
+        self.servers.push(Server {
+            stop: Some(here_writes),
+            thread: Some(thread),
+        });
+        self
+    }
+
+    /// Lets a thread answer whenever the socket has something to read.
+    fn serves(mut self, socket: Socket, mut answer: impl FnMut(&Socket) + Send + 'static) -> Self {
+        socket.set_nonblocking(true).unwrap();
+        let (stopped, stop) = io::pipe().unwrap();
+        let thread = thread::spawn(move || {
+            loop {
+                let mut ready = [
+                    PollFd::new(&socket, PollFlags::IN),
+                    PollFd::new(&stopped, PollFlags::IN),
+                ];
+                poll(&mut ready, None).expect("poll");
+                if !ready[1].revents().is_empty() {
+                    return;
+                }
+                answer(&socket);
+            }
+        });
+        self.servers.push(Server {
+            stop: Some(stop),
+            thread: Some(thread),
+        });
+        self
+    }
+}
+
+/// A thread that serves until the other end of its pipe is closed.
+struct Server {
+    stop: Option<PipeWriter>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let end = thread.join();
+            assert!(
+                end.is_ok() || thread::panicking(),
+                "a server of the harness panicked"
+            );
+        }
+    }
+}
+
+/// Blocks until something can be read from the pipe, or its other end is closed.
+fn wait_for(pipe: &PipeReader) {
+    poll(&mut [PollFd::new(pipe, PollFlags::IN)], None).expect("poll");
+}
+
+/// Whether a TCP client gets a connection: the harness's own eyes, without portsight. `Err` has the kind of the
+/// failure.
+pub(crate) fn connects(address: SocketAddr) -> Result<(), io::ErrorKind> {
+    let client = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    client
+        .connect_timeout(&SockAddr::from(address), Duration::from_millis(100))
+        .map_err(|error| error.kind())
+}
+
+/// Runs a program of the system with this input and gives its output.
+pub(crate) fn feed(program: &str, arguments: &[&str], input: &str) -> String {
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child =
+        alone(|| command.spawn()).unwrap_or_else(|error| panic!("did not run: {program}: {error}"));
+    let fed = child.stdin.take().unwrap().write_all(input.as_bytes());
+    let output = child.wait_with_output().unwrap();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{program} {arguments:?}: {errors}");
+    fed.unwrap_or_else(|error| panic!("{program} {arguments:?} does not read its input: {error}"));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs this while no other test is between a fork and its exec.
+///
+/// A child that was just forked holds a copy of each socket of every test: it would be one more owner. So all
+/// forks of the tests are made here, and sockets whose owners are counted are made, handed over and closed here.
+pub(crate) fn alone<T>(action: impl FnOnce() -> T) -> T {
+    static FORKS: Mutex<()> = Mutex::new(());
+    let _guard = FORKS.lock().unwrap_or_else(PoisonError::into_inner);
+    action()
+}
