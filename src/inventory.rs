@@ -42,14 +42,7 @@ pub fn find_owners(inventory: &mut Inventory) {
     // Asked again only when an owner is missing.
     let later = OnceCell::new();
     let still_there = |socket: &Socket| {
-        let cookies = || {
-            SockDiag
-                .sockets()
-                .0
-                .iter()
-                .map(|socket| socket.cookie)
-                .collect()
-        };
+        let cookies = || SockDiag.sockets().0.iter().map(|socket| socket.cookie).collect();
         let cookies: &HashSet<Cookie> = later.get_or_init(cookies);
         cookies.contains(&socket.cookie)
     };
@@ -58,13 +51,7 @@ pub fn find_owners(inventory: &mut Inventory) {
 }
 
 fn order(socket: &Socket) -> impl Ord {
-    (
-        socket.endpoint(),
-        socket.state,
-        socket.family,
-        socket.address,
-        socket.inode,
-    )
+    (socket.endpoint(), socket.state, socket.family, socket.address, socket.inode)
 }
 
 /// The names of users, each asked for once.
@@ -74,12 +61,10 @@ struct Users(RefCell<HashMap<u32, Seen<String>>>);
 impl Users {
     fn name(&self, uid: u32) -> Seen<String> {
         let mut names = self.0.borrow_mut();
-        let name = names
-            .entry(uid)
-            .or_insert_with(|| match sys::user_name(uid) {
-                Ok(name) => name.into(),
-                Err(error) => Seen::Failed(error.to_string()),
-            });
+        let name = names.entry(uid).or_insert_with(|| match sys::user_name(uid) {
+            Ok(name) => name.into(),
+            Err(error) => Seen::Failed(error.to_string()),
+        });
         name.clone()
     }
 }

@@ -39,11 +39,11 @@ pub fn sweep(job: &Job, detail: &PortSet, progress: &Progress) -> Sweep {
     let files = sys::raise_open_files();
     let halves = plan::SourceHalves::new(sys::local_port_range());
     match job.transport {
-        Transport::Tcp => sweep::run(job, detail, progress, files, || {
-            tcp::Connect::new(&job.target, halves)
-        }),
-        Transport::Udp => sweep::run(job, detail, progress, files, || {
-            udp::Datagrams::new(&job.target, halves)
-        }),
+        Transport::Tcp => {
+            sweep::run(job, detail, progress, files, || tcp::Connect::new(&job.target, halves))
+        }
+        Transport::Udp => {
+            sweep::run(job, detail, progress, files, || udp::Datagrams::new(&job.target, halves))
+        }
     }
 }

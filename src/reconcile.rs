@@ -94,14 +94,9 @@ fn endpoints(facts: &Facts) -> BTreeSet<Endpoint> {
     let named = facts.named.iter().copied();
     let mut endpoints: BTreeSet<Endpoint> = bound.chain(named).filter(in_question).collect();
     for sweep in &facts.first.sweeps {
-        let open = sweep
-            .attempts
-            .iter()
-            .filter(|(_, attempt)| attempt.answer.got_through());
-        endpoints.extend(open.map(|(port, _)| Endpoint {
-            port: *port,
-            transport: sweep.transport,
-        }));
+        let open = sweep.attempts.iter().filter(|(_, attempt)| attempt.answer.got_through());
+        endpoints
+            .extend(open.map(|(port, _)| Endpoint { port: *port, transport: sweep.transport }));
     }
     endpoints
 }
@@ -110,21 +105,10 @@ fn finding(facts: &Facts, endpoint: Endpoint, unsettled: &mut Vec<Pair>) -> Port
     let mut views = Vec::new();
     let mut latest = &facts.first;
     let transport = endpoint.transport;
-    for sweep in facts
-        .first
-        .sweeps
-        .iter()
-        .filter(|sweep| sweep.transport == transport)
-    {
-        let pair = Pair {
-            target: sweep.target.clone(),
-            endpoint,
-        };
+    for sweep in facts.first.sweeps.iter().filter(|sweep| sweep.transport == transport) {
+        let pair = Pair { target: sweep.target.clone(), endpoint };
         let again = facts.second.as_ref().and_then(|second| {
-            let attempt = second
-                .sweep(&pair.target, endpoint)?
-                .attempts
-                .get(&endpoint.port)?;
+            let attempt = second.sweep(&pair.target, endpoint)?.attempts.get(&endpoint.port)?;
             Some((second, attempt))
         });
         let (look, recorded) = match again {

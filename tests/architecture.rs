@@ -92,16 +92,9 @@ impl Place {
         let module = if binary || file == "lib.rs" {
             Vec::new()
         } else {
-            file.trim_end_matches(".rs")
-                .split('/')
-                .map(str::to_owned)
-                .collect()
+            file.trim_end_matches(".rs").split('/').map(str::to_owned).collect()
         };
-        Self {
-            file: file.to_owned(),
-            module,
-            binary,
-        }
+        Self { file: file.to_owned(), module, binary }
     }
 
     /// The room that the file belongs to.
@@ -152,33 +145,19 @@ fn check(file: &str, text: &str) -> Vec<String> {
 
     let mut finds = Finds::default();
     if file == "mod.rs" || file.ends_with("/mod.rs") {
-        finds
-            .complaints
-            .insert("name the file after its module, not mod.rs".to_owned());
+        finds.complaints.insert("name the file after its module, not mod.rs".to_owned());
     }
-    Imports {
-        finds: &mut finds,
-        module: place.module.clone(),
-    }
-    .visit_file(&syntax);
+    Imports { finds: &mut finds, module: place.module.clone() }.visit_file(&syntax);
     walk(tokens.begin(), &place.module, false, &place, &mut finds);
     judge(&place, &mut finds);
-    finds
-        .complaints
-        .into_iter()
-        .map(|complaint| format!("{file}: {complaint}"))
-        .collect()
+    finds.complaints.into_iter().map(|complaint| format!("{file}: {complaint}")).collect()
 }
 
 /// Follows every path to its room or crate and says which of them the room may not name.
 fn judge(place: &Place, finds: &mut Finds) {
     let mut bound: BTreeMap<String, Meaning> = BTreeMap::new();
     for path in &finds.paths {
-        if let Some(name) = path
-            .binds
-            .as_deref()
-            .filter(|name| !matches!(*name, "*" | "_"))
-        {
+        if let Some(name) = path.binds.as_deref().filter(|name| !matches!(*name, "*" | "_")) {
             bound.insert(name.to_owned(), meaning(path, place, None));
         }
     }
@@ -232,10 +211,7 @@ fn judge_crate(place: &Place, segments: &[String], path: &Written) -> Option<Str
     if let Some((_, homes)) = HOMES.iter().find(|(name, _)| name == first && names_crate)
         && !homes.contains(&here)
     {
-        return Some(format!(
-            "{here} must not use {first}: it belongs to {}",
-            homes.join(", ")
-        ));
+        return Some(format!("{here} must not use {first}: it belongs to {}", homes.join(", ")));
     }
     if !PURE.contains(&here) {
         return None;
@@ -247,13 +223,8 @@ fn judge_crate(place: &Place, segments: &[String], path: &Written) -> Option<Str
     }
     if path.binds.as_deref() == Some("*") {
         let opened = text.trim_end_matches("::*");
-        if IMPURE
-            .iter()
-            .any(|impure| impure.starts_with(&format!("{opened}::")))
-        {
-            return Some(format!(
-                "{here} is pure and must not import all of {opened}"
-            ));
+        if IMPURE.iter().any(|impure| impure.starts_with(&format!("{opened}::"))) {
+            return Some(format!("{here} is pure and must not import all of {opened}"));
         }
     }
     if segments.len() >= 2 && segments.last().is_some_and(|last| last == "now") {
@@ -267,11 +238,7 @@ fn meaning(path: &Written, place: &Place, bound: Option<&BTreeMap<String, Meanin
     let (first, rest) = path.segments.split_first().expect("a path has a segment");
     let ours = |module: &[String], rest: &[String]| {
         let segments = [module, rest].concat();
-        if place.binary {
-            Meaning::Elsewhere(segments)
-        } else {
-            Meaning::Inside(segments)
-        }
+        if place.binary { Meaning::Elsewhere(segments) } else { Meaning::Inside(segments) }
     };
     if first == "portsight" {
         return Meaning::Inside(rest.to_vec());
@@ -324,10 +291,7 @@ impl<'ast> Visit<'ast> for Imports<'_> {
         let public = !matches!(item.vis, syn::Visibility::Inherited);
         for (segments, binds) in leaves {
             if public && binds == "*" {
-                self.complain(&format!(
-                    "re-export by name, not `pub use {}`",
-                    segments.join("::")
-                ));
+                self.complain(&format!("re-export by name, not `pub use {}`", segments.join("::")));
             }
             self.finds.paths.push(Written {
                 segments,
@@ -339,11 +303,7 @@ impl<'ast> Visit<'ast> for Imports<'_> {
     }
 
     fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
-        if item
-            .attrs
-            .iter()
-            .any(|attribute| attribute.path().is_ident("path"))
-        {
+        if item.attrs.iter().any(|attribute| attribute.path().is_ident("path")) {
             self.complain("a module lies where its name says: no #[path]");
         }
         self.module.push(item.ident.to_string());
@@ -356,12 +316,7 @@ impl<'ast> Visit<'ast> for Imports<'_> {
     }
 
     fn visit_macro(&mut self, item: &'ast syn::Macro) {
-        if item
-            .path
-            .segments
-            .last()
-            .is_some_and(|last| last.ident == "include")
-        {
+        if item.path.segments.last().is_some_and(|last| last.ident == "include") {
             self.complain("no `include!`: the included text would not be checked");
         }
     }
@@ -380,21 +335,14 @@ fn leaves_of(tree: &syn::UseTree, before: &[String], leaves: &mut Vec<(Vec<Strin
         }
         syn::UseTree::Rename(name) => {
             let itself = name.ident == "self" && !before.is_empty();
-            let path = if itself {
-                before.to_vec()
-            } else {
-                with(&name.ident)
-            };
+            let path = if itself { before.to_vec() } else { with(&name.ident) };
             leaves.push((path, plain(&name.rename.to_string())));
         }
         syn::UseTree::Glob(_) => {
             leaves.push(([before, &["*".to_owned()]].concat(), "*".to_owned()));
         }
         syn::UseTree::Group(group) => {
-            group
-                .items
-                .iter()
-                .for_each(|tree| leaves_of(tree, before, leaves));
+            group.items.iter().for_each(|tree| leaves_of(tree, before, leaves));
         }
     }
 }
@@ -449,9 +397,7 @@ fn walk(mut at: Cursor<'_>, module: &[String], attribute: bool, place: &Place, f
                 && !matches!(place.room(), "sys" | "lib.rs")
                 && names_platform(inside)
             {
-                finds
-                    .complaints
-                    .insert("a platform switch is for sys and lib.rs only".to_owned());
+                finds.complaints.insert("a platform switch is for sys and lib.rs only".to_owned());
             }
             if !(word == "pub" && is_restriction(inside)) {
                 let named_module = before == "mod";
@@ -502,14 +448,12 @@ fn follow<'a>(
                 leaves_of(&tree, &segments, &mut leaves);
             }
             let module = module.to_vec();
-            finds
-                .paths
-                .extend(leaves.into_iter().map(|(segments, binds)| Written {
-                    segments,
-                    global,
-                    module: module.clone(),
-                    binds: Some(binds),
-                }));
+            finds.paths.extend(leaves.into_iter().map(|(segments, binds)| Written {
+                segments,
+                global,
+                module: module.clone(),
+                binds: Some(binds),
+            }));
             at = after;
             break;
         } else {
@@ -518,35 +462,20 @@ fn follow<'a>(
     }
     if let Some((word, after)) = at.ident()
         && word == "as"
-        && matches!(
-            segments.last().map(String::as_str),
-            Some("crate" | "super" | "self")
-        )
+        && matches!(segments.last().map(String::as_str), Some("crate" | "super" | "self"))
     {
         // `use crate as c` inside a macro, which the syntax walk does not enter.
         let binds = after.ident().map(|(name, _)| plain(&name.to_string()));
         let module = module.to_vec();
-        finds.paths.push(Written {
-            segments: segments.clone(),
-            global,
-            module,
-            binds,
-        });
+        finds.paths.push(Written { segments: segments.clone(), global, module, binds });
     }
     (segments, at)
 }
 
 /// The path that a string holds, as in `#[serde(with = "crate::x")]`.
 fn path_in(literal: &str, module: &[String]) -> Option<Written> {
-    let path = syn::parse_str::<syn::LitStr>(literal)
-        .ok()?
-        .parse::<syn::Path>()
-        .ok()?;
-    let segments: Vec<_> = path
-        .segments
-        .iter()
-        .map(|segment| segment.ident.to_string())
-        .collect();
+    let path = syn::parse_str::<syn::LitStr>(literal).ok()?.parse::<syn::Path>().ok()?;
+    let segments: Vec<_> = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
     (segments.len() > 1).then(|| Written {
         segments,
         global: false,
@@ -625,11 +554,7 @@ fn the_tree_obeys_every_law() {
     let mut files = Vec::new();
     sources(&src(), &mut files);
     files.sort();
-    assert!(
-        files.len() > 20,
-        "only {} files under src: was the right place read?",
-        files.len()
-    );
+    assert!(files.len() > 20, "only {} files under src: was the right place read?", files.len());
     let complaints: Vec<_> = files
         .iter()
         .flat_map(|file| {
@@ -655,24 +580,16 @@ fn lib_rs_holds_the_rooms_and_nothing_else() {
         }
     }
     for room in &rooms {
-        let row = text
-            .lines()
-            .find(|line| line.starts_with(&format!("//! | [`{room}`] |")));
+        let row = text.lines().find(|line| line.starts_with(&format!("//! | [`{room}`] |")));
         let row = row.unwrap_or_else(|| panic!("the table in lib.rs has no row for {room}"));
         let shown = row.split('|').nth(2).unwrap().trim();
-        let (_, may) = LAW
-            .iter()
-            .find(|(name, _)| name == room)
-            .expect("a room of the law");
+        let (_, may) = LAW.iter().find(|(name, _)| name == room).expect("a room of the law");
         let law = match may {
             None => "everything".to_owned(),
             Some([]) => "nothing".to_owned(),
             Some(may) => may.join(", "),
         };
-        assert_eq!(
-            shown, law,
-            "the table in lib.rs and the law differ for {room}"
-        );
+        assert_eq!(shown, law, "the table in lib.rs and the law differ for {room}");
     }
 }
 
@@ -680,17 +597,10 @@ fn lib_rs_holds_the_rooms_and_nothing_else() {
 fn the_law_is_one_way() {
     for (room, may) in LAW {
         for named in may.unwrap_or_default() {
-            let back = LAW
-                .iter()
-                .find(|(name, _)| name == named)
-                .expect("the law names a room")
-                .1;
+            let back = LAW.iter().find(|(name, _)| name == named).expect("the law names a room").1;
             let back =
                 back.unwrap_or_else(|| panic!("{room} may import {named}, which imports all"));
-            assert!(
-                !back.contains(room),
-                "{room} and {named} may import each other"
-            );
+            assert!(!back.contains(room), "{room} and {named} may import each other");
         }
     }
 }
@@ -699,9 +609,7 @@ fn the_law_is_one_way() {
 fn reported(file: &str, text: &str, reason: &str) {
     let complaints = check(file, text);
     assert!(
-        complaints
-            .iter()
-            .any(|complaint| complaint.contains(reason)),
+        complaints.iter().any(|complaint| complaint.contains(reason)),
         "in {file}, `{text}` must be reported with `{reason}`, got {complaints:?}"
     );
 }
@@ -709,10 +617,7 @@ fn reported(file: &str, text: &str, reason: &str) {
 /// Asserts that the checker has nothing against this text.
 fn free(file: &str, text: &str) {
     let complaints = check(file, text);
-    assert!(
-        complaints.is_empty(),
-        "in {file}, `{text}` is no offence, got {complaints:?}"
-    );
+    assert!(complaints.is_empty(), "in {file}, `{text}` is no offence, got {complaints:?}");
 }
 
 #[test]
@@ -752,41 +657,13 @@ fn an_import_against_the_law_is_reported_in_every_form() {
     for text in forms {
         reported(table, text, "render must not import sys");
     }
-    reported(
-        "model.rs",
-        "use super::wire::Netlink;",
-        "model must not import wire",
-    );
-    reported(
-        "inventory/owners.rs",
-        "use crate::probe::plan;",
-        "inventory must not import probe",
-    );
-    reported(
-        "probe.rs",
-        "use crate::inventory::read;",
-        "probe must not import inventory",
-    );
-    reported(
-        "reconcile.rs",
-        "use crate::document::X;",
-        "reconcile must not import document",
-    );
-    reported(
-        "document.rs",
-        "use crate::render::X;",
-        "document must not import render",
-    );
-    reported(
-        "render.rs",
-        "use crate::cli::args;",
-        "render must not import cli",
-    );
-    reported(
-        "firewall/text.rs",
-        "use crate::outside;",
-        "firewall must not import outside",
-    );
+    reported("model.rs", "use super::wire::Netlink;", "model must not import wire");
+    reported("inventory/owners.rs", "use crate::probe::plan;", "inventory must not import probe");
+    reported("probe.rs", "use crate::inventory::read;", "probe must not import inventory");
+    reported("reconcile.rs", "use crate::document::X;", "reconcile must not import document");
+    reported("document.rs", "use crate::render::X;", "document must not import render");
+    reported("render.rs", "use crate::cli::args;", "render must not import cli");
+    reported("firewall/text.rs", "use crate::outside;", "firewall must not import outside");
 }
 
 #[test]
@@ -804,16 +681,8 @@ fn the_root_of_the_crate_is_no_way_round_the_law() {
         reported("render/table.rs", text, "must not import the root");
     }
     free("cli/run.rs", "use crate as c; fn f() { c::sys::pause() }");
-    reported(
-        "render/table.rs",
-        "use crate::helper;",
-        "no room of the law",
-    );
-    reported(
-        "helper.rs",
-        "use crate::model;",
-        "helper is no room of the law",
-    );
+    reported("render/table.rs", "use crate::helper;", "no room of the law");
+    reported("helper.rs", "use crate::model;", "helper is no room of the law");
     reported("render.rs", "#[path = \"x.rs\"] mod x;", "no #[path]");
     reported("render.rs", "include!(\"x.rs\");", "no `include!`");
     reported("render.rs", "extern crate std as s;", "no `extern crate`");
@@ -846,33 +715,16 @@ fn near_misses_of_the_import_law_are_free() {
     ] {
         free(table, text);
     }
-    free(
-        "cli/check.rs",
-        "use crate::{inventory, probe, reconcile, render, sys, wire};",
-    );
-    free(
-        "sys/linux/netns.rs",
-        "use super::super::Clock; use crate::model::Seen;",
-    );
+    free("cli/check.rs", "use crate::{inventory, probe, reconcile, render, sys, wire};");
+    free("sys/linux/netns.rs", "use super::super::Clock; use crate::model::Seen;");
 }
 
 #[test]
 fn main_rs_names_the_cli_only() {
-    free(
-        "main.rs",
-        "fn main() -> std::process::ExitCode { portsight::cli::main() }",
-    );
+    free("main.rs", "fn main() -> std::process::ExitCode { portsight::cli::main() }");
     free("main.rs", "use portsight::cli; fn main() { cli::main(); }");
-    reported(
-        "main.rs",
-        "fn main() { portsight::sys::pause() }",
-        "main.rs must not import sys",
-    );
-    reported(
-        "main.rs",
-        "use portsight::{cli, render::table};",
-        "main.rs must not import render",
-    );
+    reported("main.rs", "fn main() { portsight::sys::pause() }", "main.rs must not import sys");
+    reported("main.rs", "use portsight::{cli, render::table};", "main.rs must not import render");
     reported("main.rs", "use portsight as p;", "must not import the root");
     reported("main.rs", "use portsight::*;", "must not import the root");
 }
@@ -892,10 +744,7 @@ fn unsafe_outside_sys_is_reported() {
         reported("probe/connect.rs", text, "unsafe is for sys only");
         free("sys/linux/netns.rs", text);
     }
-    free(
-        "probe.rs",
-        "#![forbid(unsafe_code)] // unsafe\nconst T: &str = \"unsafe\";",
-    );
+    free("probe.rs", "#![forbid(unsafe_code)] // unsafe\nconst T: &str = \"unsafe\";");
     free("probe.rs", "fn unsafe_count() {}");
 }
 
@@ -913,14 +762,8 @@ fn a_platform_switch_outside_sys_is_reported() {
         free("sys.rs", text);
         free("lib.rs", text);
     }
-    free(
-        "inventory.rs",
-        "#[cfg(test)] mod tests {} #[cfg(feature = \"x\")] fn f() {}",
-    );
-    free(
-        "inventory.rs",
-        "fn f(target_os: &str, unix: bool) { g(target_os, unix); }",
-    );
+    free("inventory.rs", "#[cfg(test)] mod tests {} #[cfg(feature = \"x\")] fn f() {}");
+    free("inventory.rs", "fn f(target_os: &str, unix: bool) { g(target_os, unix); }");
 }
 
 #[test]

@@ -1,10 +1,7 @@
 //! The files that the binary writes about itself are committed; here they are compared with what it writes
 //! today. `BLESS=1 cargo test --test generated` writes them anew.
 
-#![expect(
-    clippy::expect_used,
-    reason = "a test helper may panic: that is how a test fails"
-)]
+#![expect(clippy::expect_used, reason = "a test helper may panic: that is how a test fails")]
 #![expect(
     clippy::disallowed_methods,
     reason = "the tests start programs and read their environment; portsight does not"
@@ -33,15 +30,8 @@ fn printed(words: &[&str]) -> String {
         .output()
         .expect("the binary starts");
     let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        output.status.success(),
-        "portsight {words:?}: {}, {errors}",
-        output.status
-    );
-    assert!(
-        errors.is_empty(),
-        "portsight {words:?} wrote to stderr: {errors}"
-    );
+    assert!(output.status.success(), "portsight {words:?}: {}, {errors}", output.status);
+    assert!(errors.is_empty(), "portsight {words:?} wrote to stderr: {errors}");
     String::from_utf8(output.stdout).expect("it prints UTF-8")
 }
 
@@ -51,10 +41,7 @@ fn the_committed_files_are_what_the_binary_prints() {
     let mut stale = Vec::new();
     for (file, words) in GENERATED {
         let fresh = printed(words);
-        assert!(
-            fresh.contains("portsight") && fresh.lines().count() > 10,
-            "{file}: {fresh:?}"
-        );
+        assert!(fresh.contains("portsight") && fresh.lines().count() > 10, "{file}: {fresh:?}");
         if env::var_os("BLESS").is_some() {
             fs::write(root.join(file), &fresh).expect("the file can be written");
         } else if fs::read_to_string(root.join(file)).ok().as_ref() != Some(&fresh) {

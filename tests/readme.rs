@@ -67,18 +67,10 @@ fn steps(readme: &str) -> Vec<Step> {
             (_, Some(command)) if inside => {
                 fresh = false;
                 let command = command.to_owned();
-                steps.push(Step {
-                    line: at + 1,
-                    command,
-                    shown: Vec::new(),
-                });
+                steps.push(Step { line: at + 1, command, shown: Vec::new() });
             }
             _ if inside => {
-                assert!(
-                    !fresh,
-                    "README.md:{}: a console block begins with a command",
-                    at + 1
-                );
+                assert!(!fresh, "README.md:{}: a console block begins with a command", at + 1);
                 let step = steps.last_mut().expect("the block began with a command");
                 step.shown.push(line.to_owned());
             }
@@ -155,10 +147,7 @@ fn run(arguments: &[String]) -> (String, i32) {
         .expect("timeout(1) starts");
     let mut text = String::new();
     output.read_to_string(&mut text).expect("it prints UTF-8");
-    (
-        text,
-        child.wait().unwrap().code().expect("it ends by itself"),
-    )
+    (text, child.wait().unwrap().code().expect("it ends by itself"))
 }
 
 /// Runs a command with something on its standard input; it must succeed.
@@ -168,16 +157,8 @@ fn feed(program: &str, arguments: &[&str], input: &str) {
         .stdin(Stdio::piped())
         .spawn()
         .unwrap_or_else(|error| panic!("did not run: {program}: {error}: use scripts/test"));
-    child
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(input.as_bytes())
-        .unwrap();
-    assert!(
-        child.wait().unwrap().success(),
-        "{program} {arguments:?} with:\n{input}"
-    );
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    assert!(child.wait().unwrap().success(), "{program} {arguments:?} with:\n{input}");
 }
 
 /// The servers that the README speaks of. Dropping it ends them.
@@ -204,10 +185,7 @@ impl World {
 
         let tcp = |address: &str| OwnedFd::from(TcpListener::bind(address).unwrap());
         let udp = |address: &str| OwnedFd::from(UdpSocket::bind(address).unwrap());
-        let mut world = Self {
-            directory,
-            servers: Vec::new(),
-        };
+        let mut world = Self { directory, servers: Vec::new() };
         world.serve("sshd", tcp("[::]:22"), None);
         world.serve("dnsmasq", udp("127.0.0.1:53"), None);
         world.serve("node", tcp("127.0.0.1:3000"), None);
@@ -221,9 +199,7 @@ impl World {
     fn serve(&mut self, name: &str, socket: OwnedFd, second: Option<OwnedFd>) {
         let path = self.directory.join(name);
         let this = env::current_exe().unwrap();
-        fs::hard_link(&this, &path)
-            .or_else(|_| fs::copy(&this, &path).map(drop))
-            .unwrap();
+        fs::hard_link(&this, &path).or_else(|_| fs::copy(&this, &path).map(drop)).unwrap();
         let server = Command::new(&path)
             .arg0(name)
             .args(["the_readme_is_true", "--exact", "--include-ignored"])
@@ -268,11 +244,7 @@ fn the_readme_is_true() {
     }
     let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let steps = steps(&fs::read_to_string(readme).unwrap());
-    assert!(
-        steps.len() >= 8,
-        "only {} commands found in README.md",
-        steps.len()
-    );
+    assert!(steps.len() >= 8, "only {} commands found in README.md", steps.len());
 
     let world = World::new();
     let mut wrong = Vec::new();
@@ -282,9 +254,7 @@ fn the_readme_is_true() {
             format!("{last}\n")
         } else {
             let words = words(&step.command);
-            let words = words
-                .strip_prefix(["sudo".to_owned()].as_slice())
-                .unwrap_or(&words);
+            let words = words.strip_prefix(["sudo".to_owned()].as_slice()).unwrap_or(&words);
             let (program, arguments) = words.split_first().expect("a command has a word");
             assert_eq!(
                 program, "portsight",
@@ -341,10 +311,7 @@ fn wildcards_stand_for_what_they_say_and_no_more() {
         (&["x", "..."], &["a", "x"]),
     ];
     for (shown, output) in no {
-        assert!(
-            !matches(shown, output),
-            "{shown:?} does not show {output:?}"
-        );
+        assert!(!matches(shown, output), "{shown:?} does not show {output:?}");
     }
 }
 
@@ -357,10 +324,7 @@ fn blocks_are_read_as_commands_with_their_output() {
         command: command.to_owned(),
         shown: shown.iter().map(|&line| line.to_owned()).collect(),
     };
-    assert_eq!(
-        steps(readme),
-        [step(7, "a 'b c' \"\"", &["one", ""]), step(10, "d", &[])]
-    );
+    assert_eq!(steps(readme), [step(7, "a 'b c' \"\"", &["one", ""]), step(10, "d", &[])]);
     assert_eq!(words("a 'b c' \"\" d=e"), ["a", "b c", "", "d=e"]);
 }
 

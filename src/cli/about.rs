@@ -13,15 +13,9 @@ pub(super) struct Started {
 
 impl Started {
     pub(super) fn now() -> Self {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one place that reads the wall clock"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "the one place that reads the wall clock")]
         let wall = SystemTime::now();
-        Self {
-            wall,
-            monotonic: Instant::now(),
-        }
+        Self { wall, monotonic: Instant::now() }
     }
 
     /// Seconds since the Unix epoch.
@@ -31,10 +25,7 @@ impl Started {
 
     fn unix_nanoseconds(self) -> i128 {
         let since = self.wall.duration_since(SystemTime::UNIX_EPOCH);
-        since
-            .ok()
-            .and_then(|since| i128::try_from(since.as_nanos()).ok())
-            .unwrap_or_default()
+        since.ok().and_then(|since| i128::try_from(since.as_nanos()).ok()).unwrap_or_default()
     }
 
     /// The circumstances, once the facts are taken.

@@ -39,26 +39,13 @@ pub(super) struct Cli {
 #[command(next_help_heading = "Common options")]
 pub(super) struct Common {
     /// How to print the result
-    #[arg(
-        short,
-        long,
-        global = true,
-        value_enum,
-        value_name = "FORMAT",
-        default_value = "table"
-    )]
+    #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value = "table")]
     pub(super) output: Output,
     /// The same as --output json
     #[arg(long, global = true)]
     pub(super) json: bool,
     /// When to use colour
-    #[arg(
-        long,
-        global = true,
-        value_enum,
-        value_name = "WHEN",
-        default_value = "auto"
-    )]
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]
     pub(super) color: ColorWhen,
     /// Say nothing on stderr but errors
     #[arg(short, long, global = true)]
@@ -119,10 +106,7 @@ pub(super) enum Command {
 
 /// The letters that fingers know from `ss` and `netstat`.
 #[derive(Debug, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of the command line"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct Kinds {
     /// Only TCP (with -u: both)
     #[arg(short, long)]
@@ -152,10 +136,7 @@ pub(super) struct Ls {
 
 /// Switches that change nothing here: what they ask for is what is shown anyway.
 #[derive(Debug, Args)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a switch of the command line"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct Habits {
     /// Accepted for the habit of `ss -tulpn`: changes nothing
     #[arg(short = 'l', long, hide = true)]
@@ -206,12 +187,7 @@ pub(super) struct Check {
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
     pub(super) exclude: Vec<String>,
     /// The verdicts that make the exit status 1
-    #[arg(
-        long,
-        value_name = "VERDICT",
-        value_delimiter = ',',
-        default_value = "unexpected"
-    )]
+    #[arg(long, value_name = "VERDICT", value_delimiter = ',', default_value = "unexpected")]
     pub(super) fail_on: Vec<String>,
 }
 

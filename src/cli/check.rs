@@ -29,12 +29,9 @@ pub(super) fn run(args: &args::Check, printer: &Printer) -> Result<Exit> {
     let exit = exit(&check, &request);
     let about = started.about();
     let (exit, shown) = output::print(exit, |out| match printer.format() {
-        Output::Table => render::check_table(
-            out,
-            &check,
-            about.duration,
-            &printer.look(started.unix_seconds()),
-        ),
+        Output::Table => {
+            render::check_table(out, &check, about.duration, &printer.look(started.unix_seconds()))
+        }
         Output::Plain => render::check_plain(out, &check).map(|()| Shown::default()),
         Output::Json => {
             render::json(out, &document::check(&about, &check)).map(|()| Shown::default())
@@ -49,22 +46,12 @@ pub(super) fn run(args: &args::Check, printer: &Printer) -> Result<Exit> {
 
 fn exit(check: &Check, request: &Request) -> Exit {
     let mut views = check.items.iter().flat_map(|item| &item.views);
-    let blind = check
-        .gaps
-        .iter()
-        .any(|gap| matches!(gap.hides, Hides::Sockets | Hides::Views))
-        || check
-            .items
-            .iter()
-            .any(|item| item.verdict == Verdict::Inconclusive)
+    let blind = check.gaps.iter().any(|gap| matches!(gap.hides, Hides::Sockets | Hides::Views))
+        || check.items.iter().any(|item| item.verdict == Verdict::Inconclusive)
         || views.any(|view| view.verdict == Verdict::Inconclusive);
     if check.partial {
         Exit::Interrupted
-    } else if check
-        .items
-        .iter()
-        .any(|item| request.fail_on.contains(&item.verdict))
-    {
+    } else if check.items.iter().any(|item| request.fail_on.contains(&item.verdict)) {
         Exit::Negative
     } else if blind {
         Exit::Inconclusive
@@ -91,11 +78,7 @@ fn examine(request: &Request, services: &Services, printer: &Printer) -> Result<
             wanted.map(|endpoint| endpoint.port).collect()
         };
         let first = look(&jobs, before.clone(), &detail, &progress, services);
-        Facts {
-            first,
-            second: None,
-            named: named.clone(),
-        }
+        Facts { first, second: None, named: named.clone() }
     });
     let unsettled = reconcile::judge(&facts).unsettled;
     if !unsettled.is_empty() && !progress.stopped() {
@@ -112,9 +95,8 @@ fn report(facts: Facts, mut gaps: Vec<Gap>, services: &Services, partial: bool) 
     let vantages = reconcile::vantages(&facts, &items);
     gaps.extend(reconcile::lost(&facts));
     for look in std::iter::once(facts.first).chain(facts.second) {
-        let inventories = [look.before, look.after]
-            .into_iter()
-            .flat_map(|inventory| inventory.gaps);
+        let inventories =
+            [look.before, look.after].into_iter().flat_map(|inventory| inventory.gaps);
         gaps.extend(inventories.chain(look.sweeps.into_iter().flat_map(|sweep| sweep.gaps)));
     }
     let mut seen = Vec::new();
@@ -123,40 +105,25 @@ fn report(facts: Facts, mut gaps: Vec<Gap>, services: &Services, partial: bool) 
         seen.push(gap.clone());
         new
     });
-    Check {
-        items,
-        vantages,
-        gaps,
-        partial,
-    }
+    Check { items, vantages, gaps, partial }
 }
 
 /// The addresses to probe, and why others are not.
 fn targets(request: &Request, inventory: &Inventory) -> Result<(Vec<Target>, Vec<Gap>)> {
     let local = sys::local_addresses().context("cannot list the addresses of this host")?;
-    let bound: Vec<_> = inventory
-        .sockets
-        .iter()
-        .map(|socket| socket.address.to_canonical())
-        .collect();
+    let bound: Vec<_> =
+        inventory.sockets.iter().map(|socket| socket.address.to_canonical()).collect();
     let mut targets = probe::targets(&local.usable, &bound, &request.vantages);
     targets.retain(|target| request.wants(Family::of(target.address)));
     let (targets, mut gaps) = probe::only_local(targets);
-    let tentative = local
-        .tentative
-        .into_iter()
-        .filter(|local| request.wants(Family::of(local.address)));
-    gaps.extend(
-        tentative
-            .filter(|_| request.vantages.contains(&Vantage::Own))
-            .map(|local| Gap {
-                what: format!("{} on {}", local.address, local.interface.name),
-                reason: "the kernel does not use the address (yet): duplicate address detection"
-                    .to_owned(),
-                need: Some(crate::model::Need::Retry),
-                hides: Hides::Views,
-            }),
-    );
+    let tentative =
+        local.tentative.into_iter().filter(|local| request.wants(Family::of(local.address)));
+    gaps.extend(tentative.filter(|_| request.vantages.contains(&Vantage::Own)).map(|local| Gap {
+        what: format!("{} on {}", local.address, local.interface.name),
+        reason: "the kernel does not use the address (yet): duplicate address detection".to_owned(),
+        need: Some(crate::model::Need::Retry),
+        hides: Hides::Views,
+    }));
     for vantage in &request.vantages {
         // A host may well have no address but loopback: that is a gap only when it was asked for.
         let expected = request.vantages_named || *vantage == Vantage::Loopback;
@@ -175,10 +142,7 @@ fn targets(request: &Request, inventory: &Inventory) -> Result<(Vec<Target>, Vec
 /// What is to be probed. A further loopback address is probed only at the ports that are bound to it.
 fn jobs(request: &Request, targets: &[Target], inventory: &Inventory) -> Vec<Job> {
     let bound = |transport: Transport, address: Option<std::net::IpAddr>| -> PortSet {
-        let sockets = inventory
-            .sockets
-            .iter()
-            .filter(|socket| socket.transport == transport);
+        let sockets = inventory.sockets.iter().filter(|socket| socket.transport == transport);
         let here = sockets.filter(|socket| {
             address.is_none_or(|address| socket.address.to_canonical() == address)
         });
@@ -193,11 +157,7 @@ fn jobs(request: &Request, targets: &[Target], inventory: &Inventory) -> Vec<Job
                 ports = ports.iter().filter(|port| only.contains(*port)).collect();
             }
             if !ports.is_empty() {
-                jobs.push(Job {
-                    target: target.clone(),
-                    transport: *transport,
-                    ports,
-                });
+                jobs.push(Job { target: target.clone(), transport: *transport, ports });
             }
         }
     }
@@ -222,13 +182,8 @@ fn look(
         .collect();
     let mut after = inventory::take(&mut SockDiag, services);
     inventory::find_owners(&mut after);
-    let mut look = Look {
-        before,
-        after,
-        sweeps,
-        lookups: BTreeMap::new(),
-        deliveries: BTreeMap::new(),
-    };
+    let mut look =
+        Look { before, after, sweeps, lookups: BTreeMap::new(), deliveries: BTreeMap::new() };
     look.lookups = lookups(&look);
     look
 }
@@ -243,22 +198,12 @@ fn look_again(pairs: &[Pair], progress: &Progress, services: &Services) -> Look 
     }
     let jobs: Vec<Job> = ports
         .into_iter()
-        .map(|((target, transport), ports)| Job {
-            target,
-            transport,
-            ports,
-        })
+        .map(|((target, transport), ports)| Job { target, transport, ports })
         .collect();
     let mut look = look(&jobs, before, &|_| PortSet::full(), progress, services);
-    for pair in pairs
-        .iter()
-        .filter(|pair| pair.endpoint.transport == Transport::Udp)
-    {
+    for pair in pairs.iter().filter(|pair| pair.endpoint.transport == Transport::Udp) {
         let silent = look.sweeps.iter().any(|sweep| {
-            let answer = sweep
-                .attempts
-                .get(&pair.endpoint.port)
-                .map(|attempt| &attempt.answer);
+            let answer = sweep.attempts.get(&pair.endpoint.port).map(|attempt| &attempt.answer);
             sweep.target == pair.target && answer == Some(&Answer::Silence)
         });
         if silent
@@ -286,10 +231,7 @@ fn lookups(look: &Look) -> BTreeMap<Pair, Seen<crate::model::Cookie>> {
                 continue;
             };
             let anywhere = SocketAddr::new(sweep.target.address, u16::MAX);
-            pairs.push(Pair {
-                target: sweep.target.clone(),
-                endpoint: socket.endpoint(),
-            });
+            pairs.push(Pair { target: sweep.target.clone(), endpoint: socket.endpoint() });
             packets.push(Packet {
                 transport: sweep.transport,
                 to: sweep.target.at(socket.port),

@@ -36,12 +36,7 @@ pub(super) struct Filter {
 
 impl std::fmt::Debug for Filter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Filter({} + {} tests)",
-            self.by_socket.len(),
-            self.by_owner.len()
-        )
+        write!(f, "Filter({} + {} tests)", self.by_socket.len(), self.by_owner.len())
     }
 }
 
@@ -57,9 +52,7 @@ impl Filter {
             };
             match by_owner(key, word, value)? {
                 Some(test) => filter.by_owner.push(test),
-                None => filter
-                    .by_socket
-                    .push(by_socket(key, word, value, services)?),
+                None => filter.by_socket.push(by_socket(key, word, value, services)?),
             }
         }
         Ok(filter)
@@ -67,10 +60,7 @@ impl Filter {
 
     /// The filter of the switches alone.
     pub(super) fn of_kinds(kinds: &Kinds) -> Self {
-        Self {
-            by_socket: of_kinds(kinds),
-            by_owner: Vec::new(),
-        }
+        Self { by_socket: of_kinds(kinds), by_owner: Vec::new() }
     }
 
     /// Whether it lets everything through.
@@ -92,11 +82,7 @@ impl Filter {
 fn of_kinds(kinds: &Kinds) -> Vec<Test> {
     let mut tests: Vec<Test> = Vec::new();
     if kinds.tcp != kinds.udp {
-        let wanted = if kinds.tcp {
-            Transport::Tcp
-        } else {
-            Transport::Udp
-        };
+        let wanted = if kinds.tcp { Transport::Tcp } else { Transport::Udp };
         tests.push(Box::new(move |socket| socket.transport == wanted));
     }
     if kinds.ipv4 != kinds.ipv6 {
@@ -118,15 +104,10 @@ fn by_owner(key: &str, word: &str, value: &str) -> Result<Option<Test>> {
     Ok(match key {
         "pid" => {
             let pid: u32 = parse_number(word, &value)?;
-            Some(Box::new(move |socket| {
-                socket.owners.iter().any(|owner| owner.process.pid == pid)
-            }))
+            Some(Box::new(move |socket| socket.owners.iter().any(|owner| owner.process.pid == pid)))
         }
         "process" | "name" => Some(Box::new(move |socket| {
-            socket
-                .owners
-                .iter()
-                .any(|owner| owner.process.name == value)
+            socket.owners.iter().any(|owner| owner.process.name == value)
         })),
         _ => None,
     })
@@ -139,21 +120,14 @@ fn by_socket(key: &str, word: &str, value: &str, services: &Services) -> Result<
             let ports = Ports::parse(&[value], services)?;
             Box::new(move |socket| ports.contains(socket.endpoint()))
         }
-        "proto" => one_of(word, value, &["tcp", "udp"], |socket| {
-            socket.transport.name()
+        "proto" => one_of(word, value, &["tcp", "udp"], |socket| socket.transport.name())?,
+        "state" => {
+            one_of(word, value, &["listen", "bound", "unconnected"], |socket| socket.state.name())?
+        }
+        "scope" => one_of(word, value, &["any", "loopback", "link-local", "address"], |socket| {
+            socket.scope().name()
         })?,
-        "state" => one_of(word, value, &["listen", "bound", "unconnected"], |socket| {
-            socket.state.name()
-        })?,
-        "scope" => one_of(
-            word,
-            value,
-            &["any", "loopback", "link-local", "address"],
-            |socket| socket.scope().name(),
-        )?,
-        "family" => one_of(word, value, &["ipv4", "ipv6"], |socket| {
-            socket.family.name()
-        })?,
+        "family" => one_of(word, value, &["ipv4", "ipv6"], |socket| socket.family.name())?,
         "address" | "addr" => {
             let Ok(address) = value.trim_matches(['[', ']']).parse::<std::net::IpAddr>() else {
                 bail!("{word:?}: {value:?} is no IP address");
@@ -167,17 +141,11 @@ fn by_socket(key: &str, word: &str, value: &str, services: &Services) -> Result<
         "user" => Box::new(move |socket| socket.user.known() == Some(&value)),
         "service" => Box::new(move |socket| socket.service.as_ref() == Some(&value)),
         "interface" => Box::new(move |socket| {
-            socket
-                .interface
-                .known()
-                .is_some_and(|interface| interface.name == value)
+            socket.interface.known().is_some_and(|interface| interface.name == value)
         }),
         _ => {
             let near = hint::did_you_mean(key, KEYS.into_iter());
-            bail!(
-                "{word:?}: there is no filter {key:?}; filters are {}{near}",
-                KEYS.join(", ")
-            );
+            bail!("{word:?}: there is no filter {key:?}; filters are {}{near}", KEYS.join(", "));
         }
     })
 }
@@ -196,7 +164,5 @@ fn one_of(
 }
 
 fn parse_number(word: &str, value: &str) -> Result<u32> {
-    value
-        .parse()
-        .or_else(|_| bail!("{word:?}: {value:?} is no number"))
+    value.parse().or_else(|_| bail!("{word:?}: {value:?} is no number"))
 }

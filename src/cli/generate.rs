@@ -28,10 +28,7 @@ pub(super) fn manual() -> Result<Exit> {
     man.render_synopsis_section(&mut page)?;
     write_description(&mut page)?;
     man.render_options_section(&mut page)?;
-    for command in command
-        .get_subcommands()
-        .filter(|command| !command.is_hide_set())
-    {
+    for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
         write_command(&mut page, command)?;
     }
     write_verdicts(&mut page)?;
@@ -72,26 +69,15 @@ fn write_description(page: &mut dyn Write) -> io::Result<()> {
     );
     entry(&mut roff, "no word", "ls: what is listening");
     entry(&mut roff, "key=value", "ls, with that filter");
-    entry(
-        &mut roff,
-        "8080, :8080, 53/udp, udp:53, 8000-8100",
-        "who: who holds the port",
-    );
+    entry(&mut roff, "8080, :8080, 53/udp, udp:53, 8000-8100", "who: who holds the port");
     entry(&mut roff, "pid:812", "who: what the process holds");
-    entry(
-        &mut roff,
-        "another word",
-        "who: the service of that name, else the process",
-    );
+    entry(&mut roff, "another word", "who: the service of that name, else the process");
     roff.to_writer(page)
 }
 
 /// A command's own section: its synopsis, and its options without those that every command has.
 fn write_command(page: &mut dyn Write, command: &Command) -> io::Result<()> {
-    let about = command
-        .get_about()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let about = command.get_about().map(ToString::to_string).unwrap_or_default();
     let name = format!("portsight {}", command.get_name());
     section(&name.to_uppercase(), &[&about]).to_writer(&mut *page)?;
     let man = Man::new(command.clone().bin_name(name));
@@ -101,9 +87,8 @@ fn write_command(page: &mut dyn Write, command: &Command) -> io::Result<()> {
         man.render_options_section(&mut own)?;
     }
     // Sections of a page of its own are parts of a section here.
-    let own = String::from_utf8_lossy(&own)
-        .replace(".SH SYNOPSIS", ".PP")
-        .replace(".SH OPTIONS", ".PP");
+    let own =
+        String::from_utf8_lossy(&own).replace(".SH SYNOPSIS", ".PP").replace(".SH OPTIONS", ".PP");
     page.write_all(own.as_bytes())
 }
 
@@ -150,23 +135,14 @@ fn write_outputs(page: &mut dyn Write) -> io::Result<()> {
 fn write_exit_status(page: &mut dyn Write) -> io::Result<()> {
     let mut roff = section("EXIT STATUS", &[]);
     let statuses = [
-        (
-            "0",
-            "yes, or as expected; also when the reader of a pipe has gone",
-        ),
-        (
-            "1",
-            "a negative answer: who finds nobody, check finds a verdict of --fail-on",
-        ),
+        ("0", "yes, or as expected; also when the reader of a pipe has gone"),
+        ("1", "a negative answer: who finds nobody, check finds a verdict of --fail-on"),
         ("2", "a usage or run-time error"),
         (
             "3",
             "could not see enough to judge: a view is inconclusive or was not run, or sockets could not be listed",
         ),
-        (
-            "130",
-            "interrupted; what is known so far was printed and is marked as partial",
-        ),
+        ("130", "interrupted; what is known so far was printed and is marked as partial"),
     ];
     for (status, meaning) in statuses {
         entry(&mut roff, status, meaning);

@@ -10,7 +10,5 @@ pub(super) fn did_you_mean<'a>(word: &str, words: impl Iterator<Item = &'a str>)
         .filter(|(similarity, _)| *similarity > NEAR)
         // The same for every run: equal similarities are settled by the alphabet.
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)));
-    nearest.map_or_else(String::new, |(_, other)| {
-        format!("; did you mean {other:?}?")
-    })
+    nearest.map_or_else(String::new, |(_, other)| format!("; did you mean {other:?}?"))
 }

@@ -21,9 +21,7 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
     }
     inventory.sockets.retain(|socket| filter.keeps(socket));
     inventory::find_owners(&mut inventory);
-    inventory
-        .sockets
-        .retain(|socket| filter.keeps_by_owner(socket));
+    inventory.sockets.retain(|socket| filter.keeps_by_owner(socket));
     let Inventory { sockets, gaps } = &inventory;
     let extent = if gaps.iter().any(|gap| gap.hides == Hides::Sockets) {
         Extent::Incomplete
@@ -54,10 +52,8 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
 fn note_second_opinion(inventory: &Inventory, printer: &Printer) {
     match inventory::second_opinion(inventory) {
         Ok(difference) if difference.missing.is_empty() && difference.extra.is_empty() => {
-            printer.note(format_args!(
-                "netstat2 lists the same {} sockets",
-                inventory.sockets.len()
-            ));
+            printer
+                .note(format_args!("netstat2 lists the same {} sockets", inventory.sockets.len()));
         }
         Ok(difference) => {
             for socket in difference.missing {

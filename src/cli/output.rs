@@ -44,11 +44,7 @@ impl Printer {
         let terminal = sys::is_terminal(&stdout);
         Look {
             color: wants_color(self.color, terminal, environment),
-            width: if terminal {
-                sys::columns(&stdout)
-            } else {
-                None
-            },
+            width: if terminal { sys::columns(&stdout) } else { None },
             now,
         }
     }
@@ -66,9 +62,7 @@ impl Printer {
         if hidden > 0 {
             let s = if hidden == 1 { "" } else { "s" };
             let names = shown.hidden.join(", ");
-            self.note(format_args!(
-                "{hidden} column{s} hidden in this narrow terminal: {names}"
-            ));
+            self.note(format_args!("{hidden} column{s} hidden in this narrow terminal: {names}"));
         }
     }
 
@@ -85,9 +79,7 @@ impl Printer {
             ));
         }
         for gap in others {
-            let need = gap
-                .need
-                .map_or_else(String::new, |need| format!(" (needs {need})"));
+            let need = gap.need.map_or_else(String::new, |need| format!(" (needs {need})"));
             self.note(format_args!("not seen: {}: {}{need}", gap.what, gap.reason));
         }
     }
@@ -123,24 +115,15 @@ pub(super) fn say(text: impl Display) {
 /// Writes to stderr as it is, without a new line.
 pub(super) fn say_in_place(text: &str) {
     let mut stderr = io::stderr().lock();
-    let _nobody_to_tell = stderr
-        .write_all(text.as_bytes())
-        .and_then(|()| stderr.flush());
+    let _nobody_to_tell = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
 /// This command line with the whole path of the program: sudo may look for programs elsewhere.
 fn command_line() -> String {
-    let program = env::current_exe().map_or_else(
-        |_| "portsight".into(),
-        |path| path.to_string_lossy().into_owned(),
-    );
-    let words = env::args_os()
-        .skip(1)
-        .map(|word| quoted(&word.to_string_lossy()));
-    std::iter::once(program)
-        .chain(words)
-        .collect::<Vec<_>>()
-        .join(" ")
+    let program = env::current_exe()
+        .map_or_else(|_| "portsight".into(), |path| path.to_string_lossy().into_owned());
+    let words = env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
+    std::iter::once(program).chain(words).collect::<Vec<_>>().join(" ")
 }
 
 /// A word as a shell reads it.
@@ -152,10 +135,7 @@ fn quoted(word: &str) -> String {
     format!("'{}'", word.replace('\'', r"'\''"))
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the environment is read in cli only"
-)]
+#[expect(clippy::disallowed_methods, reason = "the environment is read in cli only")]
 fn environment(name: &str) -> Option<String> {
     env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
@@ -200,9 +180,7 @@ mod tests {
         ];
         for (when, terminal, set, expected) in table {
             let environment = |name: &str| {
-                set.iter()
-                    .find(|(key, _)| *key == name)
-                    .map(|(_, value)| (*value).to_owned())
+                set.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned())
             };
             assert_eq!(
                 wants_color(when, terminal, environment),

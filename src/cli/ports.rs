@@ -17,11 +17,7 @@ impl Ports {
     /// without a transport is that port of both.
     pub(super) fn parse(words: &[String], services: &Services) -> Result<Self> {
         let mut ports = Self::default();
-        for word in words
-            .iter()
-            .flat_map(|words| words.split(','))
-            .map(str::trim)
-        {
+        for word in words.iter().flat_map(|words| words.split(',')).map(str::trim) {
             ports.add(word, services)?;
         }
         Ok(ports)
@@ -75,18 +71,13 @@ impl Ports {
 
     /// Whether a port is among them.
     pub(super) fn contains(&self, endpoint: Endpoint) -> bool {
-        self.0
-            .get(&endpoint.transport)
-            .is_some_and(|set| set.contains(endpoint.port))
+        self.0.get(&endpoint.transport).is_some_and(|set| set.contains(endpoint.port))
     }
 
     /// Every one of them.
     pub(super) fn iter(&self) -> impl Iterator<Item = Endpoint> {
         self.0.iter().flat_map(|(transport, set)| {
-            set.iter().map(|port| Endpoint {
-                port,
-                transport: *transport,
-            })
+            set.iter().map(|port| Endpoint { port, transport: *transport })
         })
     }
 
@@ -101,9 +92,7 @@ impl Ports {
 /// Whether a word is meant as ports, and not as the name of a service or a process.
 pub(super) fn looks_like_ports(word: &str) -> bool {
     word.starts_with(|c: char| c.is_ascii_digit() || c == ':')
-        || ["tcp:", "udp:"]
-            .iter()
-            .any(|prefix| word.starts_with(prefix))
+        || ["tcp:", "udp:"].iter().any(|prefix| word.starts_with(prefix))
         || ["/tcp", "/udp"].iter().any(|suffix| word.ends_with(suffix))
 }
 
@@ -117,19 +106,13 @@ fn split_transport(word: &str) -> Result<(&str, &[Transport])> {
     match name {
         "tcp" => Ok((text, &BOTH[..1])),
         "udp" => Ok((text, &BOTH[1..])),
-        _ => Err(anyhow!(
-            "{word:?}: the transport {name:?} is neither tcp nor udp"
-        )),
+        _ => Err(anyhow!("{word:?}: the transport {name:?} is neither tcp nor udp")),
     }
 }
 
 fn number(word: &str, digits: &str) -> Result<Port> {
     let port = digits.parse().ok().and_then(Port::new);
-    let what = if word == digits {
-        String::new()
-    } else {
-        format!(" in {word:?}")
-    };
+    let what = if word == digits { String::new() } else { format!(" in {word:?}") };
     port.ok_or_else(|| anyhow!("{digits:?}{what} is no port: ports are 1 to 65535"))
 }
 
@@ -142,20 +125,13 @@ mod tests {
     }
 
     fn listed(text: &str) -> Vec<String> {
-        parse(text)
-            .unwrap()
-            .iter()
-            .map(|endpoint| endpoint.to_string())
-            .collect()
+        parse(text).unwrap().iter().map(|endpoint| endpoint.to_string()).collect()
     }
 
     #[test]
     fn every_way_of_writing_a_port_is_read() {
         assert_eq!(listed("80/tcp,443/tcp"), ["80/tcp", "443/tcp"]);
-        assert_eq!(
-            listed("8000-8002/tcp"),
-            ["8000/tcp", "8001/tcp", "8002/tcp"]
-        );
+        assert_eq!(listed("8000-8002/tcp"), ["8000/tcp", "8001/tcp", "8002/tcp"]);
         assert_eq!(listed(":8080"), ["8080/tcp", "8080/udp"]);
         assert_eq!(listed("udp:53"), ["53/udp"]);
         assert_eq!(listed("ssh/tcp"), ["22/tcp"]);
@@ -167,27 +143,15 @@ mod tests {
         let table = [
             ("0", "\"0\" is no port: ports are 1 to 65535"),
             ("70000", "\"70000\" is no port: ports are 1 to 65535"),
-            (
-                "10-5",
-                "\"10-5\": the range ends before it begins; write 5-10",
-            ),
+            ("10-5", "\"10-5\": the range ends before it begins; write 5-10"),
             ("1-x", "\"x\" in \"1-x\" is no port: ports are 1 to 65535"),
-            (
-                "53/icmp",
-                "\"53/icmp\": the transport \"icmp\" is neither tcp nor udp",
-            ),
-            (
-                "",
-                "\"\" is no port: ports are 1 to 65535, ranges like 8000-8100, or service names",
-            ),
+            ("53/icmp", "\"53/icmp\": the transport \"icmp\" is neither tcp nor udp"),
+            ("", "\"\" is no port: ports are 1 to 65535, ranges like 8000-8100, or service names"),
         ];
         for (text, message) in table {
             assert_eq!(parse(text).unwrap_err().to_string(), message);
         }
         let message = parse("postgresq").unwrap_err().to_string();
-        assert!(
-            message.ends_with("did you mean \"postgresql\"?"),
-            "{message}"
-        );
+        assert!(message.ends_with("did you mean \"postgresql\"?"), "{message}");
     }
 }

@@ -36,10 +36,7 @@ pub(super) fn shown<T>(
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
         let drawer = scope.spawn(|| draw(progress, total, &over));
-        let line = Line {
-            over: &over,
-            drawer: drawer.thread().clone(),
-        };
+        let line = Line { over: &over, drawer: drawer.thread().clone() };
         let done = work();
         drop(line);
         done

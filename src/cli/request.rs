@@ -50,11 +50,7 @@ impl Request {
             vantages: Vec::new(),
             vantages_named: !args.from.is_empty(),
             gaps: Vec::new(),
-            fail_on: args
-                .fail_on
-                .iter()
-                .map(|word| verdict(word))
-                .collect::<Result<_>>()?,
+            fail_on: args.fail_on.iter().map(|word| verdict(word)).collect::<Result<_>>()?,
         };
         for word in &args.from {
             match vantage(word)? {
@@ -88,10 +84,7 @@ impl Request {
         if self.all_udp && transport == Transport::Udp {
             ports = PortSet::full();
         }
-        self.exclude
-            .of(transport)
-            .iter()
-            .for_each(|port| ports.remove(port));
+        self.exclude.of(transport).iter().for_each(|port| ports.remove(port));
         ports
     }
 
@@ -106,17 +99,11 @@ impl Request {
 
 fn verdict(word: &str) -> Result<Verdict> {
     let names = || Verdict::ALL.iter().map(|verdict| verdict.name());
-    if let Some(verdict) = Verdict::ALL
-        .into_iter()
-        .find(|verdict| verdict.name() == word)
-    {
+    if let Some(verdict) = Verdict::ALL.into_iter().find(|verdict| verdict.name() == word) {
         return Ok(verdict);
     }
     let near = hint::did_you_mean(word, names());
-    bail!(
-        "{word:?} is no verdict: verdicts are {}{near}",
-        names().collect::<Vec<_>>().join(", ")
-    );
+    bail!("{word:?} is no verdict: verdicts are {}{near}", names().collect::<Vec<_>>().join(", "));
 }
 
 /// The vantage of a word, or the gap that it leaves in this version.
@@ -134,10 +121,7 @@ fn vantage(word: &str) -> Result<Result<Vantage, Gap>> {
         }),
         _ => {
             let near = hint::did_you_mean(word, NAMES.into_iter());
-            bail!(
-                "{word:?} is no vantage: vantages are {}, ssh:USER@HOST{near}",
-                NAMES.join(", ")
-            );
+            bail!("{word:?} is no vantage: vantages are {}, ssh:USER@HOST{near}", NAMES.join(", "));
         }
     })
 }

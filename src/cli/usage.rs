@@ -6,10 +6,7 @@ use clap::error::ErrorKind;
 
 /// Prints help and the version where those were asked for, else what is wrong.
 pub(super) fn explain(error: &clap::Error) -> Exit {
-    if matches!(
-        error.kind(),
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
-    ) {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
         return match error.print() {
             Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
                 output::say(format_args!("portsight: cannot write the output: {error}"));
@@ -18,10 +15,7 @@ pub(super) fn explain(error: &clap::Error) -> Exit {
             _ => Exit::Success,
         };
     }
-    output::say(format_args!(
-        "portsight: {}",
-        one_line(&error.render().to_string())
-    ));
+    output::say(format_args!("portsight: {}", one_line(&error.render().to_string())));
     Exit::Error
 }
 
@@ -32,10 +26,7 @@ fn one_line(message: &str) -> String {
         .map(str::trim)
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         .filter(|line| !line.is_empty())
-        .map(|line| {
-            line.trim_start_matches("error: ")
-                .trim_start_matches("tip: ")
-        });
+        .map(|line| line.trim_start_matches("error: ").trim_start_matches("tip: "));
     kept.collect::<Vec<_>>().join("; ").replace("; [", " [")
 }
 

@@ -38,19 +38,12 @@ impl Subject {
         if ports::looks_like_ports(word) {
             return Ports::parse(&words, services).map(Self::Ports);
         }
-        Ok(Self::Name {
-            name: word.to_owned(),
-            ports: Ports::parse(&words, services).ok(),
-        })
+        Ok(Self::Name { name: word.to_owned(), ports: Ports::parse(&words, services).ok() })
     }
 
     fn sockets<'a>(&self, inventory: &'a Inventory) -> Vec<&'a Socket> {
         let with = |test: &dyn Fn(&Socket) -> bool| {
-            inventory
-                .sockets
-                .iter()
-                .filter(|socket| test(socket))
-                .collect()
+            inventory.sockets.iter().filter(|socket| test(socket)).collect()
         };
         match self {
             Self::Ports(ports) => with(&|socket| ports.contains(socket.endpoint())),
@@ -59,17 +52,10 @@ impl Subject {
             }
             Self::Name { name, ports } => {
                 let of_service: Vec<&Socket> = with(&|socket| {
-                    ports
-                        .as_ref()
-                        .is_some_and(|ports| ports.contains(socket.endpoint()))
+                    ports.as_ref().is_some_and(|ports| ports.contains(socket.endpoint()))
                 });
                 if of_service.is_empty() {
-                    with(&|socket| {
-                        socket
-                            .owners
-                            .iter()
-                            .any(|owner| owner.process.name == *name)
-                    })
+                    with(&|socket| socket.owners.iter().any(|owner| owner.process.name == *name))
                 } else {
                     of_service
                 }
@@ -96,21 +82,16 @@ impl Subject {
 pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
     let started = Started::now();
     let services = Services::load();
-    let subjects: Vec<Subject> = args
-        .subjects
-        .iter()
-        .map(|word| Subject::parse(word, &services))
-        .collect::<Result<_>>()?;
+    let subjects: Vec<Subject> =
+        args.subjects.iter().map(|word| Subject::parse(word, &services)).collect::<Result<_>>()?;
     let filter = Filter::of_kinds(&args.kinds);
     let mut inventory = inventory::take(&mut SockDiag, &services);
     inventory.sockets.retain(|socket| {
         filter.keeps(socket) && subjects.iter().any(|subject| subject.may_mean(socket))
     });
     inventory::find_owners(&mut inventory);
-    let found: Vec<Vec<&Socket>> = subjects
-        .iter()
-        .map(|subject| subject.sockets(&inventory))
-        .collect();
+    let found: Vec<Vec<&Socket>> =
+        subjects.iter().map(|subject| subject.sockets(&inventory)).collect();
     let nothing = |(subject, found): (&Subject, &Vec<&Socket>)| {
         found.is_empty().then(|| subject.may_be_hidden(&inventory))
     };
@@ -120,28 +101,17 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
         (false, true) => Exit::Inconclusive,
         (false, false) => Exit::Negative,
     };
-    let is_asked_for = |socket: &&Socket| {
-        found
-            .iter()
-            .flatten()
-            .any(|other| std::ptr::eq(*other, *socket))
-    };
-    let sockets: Vec<Socket> = inventory
-        .sockets
-        .iter()
-        .filter(is_asked_for)
-        .cloned()
-        .collect();
+    let is_asked_for =
+        |socket: &&Socket| found.iter().flatten().any(|other| std::ptr::eq(*other, *socket));
+    let sockets: Vec<Socket> = inventory.sockets.iter().filter(is_asked_for).cloned().collect();
     let about = started.about();
     let (exit, written) = output::print(exit, |out| match printer.format() {
         Output::Table => {
             render::who_text(out, &sockets, &printer.look(started.unix_seconds()))?;
             let words = args.subjects.iter().zip(&subjects).zip(&found);
-            words
-                .filter(|(_, found)| found.is_empty())
-                .try_for_each(|((word, subject), _)| {
-                    write_nobody(out, word, subject, &inventory, printer)
-                })
+            words.filter(|(_, found)| found.is_empty()).try_for_each(|((word, subject), _)| {
+                write_nobody(out, word, subject, &inventory, printer)
+            })
         }
         Output::Plain => render::sockets_plain(out, &sockets),
         Output::Json => render::json(
@@ -164,11 +134,8 @@ fn write_nobody(
     printer: &Printer,
 ) -> io::Result<()> {
     let word = render::sanitize(word);
-    let unseen = if subject.may_be_hidden(inventory) {
-        "; but not everything could be seen"
-    } else {
-        ""
-    };
+    let unseen =
+        if subject.may_be_hidden(inventory) { "; but not everything could be seen" } else { "" };
     match subject {
         Subject::Ports(_) => writeln!(out, "Nobody holds {word}{unseen}."),
         Subject::Pid(pid) => writeln!(out, "Process {pid} holds no port{unseen}."),

@@ -32,10 +32,7 @@ pub(super) fn with_command(args: Vec<OsString>, commands: &[&str]) -> Vec<OsStri
         return args;
     }
     let mut args = args;
-    args.insert(
-        args.len().min(1),
-        OsStr::new(first.unwrap_or("ls")).to_owned(),
-    );
+    args.insert(args.len().min(1), OsStr::new(first.unwrap_or("ls")).to_owned());
     args
 }
 
@@ -57,14 +54,8 @@ mod tests {
             ("portsight udp:53", "portsight who udp:53"),
             ("portsight nginx", "portsight who nginx"),
             ("portsight -o json 8080", "portsight who -o json 8080"),
-            (
-                "portsight --output=json 8080",
-                "portsight who --output=json 8080",
-            ),
-            (
-                "portsight port=22 user=root",
-                "portsight ls port=22 user=root",
-            ),
+            ("portsight --output=json 8080", "portsight who --output=json 8080"),
+            ("portsight port=22 user=root", "portsight ls port=22 user=root"),
             ("portsight check 22", "portsight check 22"),
             ("portsight --json scan", "portsight --json scan"),
             ("portsight who check", "portsight who check"),

@@ -35,10 +35,7 @@ pub fn check<'a>(about: &'a About, check: &'a Check) -> Document<'a, CheckBody<'
 fn summary(check: &Check) -> BTreeMap<&'static str, u64> {
     let counts = check.summary();
     let count = |verdict: Verdict| counts.get(&verdict).copied().unwrap_or(0);
-    Verdict::ALL
-        .into_iter()
-        .map(|verdict| (verdict.name(), count(verdict)))
-        .collect()
+    Verdict::ALL.into_iter().map(|verdict| (verdict.name(), count(verdict))).collect()
 }
 
 /// What one vantage did.
@@ -124,18 +121,11 @@ impl<'a> From<&'a PortFinding> for PortItem<'a> {
 /// not absent.
 fn not_traced(views: &[View]) -> UnknownList<'static> {
     let mut unknown = UnknownList::default();
-    let stopped = views
-        .iter()
-        .enumerate()
-        .filter(|(_, view)| view.how.is_some());
+    let stopped = views.iter().enumerate().filter(|(_, view)| view.how.is_some());
     for (at, _) in stopped {
         for field in ["hook", "rule"] {
             let field = format!("views[{at}].{field}");
-            unknown.add(
-                &field,
-                "not traced by this version",
-                Some(Need::LaterVersion),
-            );
+            unknown.add(&field, "not traced by this version", Some(Need::LaterVersion));
         }
     }
     unknown
@@ -180,9 +170,7 @@ impl<'a> From<&'a View> for ViewItem<'a> {
             state: view.state.name(),
             reason: view.reason,
             icmp: view.icmp.as_ref().map(IcmpItem::from),
-            rtt_us: view
-                .rtt
-                .map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
+            rtt_us: view.rtt.map(|rtt| u64::try_from(rtt.as_micros()).unwrap_or(u64::MAX)),
             attempts: view.attempts,
             verdict: view.verdict.name(),
             certainty: view.certainty.name(),
@@ -196,11 +184,7 @@ impl<'a> From<&'a View> for ViewItem<'a> {
 
 impl From<&Icmp> for IcmpItem {
     fn from(icmp: &Icmp) -> Self {
-        Self {
-            r#type: icmp.kind,
-            code: icmp.code,
-            from: icmp.from,
-        }
+        Self { r#type: icmp.kind, code: icmp.code, from: icmp.from }
     }
 }
 
@@ -217,11 +201,7 @@ mod tests {
 
     #[test]
     fn a_stopped_view_has_every_field_and_its_rule_is_unknown() {
-        let icmp = Icmp {
-            kind: 3,
-            code: 13,
-            from: Some([10, 0, 0, 5].into()),
-        };
+        let icmp = Icmp { kind: 3, code: 13, from: Some([10, 0, 0, 5].into()) };
         let stopped = View {
             reason: "admin-prohibited",
             icmp: Some(icmp),
@@ -232,11 +212,7 @@ mod tests {
         };
         let open = samples::view(Vantage::Loopback, State::Open, Verdict::Reachable);
         let java = samples::tcp("0.0.0.0", 8080).owned_by(4, "java");
-        let check = samples::check(vec![samples::finding(
-            8080,
-            vec![java],
-            vec![open, stopped],
-        )]);
+        let check = samples::check(vec![samples::finding(8080, vec![java], vec![open, stopped])]);
         let item = &document(&check)["items"][0];
         assert_eq!(item["verdict"], "filtered");
         assert_eq!(item["verdict_from"], "local");
@@ -254,10 +230,7 @@ mod tests {
         );
         assert_eq!(item["views"][0]["rtt_us"], 42);
         let unknown = |field| json!({"field": field, "reason": "not traced by this version", "need": "a later version"});
-        assert_eq!(
-            item["unknown"],
-            json!([unknown("views[1].hook"), unknown("views[1].rule")])
-        );
+        assert_eq!(item["unknown"], json!([unknown("views[1].hook"), unknown("views[1].rule")]));
     }
 
     #[test]
@@ -270,10 +243,7 @@ mod tests {
         assert_eq!(document["partial"], true);
         assert_eq!(document["summary"]["closed"], 1);
         assert_eq!(document["summary"]["unexpected"], 0);
-        assert_eq!(
-            document["summary"].as_object().unwrap().len(),
-            Verdict::ALL.len()
-        );
+        assert_eq!(document["summary"].as_object().unwrap().len(), Verdict::ALL.len());
         let tally = |n| json!({"probed": n, "closed": n, "shielded": 0, "not_probed": 0});
         assert_eq!(
             document["vantages"][1],
@@ -287,11 +257,7 @@ mod tests {
     #[test]
     fn each_verdict_has_its_name_and_its_count() {
         let finding = |verdict| {
-            samples::finding(
-                1,
-                Vec::new(),
-                vec![samples::view(Vantage::Own, State::Open, verdict)],
-            )
+            samples::finding(1, Vec::new(), vec![samples::view(Vantage::Own, State::Open, verdict)])
         };
         for verdict in Verdict::ALL {
             let document = document(&samples::check(vec![finding(verdict)]));

@@ -54,10 +54,7 @@ impl<'a, B> Document<'a, B> {
         Self {
             schema,
             format_version: FORMAT_VERSION,
-            tool: Tool {
-                name: "portsight",
-                version: about.version,
-            },
+            tool: Tool { name: "portsight", version: about.version },
             host: Host {
                 name: &about.host,
                 kernel: &about.kernel,
@@ -65,10 +62,7 @@ impl<'a, B> Document<'a, B> {
             },
             taken_at: time::milliseconds(about.taken_at_ns),
             duration_ms: u64::try_from(about.duration.as_millis()).unwrap_or(u64::MAX),
-            privileges: Privileges {
-                uid: about.uid,
-                capabilities: &about.capabilities,
-            },
+            privileges: Privileges { uid: about.uid, capabilities: &about.capabilities },
             incomplete: gaps.iter().map(Incomplete::from).collect(),
             body,
         }

@@ -30,10 +30,7 @@ pub(crate) fn port(number: u16) -> Port {
 }
 
 pub(crate) fn interface(index: u32, name: &str) -> Interface {
-    Interface {
-        index,
-        name: name.into(),
-    }
+    Interface { index, name: name.into() }
 }
 
 /// A listening TCP socket of root's without owner.
@@ -41,29 +38,17 @@ pub(crate) fn tcp(address: &str, number: u16) -> Socket {
     let address: IpAddr = address.parse().unwrap();
     Socket {
         transport: Transport::Tcp,
-        family: if address.is_ipv4() {
-            Family::Ipv4
-        } else {
-            Family::Ipv6
-        },
+        family: if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 },
         address,
         port: port(number),
         interface: Seen::Absent,
-        v6_only: if address.is_ipv4() {
-            Seen::Absent
-        } else {
-            Seen::Known(false)
-        },
+        v6_only: if address.is_ipv4() { Seen::Absent } else { Seen::Known(false) },
         state: SocketState::Listen,
         inode: Inode(31_000 + u64::from(number)),
         cookie: Cookie(1),
         uid: 0,
         user: Seen::Known("root".into()),
-        queue: Seen::Known(Queue {
-            length: 0,
-            limit: 128,
-            drops: 0,
-        }),
+        queue: Seen::Known(Queue { length: 0, limit: 128, drops: 0 }),
         cgroup: Seen::Known(77),
         service: None,
         owners: Vec::new(),
@@ -76,11 +61,7 @@ pub(crate) fn udp(address: &str, number: u16) -> Socket {
     Socket {
         transport: Transport::Udp,
         state: SocketState::Unconnected,
-        queue: Seen::Known(Queue {
-            length: 0,
-            limit: 212_992,
-            drops: 0,
-        }),
+        queue: Seen::Known(Queue { length: 0, limit: 212_992, drops: 0 }),
         ..tcp(address, number)
     }
 }
@@ -101,11 +82,7 @@ pub(crate) fn process(pid: u32, name: &str, user: &str) -> Process {
 }
 
 pub(crate) fn owner(pid: u32, name: &str, role: Role) -> Owner {
-    Owner {
-        process: process(pid, name, "root"),
-        role,
-        via: None,
-    }
+    Owner { process: process(pid, name, "root"), role, via: None }
 }
 
 pub(crate) trait With {
@@ -119,20 +96,13 @@ pub(crate) trait With {
 
 impl With for Socket {
     fn owned_by(mut self, pid: u32, name: &str) -> Self {
-        let role = if self.owners.is_empty() {
-            Role::Listener
-        } else {
-            Role::Worker
-        };
+        let role = if self.owners.is_empty() { Role::Listener } else { Role::Worker };
         self.owners.push(owner(pid, name, role));
         self
     }
 
     fn unowned(mut self, reason: OwnersUnknownReason, text: &str) -> Self {
-        self.owners_unknown = Some(OwnersUnknown {
-            reason,
-            text: text.into(),
-        });
+        self.owners_unknown = Some(OwnersUnknown { reason, text: text.into() });
         self
     }
 
@@ -152,11 +122,7 @@ impl With for Socket {
     }
 
     fn queue(mut self, length: u32, limit: u32, drops: u32) -> Self {
-        self.queue = Seen::Known(Queue {
-            length,
-            limit,
-            drops,
-        });
+        self.queue = Seen::Known(Queue { length, limit, drops });
         self
     }
 }
@@ -194,10 +160,7 @@ pub(crate) fn view(vantage: Vantage, state: State, verdict: Verdict) -> View {
 /// The finding of a TCP port; its verdict is the first of its views'.
 pub(crate) fn finding(number: u16, listeners: Vec<Socket>, views: Vec<View>) -> PortFinding {
     PortFinding {
-        endpoint: Endpoint {
-            port: port(number),
-            transport: Transport::Tcp,
-        },
+        endpoint: Endpoint { port: port(number), transport: Transport::Tcp },
         service: None,
         verdict: views.iter().map(|view| view.verdict).min().unwrap(),
         verdict_from: VerdictFrom::Local,
@@ -217,15 +180,7 @@ pub(crate) fn check(items: Vec<PortFinding>) -> Check {
         rescued: 0,
         transports: [(Transport::Tcp, 65_535), (Transport::Udp, 3)]
             .map(|(transport, probed)| {
-                (
-                    transport,
-                    Tally {
-                        ports: probed,
-                        probed,
-                        closed: probed,
-                        ..Tally::default()
-                    },
-                )
+                (transport, Tally { ports: probed, probed, closed: probed, ..Tally::default() })
             })
             .into(),
     };

@@ -106,9 +106,7 @@ impl<'a> From<&'a Socket> for SocketItem<'a> {
         let queue = unknown.read("queue", &socket.queue);
         not_read_yet(&mut unknown);
         let owners = socket.owners.iter().enumerate();
-        let owners = owners
-            .map(|(at, owner)| OwnerItem::new(at, owner, &mut unknown))
-            .collect();
+        let owners = owners.map(|(at, owner)| OwnerItem::new(at, owner, &mut unknown)).collect();
         Self {
             proto: socket.transport.name(),
             family: socket.family.name(),
@@ -143,20 +141,13 @@ fn not_read_yet(unknown: &mut UnknownList<'_>) {
 
 impl From<&Queue> for QueueItem {
     fn from(queue: &Queue) -> Self {
-        Self {
-            length: queue.length,
-            limit: queue.limit,
-            drops: queue.drops,
-        }
+        Self { length: queue.length, limit: queue.limit, drops: queue.drops }
     }
 }
 
 impl<'a> From<&'a OwnersUnknown> for OwnersUnknownItem<'a> {
     fn from(unknown: &'a OwnersUnknown) -> Self {
-        Self {
-            reason: unknown.reason.name(),
-            text: &unknown.text,
-        }
+        Self { reason: unknown.reason.name(), text: &unknown.text }
     }
 }
 
@@ -196,8 +187,7 @@ impl<'a> Fields<'_, 'a> {
         let seconds = self.field(name, fact)?;
         let moment = time::rfc3339(*seconds);
         if moment.is_none() {
-            self.unknown
-                .add(&self.path(name), "beyond the calendar", None);
+            self.unknown.add(&self.path(name), "beyond the calendar", None);
         }
         moment
     }
@@ -243,9 +233,7 @@ mod tests {
 
     #[test]
     fn what_is_absent_is_null_and_what_was_denied_is_also_entered() {
-        let mut socket = samples::tcp("127.0.0.1", 80)
-            .owned_by(1, "a")
-            .owned_by(2, "b");
+        let mut socket = samples::tcp("127.0.0.1", 80).owned_by(1, "a").owned_by(2, "b");
         socket.queue = Seen::Failed("no attribute".into());
         socket.owners[0].process.cwd = Seen::Absent;
         socket.owners[1].process.exe = Seen::Denied(Need::Root);
@@ -258,10 +246,7 @@ mod tests {
         assert_eq!(item["owners"][1]["role"], "worker");
         assert_eq!(item["owners"][1]["via"], "io-uring");
         let unknown = item["unknown"].as_array().unwrap();
-        assert_eq!(
-            unknown[0],
-            json!({"field": "queue", "reason": "no attribute", "need": null})
-        );
+        assert_eq!(unknown[0], json!({"field": "queue", "reason": "no attribute", "need": null}));
         assert_eq!(
             unknown[3],
             json!({"field": "owners[1].exe", "reason": "permission", "need": "root"})
@@ -278,10 +263,7 @@ mod tests {
         assert_eq!(item["state"], "unconnected");
         assert_eq!(item["scope"], "address");
         assert_eq!(item["owners"], json!([]));
-        assert_eq!(
-            item["owners_unknown"],
-            json!({"reason": "permission", "text": text})
-        );
+        assert_eq!(item["owners_unknown"], json!({"reason": "permission", "text": text}));
     }
 
     #[test]
@@ -298,10 +280,7 @@ mod tests {
 
     #[test]
     fn an_empty_inventory_is_an_empty_list() {
-        for (command, schema) in [
-            (Command::Ls, "portsight/ls"),
-            (Command::Who, "portsight/who"),
-        ] {
+        for (command, schema) in [(Command::Ls, "portsight/ls"), (Command::Who, "portsight/who")] {
             let about = samples::about();
             let document = serde_json::to_value(sockets(command, &about, &[], &[])).unwrap();
             assert_eq!(document["schema"], schema);

@@ -32,11 +32,7 @@ impl<'a> UnknownList<'a> {
     /// Enters a field.
     pub(super) fn add(&mut self, field: &str, reason: &'a str, need: Option<Need>) {
         let need = need.as_ref().map(ToString::to_string);
-        self.0.push(Unknown {
-            field: field.to_owned(),
-            reason,
-            need,
-        });
+        self.0.push(Unknown { field: field.to_owned(), reason, need });
     }
 }
 
@@ -54,11 +50,8 @@ mod tests {
             Seen::Skipped("not asked for"),
         ];
         let mut unknown = UnknownList::default();
-        let values: Vec<_> = facts
-            .iter()
-            .zip(["a", "b", "c", "d", "e"])
-            .map(|(f, n)| unknown.read(n, f))
-            .collect();
+        let values: Vec<_> =
+            facts.iter().zip(["a", "b", "c", "d", "e"]).map(|(f, n)| unknown.read(n, f)).collect();
         assert_eq!(values, [Some(&1), None, None, None, None]);
         assert_eq!(
             serde_json::to_value(&unknown).unwrap(),

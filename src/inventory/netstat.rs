@@ -48,11 +48,7 @@ fn socket(info: &SocketInfo) -> Option<Socket> {
         ProtocolSocketInfo::Udp(_) => (Transport::Udp, SocketState::Unconnected),
     };
     let address = info.local_addr();
-    let family = if address.is_ipv4() {
-        Family::Ipv4
-    } else {
-        Family::Ipv6
-    };
+    let family = if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
     Some(Socket {
         transport,
         family,
@@ -98,12 +94,8 @@ pub fn second_opinion(inventory: &Inventory) -> Result<Disagreement, String> {
         return Err(gap.reason.clone());
     }
     let key = |socket: &Socket| -> Key { (socket.transport, socket.address, socket.port) };
-    let ours: BTreeSet<Key> = inventory
-        .sockets
-        .iter()
-        .filter(|socket| socket.state.serves())
-        .map(key)
-        .collect();
+    let ours: BTreeSet<Key> =
+        inventory.sockets.iter().filter(|socket| socket.state.serves()).map(key).collect();
     let all: BTreeSet<Key> = theirs.iter().map(key).collect();
     let text = |key: &&Key| format!("{} {}:{}", key.0, key.1, key.2);
     Ok(Disagreement {

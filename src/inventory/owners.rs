@@ -27,11 +27,8 @@ pub(super) fn fill(sockets: &mut [Socket], still_there: impl Fn(&Socket) -> bool
     if sockets.is_empty() {
         return None;
     }
-    let wanted: HashSet<u64> = sockets
-        .iter()
-        .map(|socket| socket.inode.0)
-        .filter(|inode| *inode != 0)
-        .collect();
+    let wanted: HashSet<u64> =
+        sockets.iter().map(|socket| socket.inode.0).filter(|inode| *inode != 0).collect();
     let looked = Procfs::open().and_then(|procfs| {
         let scan = scan(&procfs, &wanted)?;
         let processes = Processes::read(procfs, scan.holders.values().flatten().copied())?;
@@ -44,11 +41,7 @@ pub(super) fn fill(sockets: &mut [Socket], still_there: impl Fn(&Socket) -> bool
     let mut denied = 0;
     for socket in sockets {
         let holders = scan.holders.get(&socket.inode.0);
-        let found = holders
-            .into_iter()
-            .flatten()
-            .filter_map(|pid| processes.get(*pid))
-            .collect();
+        let found = holders.into_iter().flatten().filter_map(|pid| processes.get(*pid)).collect();
         socket.owners = with_roles(found);
         if socket.owners.is_empty() {
             let unknown = why_unknown(&scan, holders.is_some() || !still_there(socket));
@@ -102,9 +95,8 @@ fn scan(procfs: &Procfs, wanted: &HashSet<u64>) -> io::Result<Scan> {
         let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
         let mut all = work();
         for other in others {
-            let found = other
-                .join()
-                .map_err(|_panic| io::Error::other("a scanning thread failed"))?;
+            let found =
+                other.join().map_err(|_panic| io::Error::other("a scanning thread failed"))?;
             all.denied += found.denied;
             for (inode, pids) in found.holders {
                 all.holders.entry(inode).or_default().extend(pids);
@@ -129,10 +121,7 @@ fn unreadable_processes(scan: &Scan) -> String {
 
 fn why_unknown(scan: &Scan, gone: bool) -> OwnersUnknown {
     let (reason, text) = if gone {
-        (
-            OwnersUnknownReason::Vanished,
-            "its holder ended while it was looked for".to_owned(),
-        )
+        (OwnersUnknownReason::Vanished, "its holder ended while it was looked for".to_owned())
     } else if scan.denied > 0 || scan.hidden {
         (OwnersUnknownReason::Permission, unreadable_processes(scan))
     } else if sys::pid_namespace_is_initial() {
@@ -156,11 +145,8 @@ struct Processes {
 
 impl Processes {
     fn read(procfs: Procfs, pids: impl Iterator<Item = u32>) -> io::Result<Self> {
-        let pids: Vec<Pid> = pids
-            .collect::<BTreeSet<u32>>()
-            .into_iter()
-            .map(Pid::from_u32)
-            .collect();
+        let pids: Vec<Pid> =
+            pids.collect::<BTreeSet<u32>>().into_iter().map(Pid::from_u32).collect();
         let mut system = System::new().map_err(io::Error::other)?;
         let what = ProcessRefreshKind::nothing()
             .without_tasks()
@@ -181,10 +167,7 @@ impl Processes {
         let exe = self.link(process.exe());
         // Not sysinfo's: that leaves out empty arguments.
         let cmdline = self.procfs.arguments(pid).map(|words| {
-            words
-                .iter()
-                .map(|word| word.to_string_lossy().into_owned())
-                .collect::<Vec<_>>()
+            words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>()
         });
         let argv0 = cmdline.as_ref().ok().and_then(|words| words.first());
         let uid = process.user_id().map(|uid| **uid);
@@ -199,10 +182,7 @@ impl Processes {
                 Err(error) => Seen::Failed(error.to_string()),
             },
             cwd: self.link(process.cwd()),
-            uid: uid.map_or_else(
-                || Seen::Failed("/proc does not say".to_owned()),
-                Seen::Known,
-            ),
+            uid: uid.map_or_else(|| Seen::Failed("/proc does not say".to_owned()), Seen::Known),
             user: uid.map_or(Seen::Absent, |uid| self.users.name(uid)),
             started_at: Seen::Known(process.start_time()),
         })
@@ -221,9 +201,7 @@ impl Processes {
 /// The program's name: not the kernel's 15 bytes, which a process may set to anything.
 fn program_name(exe: Option<&String>, argv0: Option<&String>, comm: &OsStr) -> String {
     let base = |path: &String| path.rsplit('/').next().unwrap_or_default().to_owned();
-    let exe = exe
-        .map(&base)
-        .map(|name| name.trim_end_matches(" (deleted)").to_owned());
+    let exe = exe.map(&base).map(|name| name.trim_end_matches(" (deleted)").to_owned());
     [exe, argv0.map(base)]
         .into_iter()
         .flatten()
@@ -251,11 +229,7 @@ fn with_roles(processes: Vec<Process>) -> Vec<Owner> {
     };
     let mut owners: Vec<Owner> = processes
         .into_iter()
-        .map(|process| Owner {
-            role: role(&process),
-            process,
-            via: None,
-        })
+        .map(|process| Owner { role: role(&process), process, via: None })
         .collect();
     owners.sort_by_key(|owner| (owner.role != Role::Listener, owner.process.pid));
     owners
@@ -282,37 +256,23 @@ mod tests {
     #[test]
     fn roles_follow_the_process_tree() {
         let table = [
+            (vec![process(5, 4, "/usr/sbin/nginx")], vec![(5, Role::Listener)]),
             (
-                vec![process(5, 4, "/usr/sbin/nginx")],
-                vec![(5, Role::Listener)],
-            ),
-            (
-                vec![
-                    process(6, 7, "/usr/sbin/nginx"),
-                    process(7, 2, "/usr/sbin/nginx"),
-                ],
+                vec![process(6, 7, "/usr/sbin/nginx"), process(7, 2, "/usr/sbin/nginx")],
                 vec![(7, Role::Listener), (6, Role::Worker)],
             ),
             (
-                vec![
-                    process(5, 4, "/usr/bin/node"),
-                    process(9, 5, "/usr/bin/sleep"),
-                ],
+                vec![process(5, 4, "/usr/bin/node"), process(9, 5, "/usr/bin/sleep")],
                 vec![(5, Role::Listener), (9, Role::Inherited)],
             ),
             (
-                vec![
-                    process(1, 0, "/lib/systemd/systemd"),
-                    process(80, 1, "/usr/sbin/sshd"),
-                ],
+                vec![process(1, 0, "/lib/systemd/systemd"), process(80, 1, "/usr/sbin/sshd")],
                 vec![(1, Role::Listener), (80, Role::SocketActivated)],
             ),
         ];
         for (holders, expected) in table {
-            let roles: Vec<_> = with_roles(holders)
-                .iter()
-                .map(|owner| (owner.process.pid, owner.role))
-                .collect();
+            let roles: Vec<_> =
+                with_roles(holders).iter().map(|owner| (owner.process.pid, owner.role)).collect();
             assert_eq!(roles, expected);
         }
     }
@@ -321,11 +281,7 @@ mod tests {
     fn the_name_is_the_programs_own() {
         let name = |exe: Option<&str>, argv0: Option<&str>| {
             let own = |text: Option<&str>| text.map(str::to_owned);
-            program_name(
-                own(exe).as_ref(),
-                own(argv0).as_ref(),
-                OsStr::new("MainThread"),
-            )
+            program_name(own(exe).as_ref(), own(argv0).as_ref(), OsStr::new("MainThread"))
         };
         assert_eq!(name(Some("/usr/bin/node"), Some("npm run dev")), "node");
         assert_eq!(name(Some("/usr/sbin/sshd (deleted)"), None), "sshd");

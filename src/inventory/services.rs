@@ -95,10 +95,7 @@ impl Services {
             for transport in *transports {
                 if let Some(port) = Port::new(*number) {
                     services.add(
-                        Endpoint {
-                            port,
-                            transport: *transport,
-                        },
+                        Endpoint { port, transport: *transport },
                         name,
                         std::iter::empty(),
                     );
@@ -114,9 +111,7 @@ impl Services {
         name: &'a str,
         aliases: impl Iterator<Item = &'a str>,
     ) {
-        self.names
-            .entry(endpoint)
-            .or_insert_with(|| name.to_owned());
+        self.names.entry(endpoint).or_insert_with(|| name.to_owned());
         for name in std::iter::once(name).chain(aliases) {
             let key = (name.to_ascii_lowercase(), endpoint.transport);
             self.ports.entry(key).or_insert(endpoint.port);
@@ -132,9 +127,7 @@ impl Services {
     /// The port of a service, by its name or an alias.
     #[must_use]
     pub fn port(&self, name: &str, transport: Transport) -> Option<Port> {
-        self.ports
-            .get(&(name.to_ascii_lowercase(), transport))
-            .copied()
+        self.ports.get(&(name.to_ascii_lowercase(), transport)).copied()
     }
 
     /// Every name that is known, in no order.
@@ -151,10 +144,7 @@ fn endpoint(word: &str) -> Option<Endpoint> {
         "udp" => Transport::Udp,
         _ => return None,
     };
-    Some(Endpoint {
-        port: Port::new(port.parse().ok()?)?,
-        transport,
-    })
+    Some(Endpoint { port: Port::new(port.parse().ok()?)?, transport })
 }
 
 #[cfg(test)]
@@ -162,10 +152,7 @@ mod tests {
     use super::*;
 
     fn at(port: u16, transport: Transport) -> Endpoint {
-        Endpoint {
-            port: Port::new(port).unwrap(),
-            transport,
-        }
+        Endpoint { port: Port::new(port).unwrap(), transport }
     }
 
     #[test]

@@ -135,11 +135,9 @@ fn queue(state: SocketState, row: &Row) -> Seen<Queue> {
         SocketState::Unconnected => row.receive_buffer,
     };
     match (limit, row.drops) {
-        (Some(limit), Some(drops)) => Seen::Known(Queue {
-            length: row.receive_queue,
-            limit,
-            drops,
-        }),
+        (Some(limit), Some(drops)) => {
+            Seen::Known(Queue { length: row.receive_queue, limit, drops })
+        }
         _ => Seen::Skipped("not sent by this kernel"),
     }
 }

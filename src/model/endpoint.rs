@@ -216,13 +216,8 @@ mod tests {
 
     #[test]
     fn a_set_keeps_the_first_and_the_last_port_apart() {
-        let mut set: PortSet = [port(1), port(63), port(64), port(65_535)]
-            .into_iter()
-            .collect();
-        assert_eq!(
-            set.iter().map(Port::get).collect::<Vec<_>>(),
-            [1, 63, 64, 65_535]
-        );
+        let mut set: PortSet = [port(1), port(63), port(64), port(65_535)].into_iter().collect();
+        assert_eq!(set.iter().map(Port::get).collect::<Vec<_>>(), [1, 63, 64, 65_535]);
         set.remove(port(64));
         assert!(!set.contains(port(64)));
         assert_eq!(set.len(), 3);

@@ -51,10 +51,7 @@ impl Target {
     /// Whether it is a loopback address that no interface needs to have: any but 127.0.0.1 and `::1`.
     #[must_use]
     pub fn is_further_loopback(&self) -> bool {
-        let usual = [
-            IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(Ipv6Addr::LOCALHOST),
-        ];
+        let usual = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
         self.address.is_loopback() && !usual.contains(&self.address)
     }
 
@@ -88,11 +85,7 @@ impl Answer {
             Transport::Tcp => Self::Rst,
             Transport::Udp => {
                 let (kind, code) = Icmp::port_unreachable(target);
-                Self::Icmp(Icmp {
-                    kind,
-                    code,
-                    from: Some(target),
-                })
+                Self::Icmp(Icmp { kind, code, from: Some(target) })
             }
         }
     }
@@ -237,20 +230,13 @@ mod tests {
     #[test]
     fn only_the_targets_own_port_unreachable_is_a_plain_refusal() {
         let icmp = |kind, code, from: &str| {
-            Answer::Icmp(Icmp {
-                kind,
-                code,
-                from: Some(from.parse().unwrap()),
-            })
+            Answer::Icmp(Icmp { kind, code, from: Some(from.parse().unwrap()) })
         };
         let udp = |target: &str| Answer::plain_refusal(Transport::Udp, target.parse().unwrap());
         assert_eq!(udp("127.0.0.1"), icmp(3, 3, "127.0.0.1"));
         assert_eq!(udp("::1"), icmp(1, 4, "::1"));
         assert_ne!(udp("127.0.0.1"), icmp(3, 13, "127.0.0.1"));
         assert_ne!(udp("127.0.0.1"), icmp(3, 3, "10.0.0.1"));
-        assert_eq!(
-            Answer::plain_refusal(Transport::Tcp, [127, 0, 0, 1].into()),
-            Answer::Rst
-        );
+        assert_eq!(Answer::plain_refusal(Transport::Tcp, [127, 0, 0, 1].into()), Answer::Rst);
     }
 }

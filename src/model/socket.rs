@@ -119,10 +119,7 @@ impl Socket {
     /// Its port and transport.
     #[must_use]
     pub fn endpoint(&self) -> Endpoint {
-        Endpoint {
-            port: self.port,
-            transport: self.transport,
-        }
+        Endpoint { port: self.port, transport: self.transport }
     }
 
     /// Whether it takes IPv4 and IPv6: an IPv6 wildcard without `IPV6_V6ONLY`. Absent for IPv4.
@@ -183,17 +180,13 @@ pub struct Inventory {
 impl Inventory {
     /// The sockets of one port and transport.
     pub fn at(&self, endpoint: Endpoint) -> impl Iterator<Item = &Socket> {
-        self.sockets
-            .iter()
-            .filter(move |socket| socket.endpoint() == endpoint)
+        self.sockets.iter().filter(move |socket| socket.endpoint() == endpoint)
     }
 
     /// Whether something could not be seen that could hold a port.
     #[must_use]
     pub fn may_hide_holders(&self) -> bool {
-        self.gaps
-            .iter()
-            .any(|gap| gap.hides == super::Hides::Sockets)
+        self.gaps.iter().any(|gap| gap.hides == super::Hides::Sockets)
     }
 }
 
@@ -208,11 +201,7 @@ mod tests {
         let address: IpAddr = address.parse().unwrap();
         Socket {
             transport: Transport::Tcp,
-            family: if address.is_ipv4() {
-                Family::Ipv4
-            } else {
-                Family::Ipv6
-            },
+            family: if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 },
             address,
             port: Port::new(80).unwrap(),
             interface,
@@ -233,12 +222,7 @@ mod tests {
     #[test]
     fn a_binding_accepts_what_the_kernel_would_deliver() {
         let none = || Seen::Absent;
-        let eth = || {
-            Seen::Known(Interface {
-                index: ETH,
-                name: "eth0".into(),
-            })
-        };
+        let eth = || Seen::Known(Interface { index: ETH, name: "eth0".into() });
         let v6_only = Seen::Known;
         // (bound to, v6only, device, target, arrival device, accepted)
         let table = [
@@ -250,14 +234,7 @@ mod tests {
             ("::", v6_only(true), none(), "127.0.0.1", LO, false),
             ("::", v6_only(true), none(), "::1", LO, true),
             ("::1", v6_only(false), none(), "127.0.0.1", LO, false),
-            (
-                "::ffff:127.0.0.1",
-                v6_only(false),
-                none(),
-                "127.0.0.1",
-                LO,
-                true,
-            ),
+            ("::ffff:127.0.0.1", v6_only(false), none(), "127.0.0.1", LO, true),
             ("0.0.0.0", Seen::Absent, eth(), "127.0.0.1", LO, false),
             ("0.0.0.0", Seen::Absent, eth(), "10.0.0.1", ETH, true),
         ];
@@ -273,18 +250,9 @@ mod tests {
 
     #[test]
     fn only_an_ipv6_wildcard_is_dual_stack() {
-        assert_eq!(
-            socket("0.0.0.0", Seen::Absent, Seen::Absent).dual_stack(),
-            Seen::Absent
-        );
-        assert_eq!(
-            socket("::", Seen::Known(false), Seen::Absent).dual_stack(),
-            Seen::Known(true)
-        );
-        assert_eq!(
-            socket("::", Seen::Known(true), Seen::Absent).dual_stack(),
-            Seen::Known(false)
-        );
+        assert_eq!(socket("0.0.0.0", Seen::Absent, Seen::Absent).dual_stack(), Seen::Absent);
+        assert_eq!(socket("::", Seen::Known(false), Seen::Absent).dual_stack(), Seen::Known(true));
+        assert_eq!(socket("::", Seen::Known(true), Seen::Absent).dual_stack(), Seen::Known(false));
         assert_eq!(
             socket("::1", Seen::Known(false), Seen::Absent).dual_stack(),
             Seen::Known(false)

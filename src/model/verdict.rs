@@ -38,10 +38,7 @@ impl State {
 /// The judgement of a port from a vantage. The order is the order in which a port's views are summed up:
 /// the first one found is the port's. [`Verdict::meaning`] says what each one means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[expect(
-    missing_docs,
-    reason = "`Verdict::meaning` is their documentation, for users too"
-)]
+#[expect(missing_docs, reason = "`Verdict::meaning` is their documentation, for users too")]
 pub enum Verdict {
     Unexpected,
     Inconclusive,

@@ -110,9 +110,7 @@ impl Counters {
 /// What the counters around the probes say.
 fn judge(rounds: &[Round]) -> Delivery {
     let queue = |counters: &Counters| (counters.queued, counters.dropped);
-    let queue_was_quiet = rounds
-        .iter()
-        .all(|round| queue(&round.start) == queue(&round.sent));
+    let queue_was_quiet = rounds.iter().all(|round| queue(&round.start) == queue(&round.sent));
     let queue_rose = rounds.iter().all(|Round { sent, end, .. }| {
         sent.queued.is_some() && (end.queued > sent.queued || end.dropped > sent.dropped)
     });
@@ -181,11 +179,7 @@ mod tests {
         };
         let mut start = at(start);
         judge(&rounds.map(|(sent, end)| {
-            let round = Round {
-                start,
-                sent: at(sent),
-                end: at(end),
-            };
+            let round = Round { start, sent: at(sent), end: at(end) };
             start = round.end;
             round
         }))
@@ -197,65 +191,37 @@ mod tests {
         let table = [
             (
                 "queued",
-                [
-                    (idle, (7, 0, 5)),
-                    ((7, 0, 5), (14, 0, 5)),
-                    ((14, 0, 5), (21, 0, 5)),
-                ],
+                [(idle, (7, 0, 5)), ((7, 0, 5), (14, 0, 5)), ((14, 0, 5), (21, 0, 5))],
                 Delivery::Queued,
             ),
             (
                 "full",
-                [
-                    (idle, (0, 1, 5)),
-                    ((0, 1, 5), (0, 2, 5)),
-                    ((0, 2, 5), (0, 3, 5)),
-                ],
+                [(idle, (0, 1, 5)), ((0, 1, 5), (0, 2, 5)), ((0, 2, 5), (0, 3, 5))],
                 Delivery::Queued,
             ),
             (
                 "read",
-                [
-                    (idle, (0, 0, 6)),
-                    ((0, 0, 6), (0, 0, 7)),
-                    ((0, 0, 7), (0, 0, 8)),
-                ],
+                [(idle, (0, 0, 6)), ((0, 0, 6), (0, 0, 7)), ((0, 0, 7), (0, 0, 8))],
                 Delivery::Read,
             ),
             (
                 "one lost",
-                [
-                    (idle, (0, 0, 6)),
-                    ((0, 0, 6), (0, 0, 6)),
-                    ((0, 0, 6), (0, 0, 7)),
-                ],
+                [(idle, (0, 0, 6)), ((0, 0, 6), (0, 0, 6)), ((0, 0, 6), (0, 0, 7))],
                 Delivery::Noisy,
             ),
             (
                 "too many",
-                [
-                    (idle, (0, 0, 8)),
-                    ((0, 0, 8), (0, 0, 9)),
-                    ((0, 0, 9), (0, 0, 10)),
-                ],
+                [(idle, (0, 0, 8)), ((0, 0, 8), (0, 0, 9)), ((0, 0, 9), (0, 0, 10))],
                 Delivery::Noisy,
             ),
             (
                 "not quiet",
-                [
-                    (idle, (0, 0, 6)),
-                    ((0, 0, 7), (0, 0, 8)),
-                    ((0, 0, 8), (0, 0, 9)),
-                ],
+                [(idle, (0, 0, 6)), ((0, 0, 7), (0, 0, 8)), ((0, 0, 8), (0, 0, 9))],
                 Delivery::Noisy,
             ),
             (
                 "one queued",
-                [
-                    (idle, (7, 0, 5)),
-                    ((7, 0, 5), (7, 0, 5)),
-                    ((7, 0, 5), (7, 0, 5)),
-                ],
+                [(idle, (7, 0, 5)), ((7, 0, 5), (7, 0, 5)), ((7, 0, 5), (7, 0, 5))],
                 Delivery::Unseen,
             ),
             ("dropped", [(idle, idle); 3], Delivery::Unseen),
@@ -263,35 +229,14 @@ mod tests {
         for (name, rounds, expected) in table {
             assert_eq!(judged(idle, rounds), expected, "{name}");
         }
-        let busy = [
-            ((9, 0, 5), (18, 0, 5)),
-            ((27, 0, 5), (36, 0, 5)),
-            ((45, 0, 5), (54, 0, 5)),
-        ];
-        assert_eq!(
-            judged(idle, busy),
-            Delivery::Unseen,
-            "others fill the same queue"
-        );
+        let busy = [((9, 0, 5), (18, 0, 5)), ((27, 0, 5), (36, 0, 5)), ((45, 0, 5), (54, 0, 5))];
+        assert_eq!(judged(idle, busy), Delivery::Noisy, "others fill the same queue");
     }
 
     #[test]
     fn counters_that_cannot_be_read_prove_nothing() {
-        let blind = Counters {
-            queued: None,
-            dropped: None,
-            received: None,
-        };
-        assert_eq!(
-            judge(
-                &[Round {
-                    start: blind,
-                    sent: blind,
-                    end: blind
-                }; 3]
-            ),
-            Delivery::Noisy
-        );
+        let blind = Counters { queued: None, dropped: None, received: None };
+        assert_eq!(judge(&[Round { start: blind, sent: blind, end: blind }; 3]), Delivery::Noisy);
     }
 
     #[test]

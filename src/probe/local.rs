@@ -35,13 +35,10 @@ fn stays_here(netlink: &mut NetlinkSocket, target: &Target) -> Result<bool, Answ
     let mut here = false;
     let seq = netlink.next_seq();
     let mut answer = netlink::Answer::entry(seq);
-    netlink.converse(
-        &route::get(target.address, target.scope_id, seq),
-        |datagram| {
-            answer.take(datagram, |_, payload| {
-                here = route::stays_here(payload) == Some(true);
-            })
-        },
-    )?;
+    netlink.converse(&route::get(target.address, target.scope_id, seq), |datagram| {
+        answer.take(datagram, |_, payload| {
+            here = route::stays_here(payload) == Some(true);
+        })
+    })?;
     Ok(here)
 }

@@ -19,10 +19,7 @@ impl Pace {
     const MOST_TRIES: u8 = 5;
 
     pub(super) fn new() -> Self {
-        Self {
-            slowest: Duration::ZERO,
-            patience: 1,
-        }
+        Self { slowest: Duration::ZERO, patience: 1 }
     }
 
     /// Takes note of an answer's round-trip time.

@@ -8,13 +8,9 @@ use std::net::IpAddr;
 /// that a socket is bound to, `self` all others.
 #[must_use]
 pub fn targets(local: &[LocalAddress], bound: &[IpAddr], vantages: &[Vantage]) -> Vec<Target> {
-    let mut targets: Vec<Target> = local
-        .iter()
-        .map(|local| target(local.address, local.interface.clone()))
-        .collect();
-    let lo = targets
-        .iter()
-        .find(|target| target.vantage == Vantage::Loopback);
+    let mut targets: Vec<Target> =
+        local.iter().map(|local| target(local.address, local.interface.clone())).collect();
+    let lo = targets.iter().find(|target| target.vantage == Vantage::Loopback);
     if let Some(lo) = lo.map(|lo| lo.interface.clone()) {
         let more = bound.iter().filter(|address| address.is_loopback());
         targets.extend(more.map(|address| target(*address, lo.clone())));
@@ -30,17 +26,8 @@ fn target(address: IpAddr, interface: Interface) -> Target {
         IpAddr::V6(address) if address.is_unicast_link_local() => interface.index,
         _ => 0,
     };
-    let vantage = if address.is_loopback() {
-        Vantage::Loopback
-    } else {
-        Vantage::Own
-    };
-    Target {
-        vantage,
-        address,
-        interface,
-        scope_id,
-    }
+    let vantage = if address.is_loopback() { Vantage::Loopback } else { Vantage::Own };
+    Target { vantage, address, interface, scope_id }
 }
 
 /// The range of source ports cut in two. A probe whose source port is the port that it knocks on connects to
@@ -70,10 +57,7 @@ mod tests {
     fn local(address: &str, index: u32, name: &str) -> LocalAddress {
         LocalAddress {
             address: address.parse().unwrap(),
-            interface: Interface {
-                index,
-                name: name.into(),
-            },
+            interface: Interface { index, name: name.into() },
         }
     }
 
@@ -89,23 +73,13 @@ mod tests {
             ["127.0.0.53", "127.0.0.1", "10.0.0.5", "0.0.0.0"].map(|text| text.parse().unwrap());
         let addresses = |vantages: &[Vantage]| -> Vec<(String, u32)> {
             let targets = targets(&host, &bound, vantages);
-            targets
-                .iter()
-                .map(|target| (target.address.to_string(), target.scope_id))
-                .collect()
+            targets.iter().map(|target| (target.address.to_string(), target.scope_id)).collect()
         };
         assert_eq!(
             addresses(&[Vantage::Loopback]),
-            [
-                ("127.0.0.1".into(), 0),
-                ("127.0.0.53".into(), 0),
-                ("::1".into(), 0)
-            ]
+            [("127.0.0.1".into(), 0), ("127.0.0.53".into(), 0), ("::1".into(), 0)]
         );
-        assert_eq!(
-            addresses(&[Vantage::Own]),
-            [("10.0.0.5".into(), 0), ("fe80::5".into(), 2)]
-        );
+        assert_eq!(addresses(&[Vantage::Own]), [("10.0.0.5".into(), 0), ("fe80::5".into(), 2)]);
     }
 
     #[test]
@@ -118,19 +92,10 @@ mod tests {
                     low <= high && range.0 <= low && high <= range.1,
                     "{low}-{high} for {port}"
                 );
-                assert!(
-                    !(low..=high).contains(&port.get()),
-                    "{port} from {low}-{high}"
-                );
+                assert!(!(low..=high).contains(&port.get()), "{port} from {low}-{high}");
             }
         }
-        assert_eq!(
-            SourceHalves::new(Some((7, 7))).avoiding(Port::new(7).unwrap()),
-            None
-        );
-        assert_eq!(
-            SourceHalves::new(None).avoiding(Port::new(7).unwrap()),
-            None
-        );
+        assert_eq!(SourceHalves::new(Some((7, 7))).avoiding(Port::new(7).unwrap()), None);
+        assert_eq!(SourceHalves::new(None).avoiding(Port::new(7).unwrap()), None);
     }
 }

@@ -21,10 +21,7 @@ impl Progress {
     /// Nothing done yet; `stop` is asked before each port.
     #[must_use]
     pub fn new(stop: fn() -> bool) -> Self {
-        Self {
-            done: AtomicU64::new(0),
-            stop,
-        }
+        Self { done: AtomicU64::new(0), stop }
     }
 
     /// How many ports have been probed.
@@ -65,10 +62,8 @@ pub(super) fn run<C: Client>(
     let work = |ports| Worker::new(client(), job, detail, progress, room).run(ports);
     std::thread::scope(|scope| {
         let work = &work;
-        let running: Vec<_> = ports
-            .chunks(part)
-            .map(|ports| scope.spawn(move || work(ports)))
-            .collect();
+        let running: Vec<_> =
+            ports.chunks(part).map(|ports| scope.spawn(move || work(ports))).collect();
         for thread in running {
             match thread.join() {
                 Ok(part) => merge(&mut sweep, part),
@@ -96,17 +91,8 @@ fn merge(sweep: &mut Sweep, part: Sweep) {
 }
 
 fn gap(target: &Target, transport: Transport, reason: String, need: Option<Need>) -> Gap {
-    let what = format!(
-        "{transport} ports of {} from {}",
-        target.address,
-        target.vantage.name()
-    );
-    Gap {
-        what,
-        reason,
-        need,
-        hides: Hides::Views,
-    }
+    let what = format!("{transport} ports of {} from {}", target.address, target.vantage.name());
+    Gap { what, reason, need, hides: Hides::Views }
 }
 
 /// A silent probe.
@@ -198,11 +184,7 @@ impl<'a, C: Client> Worker<'a, C> {
             let sent_at = Instant::now();
             match self.client.knock(&probe, port) {
                 Outcome::Pending => {
-                    self.parked.push(Parked {
-                        port,
-                        probe,
-                        sent_at,
-                    });
+                    self.parked.push(Parked { port, probe, sent_at });
                     return None;
                 }
                 Outcome::Answered(answer, reuse) => {
@@ -244,13 +226,7 @@ impl<'a, C: Client> Worker<'a, C> {
         for silent in std::mem::take(&mut self.parked) {
             // A port that was interrupted before its second try has not been found silent.
             if tries > 1 {
-                self.record(
-                    silent.port,
-                    Some(&silent.probe),
-                    Answer::Silence,
-                    tries,
-                    None,
-                );
+                self.record(silent.port, Some(&silent.probe), Answer::Silence, tries, None);
             }
         }
     }
@@ -339,15 +315,7 @@ impl<'a, C: Client> Worker<'a, C> {
         }
         if !refused || self.detail.contains(port) {
             let source = probe.and_then(|probe| self.client.source(probe));
-            self.sweep.attempts.insert(
-                port,
-                Attempt {
-                    answer,
-                    source,
-                    rtt,
-                    tries,
-                },
-            );
+            self.sweep.attempts.insert(port, Attempt { answer, source, rtt, tries });
         }
     }
 }

@@ -52,10 +52,7 @@ fn find(
     let request = sock_diag::lookup(Transport::Tcp, to, from, device, seq);
     let at_port = ask(netlink, &request, netlink::Answer::entry(seq))?;
     // Without a connection of these four the kernel names the listener.
-    if at_port
-        .iter()
-        .any(|row| row.state != state::LISTEN && row.peer.port() == from.port())
-    {
+    if at_port.iter().any(|row| row.state != state::LISTEN && row.peer.port() == from.port()) {
         return Ok(Some(TakenBy::Probed));
     }
     // The other end is a socket whose peer has our port; its address may have been rewritten on the way. Our own

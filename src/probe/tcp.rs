@@ -18,11 +18,7 @@ pub(super) struct Connect<'a> {
 
 impl<'a> Connect<'a> {
     pub(super) fn new(target: &'a Target, halves: SourceHalves) -> Self {
-        Self {
-            target,
-            halves,
-            other_ends: OtherEnds::new(),
-        }
+        Self { target, halves, other_ends: OtherEnds::new() }
     }
 
     fn outcome(&mut self, probe: &TcpProbe, port: Port, answer: TcpAnswer) -> Outcome {
@@ -51,11 +47,7 @@ impl<'a> Connect<'a> {
         if (from.ip(), from.port()) == (to.ip(), to.port()) {
             return None;
         }
-        let connection = Connection {
-            from,
-            to,
-            device: self.target.arrival_device(),
-        };
+        let connection = Connection { from, to, device: self.target.arrival_device() };
         Some(self.other_ends.of(connection, || probe.is_up()))
     }
 }

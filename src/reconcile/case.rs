@@ -37,14 +37,7 @@ pub(super) struct Judged {
 
 impl Judged {
     fn new(verdict: Verdict, certainty: Certainty) -> Self {
-        Self {
-            verdict,
-            certainty,
-            how: None,
-            note: None,
-            state: None,
-            wants_second_look: false,
-        }
+        Self { verdict, certainty, how: None, note: None, state: None, wants_second_look: false }
     }
 
     fn proved(verdict: Verdict) -> Self {
@@ -57,37 +50,23 @@ impl Judged {
 
     /// Facts that contradict each other, or are missing. The second look may be luckier.
     fn inconclusive(note: impl Into<String>) -> Self {
-        Self::likely(Verdict::Inconclusive)
-            .note(note)
-            .after_second_look()
+        Self::likely(Verdict::Inconclusive).note(note).after_second_look()
     }
 
     fn how(self, how: How) -> Self {
-        Self {
-            how: Some(how),
-            ..self
-        }
+        Self { how: Some(how), ..self }
     }
 
     fn note(self, note: impl Into<String>) -> Self {
-        Self {
-            note: Some(note.into()),
-            ..self
-        }
+        Self { note: Some(note.into()), ..self }
     }
 
     fn state(self, state: State) -> Self {
-        Self {
-            state: Some(state),
-            ..self
-        }
+        Self { state: Some(state), ..self }
     }
 
     fn after_second_look(self) -> Self {
-        Self {
-            wants_second_look: true,
-            ..self
-        }
+        Self { wants_second_look: true, ..self }
     }
 }
 
@@ -102,21 +81,12 @@ impl<'a> Case<'a> {
             passing: Vec::new(),
             elsewhere: Vec::new(),
         };
-        let gone = look
-            .before
-            .at(pair.endpoint)
-            .filter(|socket| !after.contains(&socket.cookie));
-        for socket in look
-            .after
-            .at(pair.endpoint)
-            .chain(gone)
-            .filter(|socket| socket.state.serves())
+        let gone = look.before.at(pair.endpoint).filter(|socket| !after.contains(&socket.cookie));
+        for socket in
+            look.after.at(pair.endpoint).chain(gone).filter(|socket| socket.state.serves())
         {
             let stays = before.contains(&socket.cookie) && after.contains(&socket.cookie);
-            match (
-                socket.accepts(pair.target.address, pair.target.arrival_device()),
-                stays,
-            ) {
+            match (socket.accepts(pair.target.address, pair.target.arrival_device()), stays) {
                 (true, true) => case.here.push(socket),
                 (true, false) => case.passing.push(socket),
                 (false, _) => case.elsewhere.push(socket),
@@ -127,9 +97,8 @@ impl<'a> Case<'a> {
 
     pub(super) fn judge(&self) -> Judged {
         match self.answer {
-            Answer::SynAck(TakenBy::Other(address)) => Judged::proved(Verdict::Forwarded).note(
-                format!("taken by the socket at {address}{}", self.holder(*address)),
-            ),
+            Answer::SynAck(TakenBy::Other(address)) => Judged::proved(Verdict::Forwarded)
+                .note(format!("taken by the socket at {address}{}", self.holder(*address))),
             Answer::SynAck(taken) => self.opened(taken),
             Answer::Payload(_) => self.answered(),
             Answer::Silence
@@ -155,18 +124,15 @@ impl<'a> Case<'a> {
                             this network namespace";
                 return Judged::likely(Verdict::Forwarded).note(note);
             }
-            TakenBy::Unknown(error) => self.answered().note(format!(
-                "which socket took the connection is not known: {error}"
-            )),
+            TakenBy::Unknown(error) => self
+                .answered()
+                .note(format!("which socket took the connection is not known: {error}")),
             TakenBy::Gone => self
                 .answered()
                 .note("the connection was closed before its socket could be looked up"),
             _ => return self.answered(),
         };
-        Judged {
-            certainty: Certainty::Likely,
-            ..judged
-        }
+        Judged { certainty: Certainty::Likely, ..judged }
     }
 
     /// A probe that somebody answered.
@@ -218,9 +184,7 @@ impl<'a> Case<'a> {
             return Judged::inconclusive("the list of sockets is not complete")
                 .state(State::Filtered);
         }
-        Judged::likely(Verdict::Shielded)
-            .how(how)
-            .state(State::Filtered)
+        Judged::likely(Verdict::Shielded).how(how).state(State::Filtered)
     }
 
     /// `filtered` is claimed only after the accept queue, the bound device (by `here`) and the kernel's own
@@ -281,11 +245,8 @@ impl<'a> Case<'a> {
     /// The accept queue of a listener that is full: the kernel drops the SYN of every new client.
     fn full_queue(&self) -> Option<String> {
         let cookies: BTreeSet<Cookie> = self.here.iter().map(|socket| socket.cookie).collect();
-        let both = self
-            .look
-            .before
-            .at(self.pair.endpoint)
-            .chain(self.look.after.at(self.pair.endpoint));
+        let both =
+            self.look.before.at(self.pair.endpoint).chain(self.look.after.at(self.pair.endpoint));
         both.filter(|socket| {
             socket.state == SocketState::Listen && cookies.contains(&socket.cookie)
         })
@@ -295,10 +256,7 @@ impl<'a> Case<'a> {
     }
 
     fn bound_and_silent(&self) -> Option<&Socket> {
-        self.look
-            .after
-            .at(self.pair.endpoint)
-            .find(|socket| !socket.state.serves())
+        self.look.after.at(self.pair.endpoint).find(|socket| !socket.state.serves())
     }
 
     fn may_lack_sockets(&self) -> bool {
@@ -308,15 +266,9 @@ impl<'a> Case<'a> {
 
     /// "bound to 127.0.0.1", for the sockets that serve the port elsewhere.
     fn bindings(&self) -> String {
-        let bindings: BTreeSet<String> = self
-            .elsewhere
-            .iter()
-            .map(|socket| binding(socket))
-            .collect();
-        format!(
-            "bound to {}",
-            bindings.into_iter().collect::<Vec<_>>().join(" and ")
-        )
+        let bindings: BTreeSet<String> =
+            self.elsewhere.iter().map(|socket| binding(socket)).collect();
+        format!("bound to {}", bindings.into_iter().collect::<Vec<_>>().join(" and "))
     }
 
     /// " (sshd 812)", for the process that listens at an address.
@@ -327,20 +279,13 @@ impl<'a> Case<'a> {
                 && socket.port.get() == address.port()
                 && socket.accepts(address.ip(), self.pair.target.arrival_device())
         });
-        let process = listener
-            .and_then(|socket| socket.owners.first())
-            .map(|owner| &owner.process);
-        process.map_or_else(String::new, |process| {
-            format!(" ({} {})", process.name, process.pid)
-        })
+        let process = listener.and_then(|socket| socket.owners.first()).map(|owner| &owner.process);
+        process.map_or_else(String::new, |process| format!(" ({} {})", process.name, process.pid))
     }
 }
 
 fn cookies(inventory: &Inventory, pair: &Pair) -> BTreeSet<Cookie> {
-    inventory
-        .at(pair.endpoint)
-        .map(|socket| socket.cookie)
-        .collect()
+    inventory.at(pair.endpoint).map(|socket| socket.cookie).collect()
 }
 
 fn binding(socket: &Socket) -> String {

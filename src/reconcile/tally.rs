@@ -27,11 +27,10 @@ pub fn vantages(facts: &Facts, items: &[PortFinding]) -> Vec<VantageSummary> {
             summary.lost += sweep.lost;
         }
     }
-    for view in items.iter().flat_map(|item| {
-        item.views
-            .iter()
-            .map(move |view| (item.endpoint.transport, view))
-    }) {
+    for view in items
+        .iter()
+        .flat_map(|item| item.views.iter().map(move |view| (item.endpoint.transport, view)))
+    {
         let (transport, view) = view;
         let tally = summaries
             .get_mut(&view.vantage)
@@ -58,20 +57,12 @@ fn new_summary(vantage: Vantage) -> VantageSummary {
 
 /// Adds a sweep: its probes, and of its ports those that no finding lists.
 fn add(summary: &mut VantageSummary, sweep: &Sweep, listed: &BTreeSet<Endpoint>) {
-    let lists = |port| {
-        listed.contains(&Endpoint {
-            port,
-            transport: sweep.transport,
-        })
-    };
+    let lists = |port| listed.contains(&Endpoint { port, transport: sweep.transport });
     let failed = lost_ports(sweep);
     let not_probed = sweep.not_probed().count() as u64 + failed;
     let answers = sweep.attempts.iter().filter(|(port, attempt)| {
         !sweep.refused.contains(**port)
-            && !matches!(
-                attempt.answer,
-                Answer::Silence | Answer::NotSent | Answer::Failed(_)
-            )
+            && !matches!(attempt.answer, Answer::Silence | Answer::NotSent | Answer::Failed(_))
     });
     summary.sent += sweep.sent;
     summary.lost += sweep.lost;
@@ -84,21 +75,14 @@ fn add(summary: &mut VantageSummary, sweep: &Sweep, listed: &BTreeSet<Endpoint>)
     tally.closed += sweep.refused.iter().filter(|port| !lists(*port)).count() as u64;
     let stopped =
         |answer: &Answer| matches!(answer, Answer::Silence | Answer::Icmp(_) | Answer::NotSent);
-    let unlisted = sweep
-        .attempts
-        .iter()
-        .filter(|(port, _)| !lists(**port) && !sweep.refused.contains(**port));
-    tally.shielded += unlisted
-        .filter(|(_, attempt)| stopped(&attempt.answer))
-        .count() as u64;
+    let unlisted =
+        sweep.attempts.iter().filter(|(port, _)| !lists(**port) && !sweep.refused.contains(**port));
+    tally.shielded += unlisted.filter(|(_, attempt)| stopped(&attempt.answer)).count() as u64;
 }
 
 fn lost_ports(sweep: &Sweep) -> u64 {
-    sweep
-        .attempts
-        .values()
-        .filter(|attempt| matches!(attempt.answer, Answer::Failed(_)))
-        .count() as u64
+    sweep.attempts.values().filter(|attempt| matches!(attempt.answer, Answer::Failed(_))).count()
+        as u64
 }
 
 /// A gap for each sweep with probes that failed on our side.

@@ -6,14 +6,8 @@ use crate::model::{
     Transport, Vantage,
 };
 
-const TCP_80: Endpoint = Endpoint {
-    port: port(80),
-    transport: Transport::Tcp,
-};
-const UDP_80: Endpoint = Endpoint {
-    port: port(80),
-    transport: Transport::Udp,
-};
+const TCP_80: Endpoint = Endpoint { port: port(80), transport: Transport::Tcp };
+const UDP_80: Endpoint = Endpoint { port: port(80), transport: Transport::Udp };
 
 const fn port(number: u16) -> Port {
     match Port::new(number) {
@@ -31,11 +25,7 @@ fn socket(transport: Transport, address: &str, cookie: u64) -> Socket {
         address,
         port: port(80),
         interface: Seen::Absent,
-        v6_only: if address.is_ipv4() {
-            Seen::Absent
-        } else {
-            Seen::Known(true)
-        },
+        v6_only: if address.is_ipv4() { Seen::Absent } else { Seen::Known(true) },
         state: match transport {
             Transport::Tcp => SocketState::Listen,
             Transport::Udp => SocketState::Unconnected,
@@ -44,11 +34,7 @@ fn socket(transport: Transport, address: &str, cookie: u64) -> Socket {
         cookie: Cookie(cookie),
         uid: 0,
         user: Seen::Absent,
-        queue: Seen::Known(Queue {
-            length: 0,
-            limit: 128,
-            drops: 0,
-        }),
+        queue: Seen::Known(Queue { length: 0, limit: 128, drops: 0 }),
         cgroup: Seen::Absent,
         service: None,
         owners: Vec::new(),
@@ -86,57 +72,32 @@ impl World {
     }
 
     fn udp(sockets: &[Socket], answer: Answer, delivery: Option<Delivery>) -> Self {
-        Self {
-            endpoint: UDP_80,
-            delivery,
-            ..Self::tcp(sockets, answer)
-        }
+        Self { endpoint: UDP_80, delivery, ..Self::tcp(sockets, answer) }
     }
 
     fn target() -> Target {
         Target {
             vantage: Vantage::Loopback,
             address: "127.0.0.1".parse().unwrap(),
-            interface: Interface {
-                index: 1,
-                name: "lo".into(),
-            },
+            interface: Interface { index: 1, name: "lo".into() },
             scope_id: 0,
         }
     }
 
     fn look(&self) -> Look {
-        let inventory = |sockets: &[Socket]| Inventory {
-            sockets: sockets.to_vec(),
-            gaps: self.gaps.clone(),
-        };
+        let inventory =
+            |sockets: &[Socket]| Inventory { sockets: sockets.to_vec(), gaps: self.gaps.clone() };
         let wanted: PortSet = [port(80)].into_iter().collect();
         let mut sweep = Sweep::new(Self::target(), self.endpoint.transport, wanted);
-        let attempt = Attempt {
-            answer: self.answer.clone(),
-            source: None,
-            rtt: None,
-            tries: 1,
-        };
+        let attempt = Attempt { answer: self.answer.clone(), source: None, rtt: None, tries: 1 };
         sweep.attempts.insert(port(80), attempt);
-        let pair = Pair {
-            target: Self::target(),
-            endpoint: self.endpoint,
-        };
+        let pair = Pair { target: Self::target(), endpoint: self.endpoint };
         Look {
             before: inventory(&self.before),
             after: inventory(&self.after),
             sweeps: vec![sweep],
-            lookups: self
-                .lookup
-                .iter()
-                .map(|lookup| (pair.clone(), lookup.clone()))
-                .collect(),
-            deliveries: self
-                .delivery
-                .iter()
-                .map(|delivery| (pair.clone(), *delivery))
-                .collect(),
+            lookups: self.lookup.iter().map(|lookup| (pair.clone(), lookup.clone())).collect(),
+            deliveries: self.delivery.iter().map(|delivery| (pair.clone(), *delivery)).collect(),
         }
     }
 
@@ -151,11 +112,7 @@ impl World {
     /// The view after a second look at the same world.
     fn settled(&self) -> View {
         let judgement = self.judge(Some(self));
-        assert_eq!(
-            judgement.unsettled,
-            [],
-            "a second look leaves nothing unsettled"
-        );
+        assert_eq!(judgement.unsettled, [], "a second look leaves nothing unsettled");
         judgement.items[0].views[0].clone()
     }
 
@@ -169,29 +126,16 @@ fn opened(taken: TakenBy) -> Answer {
 }
 
 fn icmp(code: u8) -> Answer {
-    Answer::Icmp(Icmp {
-        kind: 3,
-        code,
-        from: Some("127.0.0.1".parse().unwrap()),
-    })
+    Answer::Icmp(Icmp { kind: 3, code, from: Some("127.0.0.1".parse().unwrap()) })
 }
 
 /// State, verdict, certainty and how, and whether a second look is wanted first.
 fn in_words(world: &World) -> String {
     let view = world.settled();
-    let how = view
-        .how
-        .map_or_else(String::new, |how| format!(" {}", how.name()));
-    let again = if world.wants_second_look() {
-        ", twice"
-    } else {
-        ""
-    };
-    let [state, verdict, certainty] = [
-        view.state.name(),
-        view.verdict.name(),
-        view.certainty.name(),
-    ];
+    let how = view.how.map_or_else(String::new, |how| format!(" {}", how.name()));
+    let again = if world.wants_second_look() { ", twice" } else { "" };
+    let [state, verdict, certainty] =
+        [view.state.name(), view.verdict.name(), view.certainty.name()];
     format!("{state} {verdict} {certainty}{how}{again}")
 }
 
@@ -215,16 +159,8 @@ fn tcp_verdicts() {
         (elsewhere(), opened(Probed), "open unexpected proved, twice"),
         (here(), Answer::Rst, "closed filtered likely reset, twice"),
         (here(), icmp(13), "filtered filtered likely rejected, twice"),
-        (
-            here(),
-            Answer::Silence,
-            "filtered filtered likely dropped, twice",
-        ),
-        (
-            here(),
-            Answer::NotSent,
-            "filtered filtered likely not-sent, twice",
-        ),
+        (here(), Answer::Silence, "filtered filtered likely dropped, twice"),
+        (here(), Answer::NotSent, "filtered filtered likely not-sent, twice"),
         (here(), lost(), "unknown inconclusive likely, twice"),
         (elsewhere(), Answer::Rst, "closed local-only proved"),
         (elsewhere(), Answer::Silence, "filtered local-only likely"),
@@ -247,43 +183,13 @@ fn udp_verdicts() {
     let (answer, silence) = (Answer::Payload(4), Answer::Silence);
     let table = [
         (here(), answer.clone(), None, "open reachable proved"),
-        (
-            here(),
-            silence.clone(),
-            Some(Queued),
-            "open reachable proved",
-        ),
-        (
-            here(),
-            silence.clone(),
-            Some(Replied),
-            "open reachable proved",
-        ),
+        (here(), silence.clone(), Some(Queued), "open reachable proved"),
+        (here(), silence.clone(), Some(Replied), "open reachable proved"),
         (here(), silence.clone(), Some(Read), "open reachable likely"),
-        (
-            here(),
-            silence.clone(),
-            Some(Unseen),
-            "open|filtered inconclusive likely, twice",
-        ),
-        (
-            here(),
-            silence.clone(),
-            Some(Noisy),
-            "open|filtered inconclusive likely, twice",
-        ),
-        (
-            here(),
-            silence.clone(),
-            None,
-            "open|filtered inconclusive likely, twice",
-        ),
-        (
-            here(),
-            icmp(3),
-            None,
-            "closed filtered likely rejected, twice",
-        ),
+        (here(), silence.clone(), Some(Unseen), "open|filtered inconclusive likely, twice"),
+        (here(), silence.clone(), Some(Noisy), "open|filtered inconclusive likely, twice"),
+        (here(), silence.clone(), None, "open|filtered inconclusive likely, twice"),
+        (here(), icmp(3), None, "closed filtered likely rejected, twice"),
         (none(), icmp(3), None, "closed closed likely"),
         (none(), silence, None, "filtered shielded likely dropped"),
         (none(), icmp(13), None, "filtered shielded likely rejected"),
@@ -291,11 +197,7 @@ fn udp_verdicts() {
     ];
     for (sockets, answer, delivery, expected) in table {
         let what = format!("{answer:?} {delivery:?} with {} sockets", sockets.len());
-        assert_eq!(
-            in_words(&World::udp(&sockets, answer, delivery)),
-            expected,
-            "{what}"
-        );
+        assert_eq!(in_words(&World::udp(&sockets, answer, delivery)), expected, "{what}");
     }
 }
 
@@ -303,25 +205,13 @@ fn udp_verdicts() {
 fn a_full_accept_queue_is_not_a_firewall() {
     let with_queue = |length, limit| {
         let mut full = listener("0.0.0.0");
-        full.queue = Seen::Known(Queue {
-            length,
-            limit,
-            drops: 1,
-        });
+        full.queue = Seen::Known(Queue { length, limit, drops: 1 });
         World::tcp(&[full], Answer::Silence).settled().verdict
     };
     assert_eq!(with_queue(129, 128), Verdict::Overloaded);
-    assert_eq!(
-        with_queue(128, 128),
-        Verdict::Filtered,
-        "a queue at its limit takes one more"
-    );
+    assert_eq!(with_queue(128, 128), Verdict::Filtered, "a queue at its limit takes one more");
     let mut refused = listener("0.0.0.0");
-    refused.queue = Seen::Known(Queue {
-        length: 9,
-        limit: 1,
-        drops: 1,
-    });
+    refused.queue = Seen::Known(Queue { length: 9, limit: 1, drops: 1 });
     assert_eq!(
         World::tcp(&[refused], Answer::Rst).settled().verdict,
         Verdict::Filtered,
@@ -332,43 +222,26 @@ fn a_full_accept_queue_is_not_a_firewall() {
 #[test]
 fn a_firewall_is_blamed_only_when_the_kernel_would_deliver() {
     let verdict = |lookup| {
-        let world = World {
-            lookup,
-            ..World::tcp(&[listener("0.0.0.0")], Answer::Silence)
-        };
+        let world = World { lookup, ..World::tcp(&[listener("0.0.0.0")], Answer::Silence) };
         world.settled().verdict
     };
     assert_eq!(verdict(Some(Seen::Known(Cookie(7)))), Verdict::Filtered);
     assert_eq!(verdict(Some(Seen::Absent)), Verdict::Inconclusive);
     assert_eq!(verdict(Some(Seen::Known(Cookie(8)))), Verdict::Inconclusive);
-    assert_eq!(
-        verdict(Some(Seen::Failed("no".into()))),
-        Verdict::Inconclusive
-    );
+    assert_eq!(verdict(Some(Seen::Failed("no".into()))), Verdict::Inconclusive);
     assert_eq!(verdict(None), Verdict::Inconclusive);
 }
 
 #[test]
 fn a_listener_that_came_or_went_wants_a_second_look() {
     let (old, new) = (listener("0.0.0.0"), socket(Transport::Tcp, "0.0.0.0", 8));
-    let restarted = World {
-        after: vec![new.clone()],
-        ..World::tcp(&[old], Answer::Rst)
-    };
+    let restarted = World { after: vec![new.clone()], ..World::tcp(&[old], Answer::Rst) };
     assert!(restarted.wants_second_look());
     assert_eq!(restarted.settled().verdict, Verdict::Inconclusive);
     let calm = World::tcp(&[new], opened(TakenBy::Probed));
     let judgement = restarted.judge(Some(&calm));
-    assert_eq!(
-        judgement.items[0].verdict,
-        Verdict::Reachable,
-        "the second look decides"
-    );
-    assert_eq!(
-        judgement.items[0].listeners[0].cookie,
-        Cookie(8),
-        "with its own inventory"
-    );
+    assert_eq!(judgement.items[0].verdict, Verdict::Reachable, "the second look decides");
+    assert_eq!(judgement.items[0].listeners[0].cookie, Cookie(8), "with its own inventory");
 }
 
 #[test]
@@ -379,21 +252,11 @@ fn what_could_not_be_seen_is_never_called_absent() {
         need: None,
         hides: Hides::Sockets,
     };
-    let blind = |answer| {
-        World {
-            gaps: vec![gap.clone()],
-            ..World::tcp(&[], answer)
-        }
-        .settled()
-        .verdict
-    };
+    let blind =
+        |answer| World { gaps: vec![gap.clone()], ..World::tcp(&[], answer) }.settled().verdict;
     assert_eq!(blind(opened(TakenBy::Probed)), Verdict::Inconclusive);
     assert_eq!(blind(Answer::Silence), Verdict::Inconclusive);
-    assert_eq!(
-        blind(Answer::Rst),
-        Verdict::Closed,
-        "a refusal says that nobody takes it"
-    );
+    assert_eq!(blind(Answer::Rst), Verdict::Closed, "a refusal says that nobody takes it");
 }
 
 #[test]
@@ -402,10 +265,7 @@ fn a_bound_socket_that_does_not_listen_is_closed_and_said_so() {
     bound.state = SocketState::Bound;
     let view = World::tcp(&[bound], Answer::Rst).settled();
     assert_eq!(view.verdict, Verdict::Closed);
-    assert_eq!(
-        view.note.as_deref(),
-        Some("a socket is bound to the port and does not listen")
-    );
+    assert_eq!(view.note.as_deref(), Some("a socket is bound to the port and does not listen"));
 }
 
 #[test]
@@ -418,15 +278,8 @@ fn a_ports_verdict_is_the_gravest_of_its_views() {
     let mut own = facts.first.sweeps[0].clone();
     own.target.vantage = Vantage::Own;
     own.target.address = "10.0.0.5".parse().unwrap();
-    own.attempts.insert(
-        port(80),
-        Attempt {
-            answer: Answer::Rst,
-            source: None,
-            rtt: None,
-            tries: 1,
-        },
-    );
+    own.attempts
+        .insert(port(80), Attempt { answer: Answer::Rst, source: None, rtt: None, tries: 1 });
     facts.first.sweeps.push(own);
     let item = &judge(&facts).items[0];
     let verdicts: Vec<Verdict> = item.views.iter().map(|view| view.verdict).collect();
@@ -439,13 +292,7 @@ fn a_port_has_a_finding_when_it_is_bound_open_or_named() {
     let findings = |sockets: &[Socket], answer: Answer, named: bool| {
         let world = World::tcp(sockets, answer);
         let named = named.then_some(TCP_80).into_iter().collect();
-        judge(&Facts {
-            first: world.look(),
-            second: None,
-            named,
-        })
-        .items
-        .len()
+        judge(&Facts { first: world.look(), second: None, named }).items.len()
     };
     assert_eq!(findings(&[], Answer::Rst, false), 0);
     assert_eq!(findings(&[], Answer::Silence, false), 0);
@@ -472,11 +319,7 @@ fn a_refusal_kept_as_one_bit_is_looked_at_again_when_its_port_has_a_finding() {
     let mut look = World::tcp(&[], Answer::Rst).look();
     look.sweeps[0].attempts.clear();
     look.sweeps[0].refused.insert(port(80));
-    let facts = Facts {
-        first: look,
-        second: None,
-        named: [TCP_80].into_iter().collect(),
-    };
+    let facts = Facts { first: look, second: None, named: [TCP_80].into_iter().collect() };
     assert_eq!(judge(&facts).unsettled.len(), 1);
 }
 
@@ -487,31 +330,16 @@ fn every_port_is_counted_once() {
     sweep.wanted = (1..=100).filter_map(Port::new).collect();
     sweep.attempts.clear();
     sweep.refused = (1..=90).filter_map(Port::new).collect();
-    let attempt = |answer| Attempt {
-        answer,
-        source: None,
-        rtt: None,
-        tries: 2,
-    };
+    let attempt = |answer| Attempt { answer, source: None, rtt: None, tries: 2 };
     sweep.attempts.insert(port(91), attempt(Answer::Silence));
     sweep.attempts.insert(port(92), attempt(icmp(13)));
-    sweep
-        .attempts
-        .insert(port(93), attempt(Answer::Failed("EMFILE".into())));
+    sweep.attempts.insert(port(93), attempt(Answer::Failed("EMFILE".into())));
     sweep.attempts.insert(port(80), attempt(Answer::Rst));
-    let facts = Facts {
-        first: look,
-        second: None,
-        named: [TCP_80].into_iter().collect(),
-    };
+    let facts = Facts { first: look, second: None, named: [TCP_80].into_iter().collect() };
     let items = judge(&facts).items;
     let summary = &vantages(&facts, &items)[0];
     let tally = summary.transports[&Transport::Tcp];
-    assert_eq!(
-        (tally.probed, tally.not_probed),
-        (92, 8),
-        "seven never asked, one lost"
-    );
+    assert_eq!((tally.probed, tally.not_probed), (92, 8), "seven never asked, one lost");
     assert_eq!((tally.closed, tally.shielded), (90, 2));
     assert_eq!(summary.answered, 91);
     assert_eq!(lost(&facts).len(), 1, "a lost probe is a gap");

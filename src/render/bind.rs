@@ -64,9 +64,7 @@ impl Binding {
 impl Families {
     fn short(self) -> &'static str {
         match self {
-            Self {
-                v4: true, v6: true, ..
-            } => "v4+v6",
+            Self { v4: true, v6: true, .. } => "v4+v6",
             Self { v4: true, .. } => "v4 only",
             Self { maybe_v4: true, .. } => "v6, v4?",
             Self { .. } => "v6 only",
@@ -75,9 +73,7 @@ impl Families {
 
     fn long(self) -> &'static str {
         match self {
-            Self {
-                v4: true, v6: true, ..
-            } => "IPv4 and IPv6",
+            Self { v4: true, v6: true, .. } => "IPv4 and IPv6",
             Self { v4: true, .. } => "IPv4 only",
             Self { maybe_v4: true, .. } => "IPv6, and IPv4 unless IPV6_V6ONLY is set (not known)",
             Self { .. } => "IPv6 only",
@@ -119,11 +115,8 @@ pub(super) fn words(sockets: &[&Socket]) -> Vec<String> {
     let bindings = bindings(sockets);
     let words = bindings.iter().map(|((device, address), binding)| {
         let sockets = binding.sockets.values().max().copied().unwrap_or(0);
-        let shared = if sockets > 1 {
-            format!(", {sockets} sockets (SO_REUSEPORT)")
-        } else {
-            String::new()
-        };
+        let shared =
+            if sockets > 1 { format!(", {sockets} sockets (SO_REUSEPORT)") } else { String::new() };
         match (address, device.strip_prefix('%')) {
             (Some(address), _) if address.to_canonical().is_loopback() => {
                 format!("{address}{device} (this host only){shared}")
@@ -137,10 +130,7 @@ pub(super) fn words(sockets: &[&Socket]) -> Vec<String> {
                 )
             }
             (None, Some(device)) => {
-                format!(
-                    "every address of {device}, {}{shared}",
-                    binding.wildcard.long()
-                )
+                format!("every address of {device}, {}{shared}", binding.wildcard.long())
             }
         }
     });
@@ -155,30 +145,12 @@ mod tests {
 
     #[test]
     fn bindings_are_told_in_short_and_in_words() {
-        let unread = Socket {
-            v6_only: Seen::Denied(Need::Kernel(4, 2)),
-            ..tcp("::", 1)
-        };
-        let lost = Socket {
-            interface: Seen::Failed("gone".into()),
-            ..tcp("0.0.0.0", 1)
-        };
+        let unread = Socket { v6_only: Seen::Denied(Need::Kernel(4, 2)), ..tcp("::", 1) };
+        let lost = Socket { interface: Seen::Failed("gone".into()), ..tcp("0.0.0.0", 1) };
         let table: [(Vec<Socket>, &str, &str); 13] = [
-            (
-                vec![tcp("::", 1)],
-                "* (v4+v6)",
-                "every address, IPv4 and IPv6",
-            ),
-            (
-                vec![tcp("0.0.0.0", 1)],
-                "* (v4 only)",
-                "every address, IPv4 only",
-            ),
-            (
-                vec![tcp("::", 1).v6_only()],
-                "* (v6 only)",
-                "every address, IPv6 only",
-            ),
+            (vec![tcp("::", 1)], "* (v4+v6)", "every address, IPv4 and IPv6"),
+            (vec![tcp("0.0.0.0", 1)], "* (v4 only)", "every address, IPv4 only"),
+            (vec![tcp("::", 1).v6_only()], "* (v6 only)", "every address, IPv6 only"),
             (
                 vec![tcp("0.0.0.0", 1), tcp("::", 1).v6_only()],
                 "* (v4+v6)",
@@ -195,16 +167,8 @@ mod tests {
                 "*%eth0 (v4 only)",
                 "every address of eth0, IPv4 only",
             ),
-            (
-                vec![tcp("fe80::1", 1).on("eth0")],
-                "fe80::1%eth0",
-                "fe80::1%eth0",
-            ),
-            (
-                vec![tcp("::ffff:0.0.0.0", 1)],
-                "* (v4 only)",
-                "every address, IPv4 only",
-            ),
+            (vec![tcp("fe80::1", 1).on("eth0")], "fe80::1%eth0", "fe80::1%eth0"),
+            (vec![tcp("::ffff:0.0.0.0", 1)], "* (v4 only)", "every address, IPv4 only"),
             (
                 vec![unread],
                 "* (v6, v4?)",
@@ -235,12 +199,7 @@ mod tests {
 
     #[test]
     fn a_long_list_is_counted_and_no_address_is_cut() {
-        let sockets: Vec<_> = (1..=9)
-            .map(|n| tcp(&format!("192.168.100.{n}"), 53))
-            .collect();
-        assert_eq!(
-            short(&sockets.iter().collect::<Vec<_>>()),
-            "192.168.100.1 192.168.100.2 +7"
-        );
+        let sockets: Vec<_> = (1..=9).map(|n| tcp(&format!("192.168.100.{n}"), 53)).collect();
+        assert_eq!(short(&sockets.iter().collect::<Vec<_>>()), "192.168.100.1 192.168.100.2 +7");
     }
 }

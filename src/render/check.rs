@@ -10,18 +10,9 @@ use crate::model::{Check, PortFinding, State, Transport, Vantage, VantageSummary
 use std::io::{self, Write};
 use std::time::Duration;
 
-const PORT: Column = Column {
-    title: "PORT",
-    room: Room::Keep,
-};
-const LISTENING: Column = Column {
-    title: "LISTENING",
-    room: Room::Keep,
-};
-const VERDICT: Column = Column {
-    title: "VERDICT",
-    room: Room::Cut,
-};
+const PORT: Column = Column { title: "PORT", room: Room::Keep };
+const LISTENING: Column = Column { title: "LISTENING", room: Room::Keep };
+const VERDICT: Column = Column { title: "VERDICT", room: Room::Cut };
 
 /// The order in which the last line counts verdicts: what needs attention first, then what is open.
 const COUNTED: [Verdict; 9] = [
@@ -44,24 +35,12 @@ pub fn check_table(
     duration: Duration,
     look: &Look,
 ) -> io::Result<Shown> {
-    let vantages: Vec<_> = check
-        .vantages
-        .iter()
-        .map(|summary| summary.vantage)
-        .collect();
+    let vantages: Vec<_> = check.vantages.iter().map(|summary| summary.vantage).collect();
     let mut shown = Shown::default();
     if !check.items.is_empty() {
         let views = vantages.iter().map(|vantage| column(*vantage));
-        let columns: Vec<_> = [PORT, LISTENING]
-            .into_iter()
-            .chain(views)
-            .chain([VERDICT])
-            .collect();
-        let rows = check
-            .items
-            .iter()
-            .map(|finding| row(finding, &vantages))
-            .collect();
+        let columns: Vec<_> = [PORT, LISTENING].into_iter().chain(views).chain([VERDICT]).collect();
+        let rows = check.items.iter().map(|finding| row(finding, &vantages)).collect();
         shown = table::write(out, look, &columns, rows)?;
     }
     writeln!(out, "{}", summary(check, duration))?;
@@ -74,21 +53,13 @@ pub fn check_table(
 
 fn column(vantage: Vantage) -> Column {
     match vantage {
-        Vantage::Loopback => Column {
-            title: "LOOPBACK",
-            room: Room::Drop(0),
-        },
-        Vantage::Own => Column {
-            title: "SELF",
-            room: Room::Drop(1),
-        },
+        Vantage::Loopback => Column { title: "LOOPBACK", room: Room::Drop(0) },
+        Vantage::Own => Column { title: "SELF", room: Room::Drop(1) },
     }
 }
 
 fn row(finding: &PortFinding, vantages: &[Vantage]) -> Vec<Cell> {
-    let states = vantages
-        .iter()
-        .map(|vantage| Cell::plain(states(finding, *vantage)));
+    let states = vantages.iter().map(|vantage| Cell::plain(states(finding, *vantage)));
     let verdict = Cell::styled(style::verdict(finding.verdict), finding.verdict.name());
     let mut cells = vec![
         Cell::styled(style::PORT, finding.endpoint.to_string()),
@@ -102,15 +73,8 @@ fn row(finding: &PortFinding, vantages: &[Vantage]) -> Vec<Cell> {
 /// Who listens: a name, and how many others; empty when nobody does.
 fn listening(finding: &PortFinding) -> String {
     let mut names: Vec<String> = Vec::new();
-    for socket in finding
-        .listeners
-        .iter()
-        .filter(|socket| socket.state.serves())
-    {
-        let listener = socket
-            .owners
-            .first()
-            .map(|owner| short_name(&owner.process.name));
+    for socket in finding.listeners.iter().filter(|socket| socket.state.serves()) {
+        let listener = socket.owners.first().map(|owner| short_name(&owner.process.name));
         let name = listener.unwrap_or_else(|| nobody(socket).into());
         if !names.contains(&name) {
             names.push(name);
@@ -135,46 +99,24 @@ fn states(finding: &PortFinding, vantage: Vantage) -> String {
             states.push(view.state);
         }
     }
-    states
-        .into_iter()
-        .map(State::name)
-        .collect::<Vec<_>>()
-        .join("/")
+    states.into_iter().map(State::name).collect::<Vec<_>>().join("/")
 }
 
 /// `65,535 TCP and 3 UDP ports as seen from loopback and self in 0.4 s: 4 reachable, 1 filtered`
 fn summary(check: &Check, duration: Duration) -> String {
-    let vantages: Vec<_> = check
-        .vantages
-        .iter()
-        .map(|summary| summary.vantage.name())
-        .collect();
+    let vantages: Vec<_> = check.vantages.iter().map(|summary| summary.vantage.name()).collect();
     let seen = match vantages.as_slice() {
         [] => "No port was probed".into(),
-        names => format!(
-            "{} as seen from {}",
-            ports(&check.vantages),
-            names.join(" and ")
-        ),
+        names => format!("{} as seen from {}", ports(&check.vantages), names.join(" and ")),
     };
-    let partial = if check.partial {
-        "; PARTIAL: interrupted"
-    } else {
-        ""
-    };
-    format!(
-        "{seen} in {}: {}{partial}",
-        seconds(duration),
-        counts(check)
-    )
+    let partial = if check.partial { "; PARTIAL: interrupted" } else { "" };
+    format!("{seen} in {}: {}{partial}", seconds(duration), counts(check))
 }
 
 /// How many ports were asked for: `65,535 TCP and 3 UDP ports`.
 fn ports(vantages: &[VantageSummary]) -> String {
     let asked = |transport| {
-        let tallies = vantages
-            .iter()
-            .filter_map(|vantage| vantage.transports.get(&transport));
+        let tallies = vantages.iter().filter_map(|vantage| vantage.transports.get(&transport));
         tallies.map(|tally| tally.ports).max().unwrap_or(0)
     };
     match (asked(Transport::Tcp), asked(Transport::Udp)) {
@@ -188,12 +130,7 @@ fn ports(vantages: &[VantageSummary]) -> String {
 /// The items by verdict, and the probes that were not made or were lost: those are of ports times addresses.
 fn counts(check: &Check) -> String {
     let by_verdict = check.summary();
-    let tallies = || {
-        check
-            .vantages
-            .iter()
-            .flat_map(|vantage| vantage.transports.values())
-    };
+    let tallies = || check.vantages.iter().flat_map(|vantage| vantage.transports.values());
     let wanted: u64 = tallies().map(|tally| tally.probed + tally.not_probed).sum();
     let missed: u64 = tallies().map(|tally| tally.not_probed).sum();
     let lost: u64 = check.vantages.iter().map(|vantage| vantage.lost).sum();
@@ -211,19 +148,12 @@ fn counts(check: &Check) -> String {
             && lost == 0
             && check.gaps.is_empty()
             && !check.partial;
-        let none = if complete {
-            "no port is held and none answered"
-        } else {
-            "nothing was found"
-        };
+        let none = if complete { "no port is held and none answered" } else { "nothing was found" };
         parts.push(none.into());
     }
     if missed > 0 {
         let of = thousands(wanted);
-        parts.push(format!(
-            "{} not probed (of {of}, ports times addresses)",
-            thousands(missed)
-        ));
+        parts.push(format!("{} not probed (of {of}, ports times addresses)", thousands(missed)));
     }
     if lost > 0 {
         parts.push(format!("{} failed on our side", count(lost, "probe")));
@@ -252,9 +182,7 @@ fn plain_line(out: &mut dyn Write, finding: &PortFinding, view: Option<&View>) -
     let field = |read: fn(&View) -> String| view.map(read).unwrap_or_default();
     let fields = [
         finding.endpoint.to_string(),
-        view.map_or(finding.verdict, |view| view.verdict)
-            .name()
-            .into(),
+        view.map_or(finding.verdict, |view| view.verdict).name().into(),
         field(|view| view.certainty.name().into()),
         field(|view| view.vantage.name().into()),
         field(target),

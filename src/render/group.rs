@@ -15,17 +15,10 @@ enum Holder {
 impl Holder {
     fn of(socket: &Socket) -> Self {
         if socket.owners.is_empty() {
-            let reason = socket
-                .owners_unknown
-                .as_ref()
-                .map(|unknown| unknown.reason.name());
+            let reason = socket.owners_unknown.as_ref().map(|unknown| unknown.reason.name());
             return Self::Unknown(reason, socket.uid);
         }
-        let mut pids: Vec<_> = socket
-            .owners
-            .iter()
-            .map(|owner| owner.process.pid)
-            .collect();
+        let mut pids: Vec<_> = socket.owners.iter().map(|owner| owner.process.pid).collect();
         pids.sort_unstable();
         Self::Known(pids)
     }
@@ -45,10 +38,7 @@ impl<'a> Group<'a> {
         for socket in sockets {
             groups
                 .entry((socket.endpoint(), socket.state, Holder::of(socket)))
-                .or_insert_with(|| Self {
-                    first: socket,
-                    all: Vec::new(),
-                })
+                .or_insert_with(|| Self { first: socket, all: Vec::new() })
                 .all
                 .push(socket);
         }
@@ -75,11 +65,8 @@ impl<'a> Group<'a> {
         let full = self.all.iter().find_map(|socket| full_queue(socket));
         let drops: u64 = queues().map(|queue| u64::from(queue.drops)).sum();
         let drops = (drops > 0).then(|| format!("{drops} drops"));
-        let parts: Vec<_> = full
-            .map(|full| format!("queue {full}"))
-            .into_iter()
-            .chain(drops)
-            .collect();
+        let parts: Vec<_> =
+            full.map(|full| format!("queue {full}")).into_iter().chain(drops).collect();
         (!parts.is_empty()).then(|| parts.join(", "))
     }
 }

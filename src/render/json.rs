@@ -47,14 +47,9 @@ impl Formatter for Visible {
     ) -> io::Result<()> {
         for piece in fragment.split_inclusive(is_hostile) {
             let hostile = piece.chars().next_back().filter(|last| is_hostile(*last));
-            let plain = hostile
-                .and_then(|last| piece.strip_suffix(last))
-                .unwrap_or(piece);
+            let plain = hostile.and_then(|last| piece.strip_suffix(last)).unwrap_or(piece);
             out.write_all(plain.as_bytes())?;
-            for unit in hostile
-                .into_iter()
-                .flat_map(|c| c.encode_utf16(&mut [0; 2]).to_vec())
-            {
+            for unit in hostile.into_iter().flat_map(|c| c.encode_utf16(&mut [0; 2]).to_vec()) {
                 write!(out, "\\u{unit:04x}")?;
             }
         }
@@ -106,11 +101,7 @@ mod tests {
         let evil = "\x1b[2J\u{202e}\u{e0041}";
         let (about, sockets) = (samples::about(), [samples::tcp("::", 1).owned_by(1, evil)]);
         let mut out = Vec::new();
-        json(
-            &mut out,
-            &document::sockets(document::Command::Ls, &about, &sockets, &[]),
-        )
-        .unwrap();
+        json(&mut out, &document::sockets(document::Command::Ls, &about, &sockets, &[])).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(!text.replace('\n', "").contains(is_hostile), "{text:?}");
         let decoded: Value = serde_json::from_str(&text).unwrap();

@@ -17,11 +17,8 @@ pub(super) fn holders(socket: &Socket) -> String {
         None => nobody(socket).into(),
         Some((listener, others)) => {
             let name = short_name(&listener.process.name);
-            let others = if others.is_empty() {
-                String::new()
-            } else {
-                format!(" +{}", others.len())
-            };
+            let others =
+                if others.is_empty() { String::new() } else { format!(" +{}", others.len()) };
             format!("{name} {}{others}", listener.process.pid)
         }
     }
@@ -43,13 +40,7 @@ pub(super) fn user(socket: &Socket, owner: Option<&Owner>) -> String {
         let number = || process.uid.known().map(u32::to_string);
         process.user.known().cloned().or_else(number)
     });
-    let of_socket = || {
-        socket
-            .user
-            .known()
-            .cloned()
-            .unwrap_or_else(|| socket.uid.to_string())
-    };
+    let of_socket = || socket.user.known().cloned().unwrap_or_else(|| socket.uid.to_string());
     sanitize(&of_process.unwrap_or_else(of_socket)).into_owned()
 }
 
@@ -63,10 +54,7 @@ mod tests {
     fn holders_are_the_listener_and_a_number() {
         let one = tcp("::", 80).owned_by(812, "nginx");
         assert_eq!(holders(&one), "nginx 812");
-        assert_eq!(
-            holders(&one.owned_by(813, "nginx").owned_by(814, "nginx")),
-            "nginx 812 +2"
-        );
+        assert_eq!(holders(&one.owned_by(813, "nginx").owned_by(814, "nginx")), "nginx 812 +2");
         assert_eq!(holders(&tcp("::", 80)), "?");
         let table = [
             (OwnersUnknownReason::Permission, "root?"),

@@ -9,10 +9,7 @@ use std::net::IpAddr;
 
 /// What stands behind the verdict's word: where it holds, why, and how sure it is.
 pub(super) fn reason(finding: &PortFinding) -> String {
-    let view = finding
-        .views
-        .iter()
-        .find(|view| view.verdict == finding.verdict);
+    let view = finding.views.iter().find(|view| view.verdict == finding.verdict);
     let scope = match (finding.verdict, finding.verdict_from, is_likely(view)) {
         (Verdict::Reachable, VerdictFrom::Local, false) => " (locally; network not tested)",
         (Verdict::Reachable, VerdictFrom::Local, true) => " (likely; network not tested)",
@@ -27,19 +24,13 @@ pub(super) fn reason(finding: &PortFinding) -> String {
 /// The address that a trouble is about, when the port's other views say something else. Those of addresses that
 /// it is not bound to say nothing of it.
 fn place(finding: &PortFinding, view: &View) -> String {
-    let is_trouble = !matches!(
-        view.verdict,
-        Verdict::Reachable | Verdict::LocalOnly | Verdict::Closed
-    );
+    let is_trouble =
+        !matches!(view.verdict, Verdict::Reachable | Verdict::LocalOnly | Verdict::Closed);
     let is_shared = finding
         .views
         .iter()
         .all(|other| [view.verdict, Verdict::LocalOnly].contains(&other.verdict));
-    if is_trouble && !is_shared {
-        format!(" at {}", target(view))
-    } else {
-        String::new()
-    }
+    if is_trouble && !is_shared { format!(" at {}", target(view)) } else { String::new() }
 }
 
 /// The address of a view, with its zone where it is link-local.
@@ -55,10 +46,8 @@ pub(super) fn target(view: &View) -> String {
 fn why(finding: &PortFinding, view: Option<&View>) -> String {
     let cause = cause(finding, view);
     // Of the others, some say it beside their word, and for some it goes without saying.
-    let says_so = !matches!(
-        finding.verdict,
-        Verdict::Reachable | Verdict::Closed | Verdict::Inconclusive
-    );
+    let says_so =
+        !matches!(finding.verdict, Verdict::Reachable | Verdict::Closed | Verdict::Inconclusive);
     let cause = match (cause, is_likely(view) && says_so) {
         (Some(cause), true) => format!("{cause} (likely)"),
         (Some(cause), false) => cause,
@@ -77,12 +66,7 @@ fn is_likely(view: Option<&View>) -> bool {
 
 /// What explains the verdict, from the facts; from the reconciler's note where the facts do not.
 fn cause(finding: &PortFinding, view: Option<&View>) -> Option<String> {
-    let serving = || {
-        finding
-            .listeners
-            .iter()
-            .filter(|socket| socket.state.serves())
-    };
+    let serving = || finding.listeners.iter().filter(|socket| socket.state.serves());
     let noted = || view.map(note);
     let bound = || format!("bound to {}", bind::short(&serving().collect::<Vec<_>>()));
     match finding.verdict {
@@ -90,20 +74,14 @@ fn cause(finding: &PortFinding, view: Option<&View>) -> Option<String> {
         Verdict::LocalOnly => Some(bound()),
         Verdict::Overloaded => {
             let full = serving().find_map(full_queue);
-            full.map(|full| format!("accept queue {full}"))
-                .or_else(noted)
+            full.map(|full| format!("accept queue {full}")).or_else(noted)
         }
         Verdict::Unexpected | Verdict::Inconclusive | Verdict::Forwarded => noted(),
         Verdict::Reachable => {
-            let partly = finding
-                .views
-                .iter()
-                .any(|view| view.verdict == Verdict::LocalOnly);
+            let partly = finding.views.iter().any(|view| view.verdict == Verdict::LocalOnly);
             let is_doubted =
                 |view: &&View| view.certainty == Certainty::Likely && view.note.is_some();
-            partly
-                .then(bound)
-                .or_else(|| view.filter(is_doubted).map(note))
+            partly.then(bound).or_else(|| view.filter(is_doubted).map(note))
         }
         Verdict::Closed => finding.listeners.first().map(held),
     }
@@ -133,9 +111,6 @@ fn stopped(view: &View) -> String {
 }
 
 fn icmp(icmp: &Icmp) -> String {
-    let from = icmp
-        .from
-        .map(|from| format!(" from {from}"))
-        .unwrap_or_default();
+    let from = icmp.from.map(|from| format!(" from {from}")).unwrap_or_default();
     format!(", icmp {}/{}{from}", icmp.kind, icmp.code)
 }

@@ -31,34 +31,13 @@ impl Extent {
     }
 }
 
-const PORT: Column = Column {
-    title: "PORT",
-    room: Room::Keep,
-};
-const SERVICE: Column = Column {
-    title: "SERVICE",
-    room: Room::Drop(2),
-};
-const BIND: Column = Column {
-    title: "BIND",
-    room: Room::Drop(4),
-};
-const PROCESS: Column = Column {
-    title: "PROCESS",
-    room: Room::Keep,
-};
-const USER: Column = Column {
-    title: "USER",
-    room: Room::Drop(1),
-};
-const QUEUE: Column = Column {
-    title: "QUEUE",
-    room: Room::Drop(3),
-};
-const UP: Column = Column {
-    title: "UP",
-    room: Room::Drop(0),
-};
+const PORT: Column = Column { title: "PORT", room: Room::Keep };
+const SERVICE: Column = Column { title: "SERVICE", room: Room::Drop(2) };
+const BIND: Column = Column { title: "BIND", room: Room::Drop(4) };
+const PROCESS: Column = Column { title: "PROCESS", room: Room::Keep };
+const USER: Column = Column { title: "USER", room: Room::Drop(1) };
+const QUEUE: Column = Column { title: "QUEUE", room: Room::Drop(3) };
+const UP: Column = Column { title: "UP", room: Room::Drop(0) };
 
 /// Writes the table of `ls`: a row for each port, state and set of owners, and a line that sums them up. The
 /// column QUEUE is there only when a queue is full or dropped something.
@@ -75,15 +54,9 @@ pub fn sockets_table(
     let groups = Group::all(sockets);
     let troubled = groups.iter().any(|group| group.queue_trouble().is_some());
     let queue = troubled.then_some(QUEUE);
-    let columns: Vec<_> = [PORT, SERVICE, BIND, PROCESS, USER]
-        .into_iter()
-        .chain(queue)
-        .chain([UP])
-        .collect();
-    let rows = groups
-        .iter()
-        .map(|group| row(group, troubled, look.now))
-        .collect();
+    let columns: Vec<_> =
+        [PORT, SERVICE, BIND, PROCESS, USER].into_iter().chain(queue).chain([UP]).collect();
+    let rows = groups.iter().map(|group| row(group, troubled, look.now)).collect();
     let shown = table::write(out, look, &columns, rows)?;
     writeln!(out, "{}", summary(sockets))?;
     Ok(shown)
@@ -106,9 +79,7 @@ fn row(group: &Group<'_>, troubled: bool, now: i64) -> Vec<Cell> {
         Cell::plain(short_name(&user(socket, listener))),
     ];
     cells.extend(queue);
-    cells.push(Cell::plain(
-        started.map(|then| age(now, *then)).unwrap_or_default(),
-    ));
+    cells.push(Cell::plain(started.map(|then| age(now, *then)).unwrap_or_default()));
     cells
 }
 
@@ -120,10 +91,7 @@ fn summary(sockets: &[Socket]) -> String {
     };
     let ports = distinct(&mut sockets.iter());
     let open = distinct(&mut sockets.iter().filter(|socket| is_open_by_binding(socket)));
-    format!(
-        "{}, {open} open to the network by binding.",
-        count(ports, "port")
-    )
+    format!("{}, {open} open to the network by binding.", count(ports, "port"))
 }
 
 /// Whether other hosts can reach the socket as far as its binding goes.
@@ -153,12 +121,8 @@ fn plain_line(out: &mut dyn Write, socket: &Socket, owner: Option<&Owner>) -> io
         socket.endpoint().to_string(),
         socket.state.name().into(),
         format!("{}{}", socket.address, bind::device(socket)),
-        owner
-            .map_or(nobody(socket), |owner| &owner.process.name)
-            .into(),
-        owner
-            .map(|owner| owner.process.pid.to_string())
-            .unwrap_or_default(),
+        owner.map_or(nobody(socket), |owner| &owner.process.name).into(),
+        owner.map(|owner| owner.process.pid.to_string()).unwrap_or_default(),
         user(socket, owner),
         socket.service.clone().unwrap_or_default(),
         socket.scope().name().into(),
@@ -171,13 +135,7 @@ fn plain_line(out: &mut dyn Write, socket: &Socket, owner: Option<&Owner>) -> io
 pub(super) fn tab_separated(out: &mut dyn Write, fields: &[String]) -> io::Result<()> {
     let fields: Vec<_> = fields
         .iter()
-        .map(|field| {
-            if field.is_empty() {
-                "-".into()
-            } else {
-                sanitize(field)
-            }
-        })
+        .map(|field| if field.is_empty() { "-".into() } else { sanitize(field) })
         .collect();
     writeln!(out, "{}", fields.join("\t"))
 }

@@ -43,18 +43,12 @@ impl Cell {
     /// A cell without style that is never cut. An empty one shows `-`.
     pub(super) fn plain(text: impl Into<String>) -> Self {
         let text = text.into();
-        Self {
-            head: if text.is_empty() { "-".into() } else { text },
-            ..Self::default()
-        }
+        Self { head: if text.is_empty() { "-".into() } else { text }, ..Self::default() }
     }
 
     /// A cell that is never cut.
     pub(super) fn styled(style: Style, text: impl Into<String>) -> Self {
-        Self {
-            style,
-            ..Self::plain(text)
-        }
+        Self { style, ..Self::plain(text) }
     }
 
     /// The same cell with a tail.
@@ -84,21 +78,12 @@ pub(super) fn write(
 ) -> io::Result<Shown> {
     let widths = natural_widths(columns, &rows);
     let plan = Plan::new(columns, &widths, look.width.map(usize::from));
-    let rows: Vec<_> = rows
-        .into_iter()
-        .map(|row| plan.apply(columns, row))
-        .collect();
-    let titles: Vec<_> = plan
-        .visible(columns.iter())
-        .map(|column| column.title)
-        .collect();
+    let rows: Vec<_> = rows.into_iter().map(|row| plan.apply(columns, row)).collect();
+    let titles: Vec<_> = plan.visible(columns.iter()).map(|column| column.title).collect();
 
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(titles);
-    table.add_rows(
-        rows.iter()
-            .map(|row| row.iter().map(Cell::text).collect::<Vec<_>>()),
-    );
+    table.add_rows(rows.iter().map(|row| row.iter().map(Cell::text).collect::<Vec<_>>()));
     for column in table.column_iter_mut() {
         column.set_padding((0, u16::try_from(GAP).unwrap_or(u16::MAX)));
     }
@@ -108,27 +93,17 @@ pub(super) fn write(
         writeln!(out, "{}", header.trim_end())?;
     }
     for (line, row) in lines.zip(&rows) {
-        let line = if look.color {
-            colored(&line, row)
-        } else {
-            line
-        };
+        let line = if look.color { colored(&line, row) } else { line };
         writeln!(out, "{}", line.trim_end())?;
     }
-    Ok(Shown {
-        hidden: plan.hidden(columns),
-    })
+    Ok(Shown { hidden: plan.hidden(columns) })
 }
 
 /// The widths at which nothing is cut.
 fn natural_widths(columns: &[Column], rows: &[Vec<Cell>]) -> Vec<usize> {
     let cells = |at: usize| rows.iter().filter_map(move |row| row.get(at));
     let widest = |at| cells(at).map(Cell::width).max().unwrap_or(0);
-    columns
-        .iter()
-        .enumerate()
-        .map(|(at, column)| widest(at).max(width(column.title)))
-        .collect()
+    columns.iter().enumerate().map(|(at, column)| widest(at).max(width(column.title))).collect()
 }
 
 /// The line of a row with the heads of its cells painted. comfy-table cannot do this without taking escape
@@ -141,14 +116,9 @@ fn colored(line: &str, row: &[Cell]) -> String {
             break;
         };
         painted += before;
-        painted += &if cell.style.is_plain() {
-            cell.head.clone()
-        } else {
-            paint(cell.style, &cell.head)
-        };
-        let (tail, after) = after
-            .split_at_checked(cell.tail.len())
-            .unwrap_or((after, ""));
+        painted +=
+            &if cell.style.is_plain() { cell.head.clone() } else { paint(cell.style, &cell.head) };
+        let (tail, after) = after.split_at_checked(cell.tail.len()).unwrap_or((after, ""));
         painted += tail;
         rest = after;
     }
@@ -163,20 +133,13 @@ struct Plan {
 
 impl Plan {
     fn new(columns: &[Column], widths: &[usize], limit: Option<usize>) -> Self {
-        let mut plan = Self {
-            shown: vec![true; columns.len()],
-            cut_to: None,
-        };
+        let mut plan = Self { shown: vec![true; columns.len()], cut_to: None };
         let Some(limit) = limit else { return plan };
         let floor = |column: &Column, natural: usize| match column.room {
             Room::Cut => natural.min(CUT_FLOOR),
             Room::Keep | Room::Drop(_) => natural,
         };
-        let least: Vec<_> = columns
-            .iter()
-            .zip(widths)
-            .map(|(c, width)| floor(c, *width))
-            .collect();
+        let least: Vec<_> = columns.iter().zip(widths).map(|(c, width)| floor(c, *width)).collect();
         let mut droppable: Vec<_> = columns
             .iter()
             .enumerate()
@@ -205,17 +168,11 @@ impl Plan {
     /// How wide the shown columns are together.
     fn total(&self, widths: &[usize]) -> usize {
         let shown = self.visible(widths.iter());
-        shown
-            .map(|width| width + GAP)
-            .sum::<usize>()
-            .saturating_sub(GAP)
+        shown.map(|width| width + GAP).sum::<usize>().saturating_sub(GAP)
     }
 
     fn visible<I: Iterator>(&self, items: I) -> impl Iterator<Item = I::Item> {
-        items
-            .zip(&self.shown)
-            .filter(|(_, shown)| **shown)
-            .map(|(item, _)| item)
+        items.zip(&self.shown).filter(|(_, shown)| **shown).map(|(item, _)| item)
     }
 
     fn apply(&self, columns: &[Column], mut row: Vec<Cell>) -> Vec<Cell> {
@@ -228,10 +185,7 @@ impl Plan {
     }
 
     fn hidden(&self, columns: &[Column]) -> Vec<&'static str> {
-        let hidden = columns
-            .iter()
-            .zip(&self.shown)
-            .filter(|(_, shown)| !**shown);
+        let hidden = columns.iter().zip(&self.shown).filter(|(_, shown)| !**shown);
         hidden.map(|(column, _)| column.title).collect()
     }
 }
@@ -241,22 +195,10 @@ mod tests {
     use super::*;
 
     const COLUMNS: [Column; 4] = [
-        Column {
-            title: "PORT",
-            room: Room::Keep,
-        },
-        Column {
-            title: "FIRST",
-            room: Room::Drop(0),
-        },
-        Column {
-            title: "SECOND",
-            room: Room::Drop(1),
-        },
-        Column {
-            title: "WHY",
-            room: Room::Cut,
-        },
+        Column { title: "PORT", room: Room::Keep },
+        Column { title: "FIRST", room: Room::Drop(0) },
+        Column { title: "SECOND", room: Room::Drop(1) },
+        Column { title: "WHY", room: Room::Cut },
     ];
 
     fn shown(look: Look) -> (String, Vec<&'static str>) {
@@ -288,10 +230,7 @@ mod tests {
 
     #[test]
     fn the_tail_is_cut_before_columns_are_dropped() {
-        let (text, hidden) = shown(Look {
-            width: Some(42),
-            ..Look::default()
-        });
+        let (text, hidden) = shown(Look { width: Some(42), ..Look::default() });
         insta::assert_snapshot!(text, @"
         PORT  FIRST  SECOND  WHY
         22    日本   22      no: because it is no…
@@ -302,15 +241,9 @@ mod tests {
 
     #[test]
     fn columns_are_dropped_by_rank_and_the_head_is_never_cut() {
-        let (_, hidden) = shown(Look {
-            width: Some(34),
-            ..Look::default()
-        });
+        let (_, hidden) = shown(Look { width: Some(34), ..Look::default() });
         assert_eq!(hidden, ["FIRST"]);
-        let (text, hidden) = shown(Look {
-            width: Some(1),
-            ..Look::default()
-        });
+        let (text, hidden) = shown(Look { width: Some(1), ..Look::default() });
         insta::assert_snapshot!(text, @"
         PORT  WHY
         22    no
@@ -322,24 +255,15 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_the_limit_while_the_kept_cells_fit() {
         for limit in 14..80 {
-            let (text, _) = shown(Look {
-                width: Some(limit),
-                ..Look::default()
-            });
-            assert!(
-                text.lines().all(|line| width(line) <= limit.into()),
-                "{limit}: {text}"
-            );
+            let (text, _) = shown(Look { width: Some(limit), ..Look::default() });
+            assert!(text.lines().all(|line| width(line) <= limit.into()), "{limit}: {text}");
             assert_eq!(text.lines().count(), 3, "{limit}: {text}");
         }
     }
 
     #[test]
     fn colour_goes_around_the_heads_only() {
-        let (text, _) = shown(Look {
-            color: true,
-            ..Look::default()
-        });
+        let (text, _) = shown(Look { color: true, ..Look::default() });
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "PORT  FIRST  SECOND  WHY");
         assert_eq!(

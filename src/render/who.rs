@@ -26,15 +26,8 @@ pub fn who_text(out: &mut dyn Write, sockets: &[Socket], look: &Look) -> io::Res
         }
         let socket = group.first();
         let endpoint = socket.endpoint().to_string();
-        let endpoint = if look.color {
-            paint(style::PORT, &endpoint)
-        } else {
-            endpoint
-        };
-        let service = socket
-            .service
-            .as_deref()
-            .map(|name| format!(" ({})", sanitize(name)));
+        let endpoint = if look.color { paint(style::PORT, &endpoint) } else { endpoint };
+        let service = socket.service.as_deref().map(|name| format!(" ({})", sanitize(name)));
         writeln!(out, "{endpoint}{}", service.unwrap_or_default())?;
         for (label, text) in lines(group, look) {
             writeln!(out, "  {label:LABELS$} {text}")?;
@@ -51,24 +44,12 @@ fn lines(group: &Group<'_>, look: &Look) -> Vec<Line> {
         Some((listener, others)) => owner_lines(socket, listener, others, look.now),
         None => unknown_lines(socket),
     };
-    lines.extend(
-        bind::words(group.sockets())
-            .into_iter()
-            .map(|words| ("binding", words)),
-    );
+    lines.extend(bind::words(group.sockets()).into_iter().map(|words| ("binding", words)));
     lines.push(("state", state(socket.state).into()));
     lines.extend(
-        group
-            .sockets()
-            .iter()
-            .filter_map(|socket| queue(socket))
-            .map(|queue| ("queue", queue)),
+        group.sockets().iter().filter_map(|socket| queue(socket)).map(|queue| ("queue", queue)),
     );
-    let inodes: Vec<_> = group
-        .sockets()
-        .iter()
-        .map(|socket| socket.inode.0.to_string())
-        .collect();
+    let inodes: Vec<_> = group.sockets().iter().map(|socket| socket.inode.0.to_string()).collect();
     lines.push(("inode", inodes.join(", ")));
     lines.extend(socket.owners.first().map(|listener| stop(listener, socket)));
     lines
@@ -88,11 +69,7 @@ fn owner_lines(socket: &Socket, listener: &Owner, others: &[Owner], now: i64) ->
     lines.extend(
         told(&process.started_at, |then| started(now, *then)).map(|text| ("started", text)),
     );
-    lines.extend(
-        shared(others)
-            .into_iter()
-            .map(|text| ("held also by", text)),
-    );
+    lines.extend(shared(others).into_iter().map(|text| ("held also by", text)));
     lines
 }
 
@@ -135,9 +112,7 @@ fn shared(others: &[Owner]) -> Vec<String> {
     let mut holders: BTreeMap<(String, String), Vec<String>> = BTreeMap::new();
     for owner in others {
         let name = sanitize(&owner.process.name).into_owned();
-        let pids = holders
-            .entry((part(owner.role, owner.via), name))
-            .or_default();
+        let pids = holders.entry((part(owner.role, owner.via), name)).or_default();
         pids.push(owner.process.pid.to_string());
     }
     let told = |((part, name), pids): ((String, String), Vec<String>)| {
@@ -165,10 +140,7 @@ fn quoted(word: &str) -> String {
 /// `2026-11-20T04:12:26Z (2h ago)`
 fn started(now: i64, then: u64) -> String {
     let age = age(now, then);
-    rfc3339(then).map_or_else(
-        || format!("{age} ago"),
-        |moment| format!("{moment} ({age} ago)"),
-    )
+    rfc3339(then).map_or_else(|| format!("{age} ago"), |moment| format!("{moment} ({age} ago)"))
 }
 
 fn unknown_lines(socket: &Socket) -> Vec<Line> {
@@ -192,18 +164,11 @@ fn state(state: SocketState) -> &'static str {
 /// What waits in the queue and what was dropped, when there is any.
 fn queue(socket: &Socket) -> Option<String> {
     let queue = match &socket.queue {
-        Seen::Known(Queue {
-            length: 0,
-            drops: 0,
-            ..
-        }) => return None,
+        Seen::Known(Queue { length: 0, drops: 0, .. }) => return None,
         Seen::Known(queue) => queue,
         unknown => return told(unknown, |_| String::new()),
     };
-    let (length, limit) = (
-        thousands(queue.length.into()),
-        thousands(queue.limit.into()),
-    );
+    let (length, limit) = (thousands(queue.length.into()), thousands(queue.limit.into()));
     let waiting = match socket.transport {
         Transport::Tcp if queue.length > queue.limit => {
             format!("full: {length} connections wait to be accepted, the limit is {limit}")

@@ -97,21 +97,13 @@ impl Answer {
     /// The answer to a request for one entry.
     #[must_use]
     pub fn entry(seq: u32) -> Self {
-        Self {
-            seq,
-            dump: false,
-            interrupted: false,
-        }
+        Self { seq, dump: false, interrupted: false }
     }
 
     /// The answer to a request for a whole table.
     #[must_use]
     pub fn dump(seq: u32) -> Self {
-        Self {
-            seq,
-            dump: true,
-            interrupted: false,
-        }
+        Self { seq, dump: true, interrupted: false }
     }
 
     /// Hands each entry of a datagram (its type and payload) to `entry`. Returns whether the answer is complete.
@@ -194,13 +186,7 @@ fn errno(payload: &[u8]) -> i32 {
 #[must_use]
 pub fn request(kind: u16, flags: u16, seq: u32, body: &[u8]) -> Vec<u8> {
     let len = u32::try_from(HEADER + body.len()).unwrap_or(u32::MAX);
-    let header = Header {
-        len,
-        kind,
-        flags: REQUEST | flags,
-        seq,
-        port_id: 0,
-    };
+    let header = Header { len, kind, flags: REQUEST | flags, seq, port_id: 0 };
     let mut bytes = header.as_bytes().to_vec();
     bytes.extend_from_slice(body);
     bytes
@@ -248,19 +234,9 @@ mod tests {
         assert_eq!(bytes.len(), 21);
         assert_eq!(
             all(&bytes, 7),
-            [Ok((
-                Message::Data {
-                    kind: 20,
-                    payload: &[1, 2, 3, 4, 5]
-                },
-                false
-            ))]
+            [Ok((Message::Data { kind: 20, payload: &[1, 2, 3, 4, 5] }, false))]
         );
-        assert_eq!(
-            all(&bytes, 8),
-            [],
-            "another sequence number answers another request"
-        );
+        assert_eq!(all(&bytes, 8), [], "another sequence number answers another request");
     }
 
     #[test]
@@ -272,13 +248,7 @@ mod tests {
         assert_eq!(
             all(&bytes, 1),
             [
-                Ok((
-                    Message::Data {
-                        kind: 20,
-                        payload: &[9; 8]
-                    },
-                    true
-                )),
+                Ok((Message::Data { kind: 20, payload: &[9; 8] }, true)),
                 Ok((Message::Error(2), false)),
                 Ok((Message::Done(0), false)),
                 Ok((Message::Overrun, false)),
@@ -302,14 +272,8 @@ mod tests {
             (entries, complete)
         };
         assert!(matches!(take(Answer::entry(1), &[&entry]), (1, Ok(true))));
-        assert!(matches!(
-            take(Answer::dump(1), &[&entry, &entry]),
-            (2, Ok(false))
-        ));
-        assert!(matches!(
-            take(Answer::dump(1), &[&entry, &done]),
-            (1, Ok(true))
-        ));
+        assert!(matches!(take(Answer::dump(1), &[&entry, &entry]), (2, Ok(false))));
+        assert!(matches!(take(Answer::dump(1), &[&entry, &done]), (1, Ok(true))));
         assert!(matches!(
             take(Answer::dump(1), &[&changed, &done]),
             (1, Err(AnswerError::Interrupted))
@@ -318,10 +282,7 @@ mod tests {
             take(Answer::dump(1), &[&entry, &refused]),
             (1, Err(AnswerError::Refused(_)))
         ));
-        assert!(matches!(
-            take(Answer::dump(1), &[&overrun]),
-            (0, Err(AnswerError::Overrun))
-        ));
+        assert!(matches!(take(Answer::dump(1), &[&overrun]), (0, Err(AnswerError::Overrun))));
     }
 
     #[test]

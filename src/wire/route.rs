@@ -48,21 +48,14 @@ mod tests {
         assert_eq!(bytes[16..18], [2, 32]);
         let attributes: Vec<_> = netlink::attributes(&bytes[28..]).collect();
         let device = 5u32.to_ne_bytes();
-        assert_eq!(
-            attributes,
-            [(RTA_DST, &[10, 0, 0, 1][..]), (RTA_OIF, &device[..])]
-        );
+        assert_eq!(attributes, [(RTA_DST, &[10, 0, 0, 1][..]), (RTA_OIF, &device[..])]);
     }
 
     #[test]
     fn only_the_local_type_stays_here() {
         let answer = |kind: u8| [2, 32, 0, 0, 255, 0, 0, kind, 0, 0, 0, 0];
         assert_eq!(stays_here(&answer(RTN_LOCAL)), Some(true));
-        assert_eq!(
-            stays_here(&answer(1)),
-            Some(false),
-            "unicast leaves through a device"
-        );
+        assert_eq!(stays_here(&answer(1)), Some(false), "unicast leaves through a device");
         assert_eq!(stays_here(&[2, 32]), None);
     }
 }

@@ -183,11 +183,7 @@ pub fn lookup(
         Transport::Tcp => (local, remote),
         Transport::Udp => (remote, local),
     };
-    let family = if local.is_ipv4() {
-        Family::Ipv4
-    } else {
-        Family::Ipv6
-    };
+    let family = if local.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
     let id = SocketId {
         source_port: source.port().to_be_bytes(),
         destination_port: destination.port().to_be_bytes(),
@@ -196,12 +192,7 @@ pub fn lookup(
         interface,
         cookie: NO_COOKIE,
     };
-    netlink::request(
-        BY_FAMILY,
-        0,
-        seq,
-        request(transport, family, state::ALL, id).as_bytes(),
-    )
+    netlink::request(BY_FAMILY, 0, seq, request(transport, family, state::ALL, id).as_bytes())
 }
 
 /// The socket in the payload of an answer; `None` when it is cut short or of another family.
@@ -300,14 +291,7 @@ mod tests {
 
     #[test]
     fn the_structures_have_the_sizes_of_the_kernel_header() {
-        assert_eq!(
-            (
-                size_of::<SocketId>(),
-                size_of::<Request>(),
-                size_of::<Reply>()
-            ),
-            (48, 56, 72)
-        );
+        assert_eq!((size_of::<SocketId>(), size_of::<Request>(), size_of::<Reply>()), (48, 56, 72));
     }
 
     #[test]
@@ -342,10 +326,7 @@ mod tests {
 
     #[test]
     fn lookups_put_the_packet_the_way_round_that_each_transport_wants() {
-        let (local, remote) = (
-            "10.0.0.1:80".parse().unwrap(),
-            "10.0.0.2:4000".parse().unwrap(),
-        );
+        let (local, remote) = ("10.0.0.1:80".parse().unwrap(), "10.0.0.2:4000".parse().unwrap());
         let ports = |transport| lookup(transport, local, remote, 0, 1)[24..28].to_vec();
         assert_eq!(ports(Transport::Tcp), [0, 80, 15, 160]);
         assert_eq!(ports(Transport::Udp), [15, 160, 0, 80]);

@@ -142,10 +142,7 @@ fn each_port_of_the_big_world_has_its_true_verdict() {
 #[ignore = "needs a network namespace: scripts/test"]
 fn without_rules_nothing_is_filtered_and_nothing_is_undecided() {
     let world = big_world_without_rules();
-    assert_views(
-        &world.portsight("check -o json").exits(0).document(),
-        BIG_WORLD_WITHOUT_RULES,
-    );
+    assert_views(&world.portsight("check -o json").exits(0).document(), BIG_WORLD_WITHOUT_RULES);
 }
 
 /// A check leaves connections in accept queues, and datagrams in receive queues: it must not judge itself by them.
@@ -192,9 +189,7 @@ fn a_listener_for_one_device_or_scope_is_local_only_elsewhere() {
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn another_loopback_address_is_a_target_when_a_socket_is_bound_to_it() {
-    let world = World::new()
-        .listens(tcp("127.0.0.53:5300"))
-        .listens(tcp("127.0.0.1:5301"));
+    let world = World::new().listens(tcp("127.0.0.53:5300")).listens(tcp("127.0.0.1:5301"));
     assert_views(
         &world.portsight("check -o json").exits(0).document(),
         "5300/tcp  lo          closed  conn-refused  local-only  -  *
@@ -229,10 +224,7 @@ fn a_server_that_waits_for_data_is_reachable() {
         .listens(tcp("0.0.0.0:80").deferred())
         .listens(tcp("[::]:81").deferred());
     assert_views(
-        &world
-            .portsight("check --proto tcp -o json")
-            .exits(0)
-            .document(),
+        &world.portsight("check --proto tcp -o json").exits(0).document(),
         "80/tcp  v4  open    syn-ack       reachable   -  *
          80/tcp  v6  closed  conn-refused  local-only  -  *
          81/tcp  v6  open    syn-ack       reachable   -  *
@@ -244,10 +236,7 @@ fn a_server_that_waits_for_data_is_reachable() {
 #[ignore = "needs a network namespace: scripts/test"]
 fn a_bound_socket_that_does_not_listen_is_closed_and_shown() {
     let world = World::new().holds(tcp("127.0.0.1:6000"));
-    let report = world
-        .portsight("check 6000 -4 --proto tcp -o json")
-        .exits(0)
-        .document();
+    let report = world.portsight("check 6000 -4 --proto tcp -o json").exits(0).document();
     assert_views(&report, "6000/tcp  lo4  closed  conn-refused  closed  -  *");
     assert_eq!(items(&report)[0]["listeners"][0]["state"], "bound");
 }
@@ -264,11 +253,7 @@ fn an_open_port_that_nothing_here_explains_is_unexpected() {
             }
         }",
     );
-    assert_eq!(
-        connects(at("10.77.0.2:8073")),
-        Ok(()),
-        "the neighbour answers"
-    );
+    assert_eq!(connects(at("10.77.0.2:8073")), Ok(()), "the neighbour answers");
     assert_views(
         &world.portsight("check -4 -o json").exits(1).document(),
         "8073/tcp  lo4   closed  conn-refused  closed      -  *
@@ -292,14 +277,8 @@ fn a_named_port_has_its_row_also_when_nobody_listens() {
             chain input { type filter hook input priority 0; tcp dport 3306 drop; }
         }",
     );
-    let shielded = world
-        .portsight("check 3306 --proto tcp -o json")
-        .exits(0)
-        .document();
-    assert_views(
-        &shielded,
-        "3306/tcp  lo  filtered  no-response  shielded  dropped  *",
-    );
+    let shielded = world.portsight("check 3306 --proto tcp -o json").exits(0).document();
+    assert_views(&shielded, "3306/tcp  lo  filtered  no-response  shielded  dropped  *");
     // Not named, it is counted and has no row.
     assert!(names(&world.json("check --proto tcp")).is_empty());
 }
@@ -311,13 +290,9 @@ fn the_table_says_the_verdicts_of_the_document() {
     let report = world.json("check");
     let table = world.portsight("check").stdout;
     for item in items(&report) {
-        let rows: Vec<_> = table
-            .lines()
-            .filter(|l| l.split_whitespace().next() == Some(&name(item)))
-            .collect();
-        let [row] = rows.as_slice() else {
-            panic!("not one row for {}:\n{table}", name(item))
-        };
+        let rows: Vec<_> =
+            table.lines().filter(|l| l.split_whitespace().next() == Some(&name(item))).collect();
+        let [row] = rows.as_slice() else { panic!("not one row for {}:\n{table}", name(item)) };
         let verdict = item["verdict"].as_str().unwrap();
         assert!(row.contains(verdict), "{verdict} in {row:?}");
     }

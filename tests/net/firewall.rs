@@ -11,9 +11,7 @@ fn rejecting_world() -> World {
     let world = (81..=86).fold(World::new().veth(&LAN), |world, port| {
         world.listens(tcp(&format!("[::]:{port}")).dual())
     });
-    let world = (81..=83).fold(world, |world, port| {
-        world.echoes(udp(&format!("0.0.0.0:{port}")))
-    });
+    let world = (81..=83).fold(world, |world, port| world.echoes(udp(&format!("0.0.0.0:{port}"))));
     world.nft(
         "table inet fw {
             chain input {
@@ -129,11 +127,8 @@ fn a_probe_that_may_not_leave_is_not_sent() {
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn a_lost_probe_is_sent_again() {
-    let world = World::new()
-        .listens(tcp("127.0.0.1:88"))
-        .echoes(udp("127.0.0.1:89"))
-        .nft(
-            "table inet fw {
+    let world = World::new().listens(tcp("127.0.0.1:88")).echoes(udp("127.0.0.1:89")).nft(
+        "table inet fw {
             chain input {
                 type filter hook input priority 0; policy accept;
                 tcp dport 88 tcp flags & (syn|ack) == syn numgen inc mod 2 0 drop
@@ -141,7 +136,7 @@ fn a_lost_probe_is_sent_again() {
                 tcp dport 90 numgen inc mod 2 0 drop
             }
         }",
-        );
+    );
     let report = world.json("check 88-90 --from loopback -4");
     assert_views(
         &report,
@@ -156,10 +151,7 @@ fn a_lost_probe_is_sent_again() {
         let (_, view) = views(&report)
             .find(|(item, _)| item["port"] == port && item["proto"] == proto)
             .expect("it has a view");
-        assert!(
-            view["attempts"].as_u64() >= Some(2),
-            "{port}/{proto} was sent again: {view}"
-        );
+        assert!(view["attempts"].as_u64() >= Some(2), "{port}/{proto} was sent again: {view}");
     }
 }
 
@@ -189,14 +181,11 @@ fn a_rule_for_one_address_is_seen_at_that_address_only() {
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn a_short_queue_that_is_not_full_does_not_explain_silence() {
-    let world = World::new()
-        .listens(tcp("127.0.0.1:7001"))
-        .overloaded(tcp("127.0.0.1:7002"))
-        .nft(
-            "table inet fw {
+    let world = World::new().listens(tcp("127.0.0.1:7001")).overloaded(tcp("127.0.0.1:7002")).nft(
+        "table inet fw {
             chain input { type filter hook input priority 0; tcp dport 7001 drop; }
         }",
-        );
+    );
     assert_views(
         &world.json("check 7001-7002 --from loopback --proto tcp -4"),
         "7001/tcp  lo4  filtered  no-response  filtered    dropped  likely

@@ -49,10 +49,7 @@ impl Plan {
         let mut copy = Command::new("cp");
         copy.args(["-L", "--", "/bin/sh"]).arg(&self.program);
         let copied = alone(|| copy.spawn()).and_then(|mut child| child.wait());
-        assert!(
-            copied.is_ok_and(|status| status.success()),
-            "did not run: no copy of /bin/sh"
-        );
+        assert!(copied.is_ok_and(|status| status.success()), "did not run: no copy of /bin/sh");
         self.directory = Some(directory);
         self
     }
@@ -76,10 +73,7 @@ impl Plan {
 
     /// It is an ordinary user's.
     pub(crate) fn of_ordinary_user(self) -> Self {
-        Self {
-            ordinary: true,
-            ..self
-        }
+        Self { ordinary: true, ..self }
     }
 
     /// It holds this socket. A TCP one listens.
@@ -95,9 +89,7 @@ impl Plan {
             command.arg0(argv0);
         }
         command.args(["-c", self.script]).args(&self.arguments);
-        command
-            .env_clear()
-            .envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let child = alone(|| {
             let sockets: Vec<_> = self.sockets.iter().map(|socket| socket.serving()).collect();
@@ -109,11 +101,7 @@ impl Plan {
                         return Err(io::Error::last_os_error());
                     }
                 }
-                if self.ordinary {
-                    become_ordinary()
-                } else {
-                    Ok(())
-                }
+                if self.ordinary { become_ordinary() } else { Ok(()) }
             });
             command.spawn()
         });
@@ -122,16 +110,8 @@ impl Plan {
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut said = String::new();
         lines.read_line(&mut said).expect("the holder speaks");
-        assert!(
-            said.ends_with('\n'),
-            "{program} ended early, after {said:?}"
-        );
-        Holder {
-            child,
-            said,
-            _lines: lines,
-            _directory: self.directory,
-        }
+        assert!(said.ends_with('\n'), "{program} ended early, after {said:?}");
+        Holder { child, said, _lines: lines, _directory: self.directory }
     }
 }
 
@@ -151,10 +131,7 @@ impl Holder {
 
     /// The first line that it printed, as numbers.
     pub(crate) fn numbers(&self) -> Vec<u32> {
-        self.said
-            .split_whitespace()
-            .map(|word| word.parse().expect("a number"))
-            .collect()
+        self.said.split_whitespace().map(|word| word.parse().expect("a number")).collect()
     }
 }
 

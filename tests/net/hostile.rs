@@ -15,10 +15,7 @@ const HOSTILE: &[u8] =
 
 /// The same as the name of a file, which can hold all of it but the slash.
 fn hostile_file() -> Vec<u8> {
-    HOSTILE
-        .iter()
-        .map(|byte| if *byte == b'/' { b'_' } else { *byte })
-        .collect()
+    HOSTILE.iter().map(|byte| if *byte == b'/' { b'_' } else { *byte }).collect()
 }
 
 /// The characters of this text that could move, hide or turn around others.
@@ -39,28 +36,17 @@ fn a_hostile_name_changes_nothing_but_its_own_cell() {
     let hostile = OsStr::from_bytes(HOSTILE);
     let world = World::new().listens(tcp("127.0.0.1:80"));
     let file = hostile_file();
-    let _by_file = holder()
-        .named(OsStr::from_bytes(&file))
-        .holding(tcp("127.0.0.1:7001"))
-        .start();
+    let _by_file = holder().named(OsStr::from_bytes(&file)).holding(tcp("127.0.0.1:7001")).start();
     let _by_words = holder()
         .calling_itself(hostile)
         .with_argument(hostile)
         .holding(udp("127.0.0.1:7002"))
         .start();
-    for arguments in [
-        "ls",
-        "ls -v",
-        "ls -o plain",
-        "check 80,7001-7002",
-        "check 80,7001-7002 -o plain",
-    ] {
+    for arguments in
+        ["ls", "ls -v", "ls -o plain", "check 80,7001-7002", "check 80,7001-7002 -o plain"]
+    {
         let run = world.portsight(arguments);
-        assert_eq!(
-            dangerous(&run.stdout, &['\n', '\t']),
-            [],
-            "{arguments}: {run:?}"
-        );
+        assert_eq!(dangerous(&run.stdout, &['\n', '\t']), [], "{arguments}: {run:?}");
         assert_eq!(dangerous(&run.stderr, &['\n']), [], "{arguments}: {run:?}");
         assert!(run.stdout.contains("evil"), "the name is shown: {run:?}");
         // The rows are those of the document: none was made by the name, none was broken by it. In plain text
@@ -87,15 +73,8 @@ fn a_hostile_name_changes_nothing_but_its_own_cell() {
     }
     for arguments in ["who 7001", "who 7002", "who 7001 -o plain", "who 7002 -v"] {
         let run = world.portsight(arguments).exits(0);
-        assert_eq!(
-            dangerous(&run.stdout, &['\n', '\t']),
-            [],
-            "{arguments}: {run:?}"
-        );
-        assert!(
-            !run.stdout.lines().any(|line| line.starts_with("22/tcp")),
-            "{run:?}"
-        );
+        assert_eq!(dangerous(&run.stdout, &['\n', '\t']), [], "{arguments}: {run:?}");
+        assert!(!run.stdout.lines().any(|line| line.starts_with("22/tcp")), "{run:?}");
     }
 }
 
@@ -111,13 +90,7 @@ fn a_hostile_name_is_whole_in_the_document() {
         .holding(tcp("127.0.0.1:7001"))
         .start();
     let run = world.portsight("who 7001 -o json").exits(0);
-    assert_eq!(
-        dangerous(&run.stdout, &['\n'])
-            .iter()
-            .filter(|c| c.is_ascii())
-            .count(),
-        0
-    );
+    assert_eq!(dangerous(&run.stdout, &['\n']).iter().filter(|c| c.is_ascii()).count(), 0);
     let report = run.document();
     let owner = &only_item(&report)["owners"][0];
     assert_eq!(owner["name"], json!(String::from_utf8_lossy(&file)));
@@ -130,13 +103,7 @@ fn a_hostile_name_is_whole_in_the_document() {
 fn a_hostile_argument_is_escaped_in_the_message() {
     let world = World::new();
     let hostile = OsStr::from_bytes(HOSTILE);
-    for arguments in [
-        "who",
-        "check",
-        "ls -o",
-        "check 22 --from",
-        "check 22 --fail-on",
-    ] {
+    for arguments in ["who", "check", "ls -o", "check 22 --from", "check 22 --fail-on"] {
         let run = world.prepare(arguments).arg(hostile).run();
         assert_eq!(dangerous(&run.stderr, &['\n']), [], "{arguments}: {run:?}");
         assert_eq!(dangerous(&run.stdout, &['\n']), [], "{arguments}: {run:?}");
@@ -148,9 +115,7 @@ fn a_hostile_argument_is_escaped_in_the_message() {
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn without_proc_the_sockets_are_listed_and_the_gap_is_told() {
-    let world = World::new()
-        .listens(tcp("127.0.0.1:80"))
-        .echoes(udp("127.0.0.1:53"));
+    let world = World::new().listens(tcp("127.0.0.1:80")).echoes(udp("127.0.0.1:53"));
     let run = world.prepare("ls -o json").without_proc().run().exits(0);
     let report = run.document();
     let mut listed = names(&report);

@@ -37,14 +37,7 @@ fn bindings() -> World {
 }
 
 /// A socket by what `ss` shows of it: transport, address, port, device, both families, queue.
-type Row = (
-    String,
-    IpAddr,
-    u64,
-    Option<String>,
-    Option<bool>,
-    (u64, Option<u64>),
-);
+type Row = (String, IpAddr, u64, Option<String>, Option<bool>, (u64, Option<u64>));
 
 /// The rows of `ss -Htuln`: `udp UNCONN 0 0 127.0.0.1%lo:57 0.0.0.0:*`.
 fn rows_of_ss() -> Vec<Row> {
@@ -60,9 +53,7 @@ fn row_of_ss(line: &str) -> Row {
         panic!("ss: {line:?}")
     };
     let (host, port) = local.rsplit_once(':').unwrap();
-    let (host, device) = host
-        .split_once('%')
-        .map_or((host, None), |(h, d)| (h, Some(d.into())));
+    let (host, device) = host.split_once('%').map_or((host, None), |(h, d)| (h, Some(d.into())));
     let (address, both) = match host {
         "*" => ("::", Some(true)),
         v6 if v6.starts_with('[') => (v6.trim_matches(['[', ']']), Some(false)),
@@ -71,14 +62,7 @@ fn row_of_ss(line: &str) -> Row {
     // For TCP the second number is the limit of the queue, for UDP it is another queue.
     let limit = (transport == "tcp").then(|| limit.parse().unwrap());
     let queue = (received.parse().unwrap(), limit);
-    (
-        transport.into(),
-        address.parse().unwrap(),
-        port.parse().unwrap(),
-        device,
-        both,
-        queue,
-    )
+    (transport.into(), address.parse().unwrap(), port.parse().unwrap(), device, both, queue)
 }
 
 /// The same of an item of `ls`.
@@ -86,11 +70,7 @@ fn row_of_item(item: &Value) -> Row {
     let tcp = item["proto"] == "tcp";
     (
         item["proto"].as_str().unwrap().to_owned(),
-        item["address"]
-            .as_str()
-            .unwrap()
-            .parse()
-            .expect("a bare address"),
+        item["address"].as_str().unwrap().parse().expect("a bare address"),
         item["port"].as_u64().unwrap(),
         item["interface"].as_str().map(str::to_owned),
         item["dual_stack"].as_bool(),
@@ -116,35 +96,18 @@ fn ls_shows_the_sockets_that_ss_shows() {
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn ls_shows_what_is_bound_and_does_not_listen() {
-    let world = World::new()
-        .holds(tcp("127.0.0.1:6000"))
-        .holds(tcp("[::]:6001").dual());
+    let world = World::new().holds(tcp("127.0.0.1:6000")).holds(tcp("[::]:6001").dual());
     assert_eq!(rows_of_ss(), []);
     let report = world.portsight("ls -o json").exits(0).document();
     let got: Vec<_> = items(&report)
         .iter()
         .map(|item| {
-            (
-                name(item),
-                item["address"].as_str(),
-                item["state"].as_str(),
-                item["queue"].clone(),
-            )
+            (name(item), item["address"].as_str(), item["state"].as_str(), item["queue"].clone())
         })
         .collect();
     let expected = [
-        (
-            "6000/tcp".to_owned(),
-            Some("127.0.0.1"),
-            Some("bound"),
-            Value::Null,
-        ),
-        (
-            "6001/tcp".to_owned(),
-            Some("::"),
-            Some("bound"),
-            Value::Null,
-        ),
+        ("6000/tcp".to_owned(), Some("127.0.0.1"), Some("bound"), Value::Null),
+        ("6001/tcp".to_owned(), Some("::"), Some("bound"), Value::Null),
     ];
     assert_eq!(got, expected);
 }
@@ -178,10 +141,7 @@ fn netstat2_agrees_on_what_it_can_see() {
         })
         .collect();
     let is_client = |seen: &Seen| seen.0 == "udp" && seen.2 >= 1024;
-    assert!(
-        theirs.iter().any(|seen| seen.2 == udp_client),
-        "it shows the client"
-    );
+    assert!(theirs.iter().any(|seen| seen.2 == udp_client), "it shows the client");
     theirs.retain(|seen| !is_client(seen));
     ours.sort();
     theirs.sort();
@@ -216,12 +176,7 @@ fn an_item_holds_the_facts_of_its_socket() {
     ] {
         assert_eq!(item.get(field), Some(&value), "{field} of {item:#}");
     }
-    let pids: Vec<_> = item["owners"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|o| &o["pid"])
-        .collect();
+    let pids: Vec<_> = item["owners"].as_array().unwrap().iter().map(|o| &o["pid"]).collect();
     assert!(pids.contains(&&json!(std::process::id())), "{item:#}");
 }
 
@@ -231,10 +186,7 @@ fn each_scope_and_state_has_its_name() {
     let world = bindings();
     let report = world.json("ls");
     let of = |wanted: &str, field: &str| -> Value {
-        let item = items(&report)
-            .iter()
-            .find(|item| name(item) == wanted)
-            .expect("it is there");
+        let item = items(&report).iter().find(|item| name(item) == wanted).expect("it is there");
         item[field].clone()
     };
     for (port, scope) in [
@@ -252,10 +204,7 @@ fn each_scope_and_state_has_its_name() {
     assert_eq!(of("53/udp", "state"), "unconnected");
     assert_eq!(of("22/tcp", "state"), "listen");
     assert_eq!(of("7000/tcp", "queue")["limit"], 0, "the full queue");
-    assert!(
-        of("7000/tcp", "queue")["length"].as_u64() > Some(0),
-        "the full queue"
-    );
+    assert!(of("7000/tcp", "queue")["length"].as_u64() > Some(0), "the full queue");
 }
 
 #[test]
@@ -268,12 +217,8 @@ fn ls_filters_and_takes_the_letters_that_fingers_know() {
         .holds(udp("127.0.0.1:53"))
         .holds(udp("[::1]:22"));
     let shown = |arguments: &str| {
-        let mut names = names(
-            &world
-                .portsight(&format!("{arguments} -o json"))
-                .exits(0)
-                .document(),
-        );
+        let mut names =
+            names(&world.portsight(&format!("{arguments} -o json")).exits(0).document());
         names.sort();
         names.join(" ")
     };
@@ -302,15 +247,9 @@ fn ls_filters_and_takes_the_letters_that_fingers_know() {
 #[ignore = "needs a network namespace: scripts/test"]
 fn an_empty_namespace_is_an_empty_list() {
     let world = World::new();
-    assert_eq!(
-        world.portsight("ls -o json").exits(0).document()["items"],
-        json!([])
-    );
+    assert_eq!(world.portsight("ls -o json").exits(0).document()["items"], json!([]));
     for arguments in ["ls", "ls -o plain"] {
         let run = world.portsight(arguments).exits(0);
-        assert!(
-            !run.stdout.contains("/tcp") && !run.stdout.contains("/udp"),
-            "{run:?}"
-        );
+        assert!(!run.stdout.contains("/tcp") && !run.stdout.contains("/udp"), "{run:?}");
     }
 }

@@ -32,22 +32,14 @@ fn vantages_families_and_transports_can_be_chosen() {
     let world = small_world();
     let targets = |arguments: &str| -> BTreeSet<String> {
         let report = world.json(arguments);
-        views(&report)
-            .map(|(_, view)| view["target"].as_str().unwrap().to_owned())
-            .collect()
+        views(&report).map(|(_, view)| view["target"].as_str().unwrap().to_owned()).collect()
     };
     let set = |addresses: &[&str]| addresses.iter().map(|a| (*a).to_owned()).collect();
     let all = set(&["127.0.0.1", "::1", "10.77.0.2", "fd77::2", "fe80::77"]);
     assert_eq!(targets("check 22"), all);
     assert_eq!(targets("check 22 --from loopback,self"), all);
-    assert_eq!(
-        targets("check 22 --from loopback"),
-        set(&["127.0.0.1", "::1"])
-    );
-    assert_eq!(
-        targets("check 22 --from self"),
-        set(&["10.77.0.2", "fd77::2", "fe80::77"])
-    );
+    assert_eq!(targets("check 22 --from loopback"), set(&["127.0.0.1", "::1"]));
+    assert_eq!(targets("check 22 --from self"), set(&["10.77.0.2", "fd77::2", "fe80::77"]));
     assert_eq!(targets("check 22 -4"), set(&["127.0.0.1", "10.77.0.2"]));
     assert_eq!(targets("check 22 -6"), set(&["::1", "fd77::2", "fe80::77"]));
     assert_eq!(targets("check 22 -6 --from loopback"), set(&["::1"]));
@@ -56,27 +48,12 @@ fn vantages_families_and_transports_can_be_chosen() {
     let ports = |arguments: &str| -> BTreeSet<String> {
         names(&world.json(arguments)).into_iter().collect()
     };
-    assert_eq!(
-        ports("check"),
-        set(&["22/tcp", "8080/tcp", "9000/tcp", "53/udp"])
-    );
-    assert_eq!(
-        ports("check --proto all"),
-        set(&["22/tcp", "8080/tcp", "9000/tcp", "53/udp"])
-    );
-    assert_eq!(
-        ports("check --proto tcp"),
-        set(&["22/tcp", "8080/tcp", "9000/tcp"])
-    );
+    assert_eq!(ports("check"), set(&["22/tcp", "8080/tcp", "9000/tcp", "53/udp"]));
+    assert_eq!(ports("check --proto all"), set(&["22/tcp", "8080/tcp", "9000/tcp", "53/udp"]));
+    assert_eq!(ports("check --proto tcp"), set(&["22/tcp", "8080/tcp", "9000/tcp"]));
     assert_eq!(ports("check --proto udp"), set(&["53/udp"]));
-    assert_eq!(
-        ports("check 50-53 --proto udp"),
-        set(&["50/udp", "51/udp", "52/udp", "53/udp"])
-    );
-    assert_eq!(
-        ports("check ssh,80 --proto tcp"),
-        set(&["22/tcp", "80/tcp"])
-    );
+    assert_eq!(ports("check 50-53 --proto udp"), set(&["50/udp", "51/udp", "52/udp", "53/udp"]));
+    assert_eq!(ports("check ssh,80 --proto tcp"), set(&["22/tcp", "80/tcp"]));
 }
 
 /// An excluded port gets no packet: the rule that counts them has seen none.
@@ -90,10 +67,7 @@ fn an_excluded_port_gets_no_packet() {
     assert!(views(&report).any(|(item, _)| name(item) == "22/tcp"));
     // The counter does count.
     world.json("check");
-    assert!(
-        world.counted("probes") >= 2,
-        "one packet for each IPv4 address"
-    );
+    assert!(world.counted("probes") >= 2, "one packet for each IPv4 address");
 }
 
 #[test]
@@ -168,14 +142,7 @@ fn a_wrong_word_is_named_in_one_line() {
 #[ignore = "needs a network namespace: scripts/test"]
 fn an_output_that_cannot_be_written_is_an_error() {
     let world = small_world();
-    for arguments in [
-        "ls",
-        "ls -o json",
-        "ls -o plain",
-        "who 22",
-        "check 22",
-        "check 22 -o json",
-    ] {
+    for arguments in ["ls", "ls -o json", "ls -o plain", "who 22", "check 22", "check 22 -o json"] {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let run = world.prepare(arguments).to(full).run();
         assert_eq!(run.status, 2, "{arguments}: {run:#?}");
@@ -189,11 +156,9 @@ fn an_output_that_cannot_be_written_is_an_error() {
 fn every_document_says_where_it_comes_from() {
     let world = small_world();
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    for (arguments, schema) in [
-        ("ls", "portsight/ls"),
-        ("who 22", "portsight/who"),
-        ("check 22", "portsight/check"),
-    ] {
+    for (arguments, schema) in
+        [("ls", "portsight/ls"), ("who 22", "portsight/who"), ("check 22", "portsight/check")]
+    {
         let document = world.json(arguments);
         assert_eq!(document["schema"], schema);
         assert_eq!(document["format_version"], "1.0");
@@ -201,17 +166,9 @@ fn every_document_says_where_it_comes_from() {
         assert_eq!(document["tool"]["version"], env!("CARGO_PKG_VERSION"));
         assert_eq!(document["host"]["boot_id"], boot_id.trim());
         assert!(document["host"]["kernel"].is_string() && document["host"]["name"].is_string());
-        assert!(
-            document["taken_at"]
-                .as_str()
-                .is_some_and(|t| t.ends_with('Z')),
-            "{document}"
-        );
+        assert!(document["taken_at"].as_str().is_some_and(|t| t.ends_with('Z')), "{document}");
         assert!(document["duration_ms"].is_number(), "{document}");
-        assert_eq!(
-            document["privileges"]["uid"],
-            rustix::process::geteuid().as_raw()
-        );
+        assert_eq!(document["privileges"]["uid"], rustix::process::geteuid().as_raw());
         assert!(document["privileges"]["capabilities"].is_array());
         assert_eq!(document["incomplete"], serde_json::json!([]), "{arguments}");
         assert!(document["items"].is_array());

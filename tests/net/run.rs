@@ -16,10 +16,7 @@ use std::process::{Child, Command, Stdio};
 use std::ptr;
 
 /// How long a run may take.
-const LIMIT: Timespec = Timespec {
-    tv_sec: 120,
-    tv_nsec: 0,
-};
+const LIMIT: Timespec = Timespec { tv_sec: 120, tv_nsec: 0 };
 
 /// A run that has ended.
 #[derive(Debug)]
@@ -52,16 +49,9 @@ impl Run {
     /// Asserts that standard error is one line that holds each of these.
     #[track_caller]
     pub(crate) fn says_in_one_line(self, words: &[&str]) -> Self {
-        assert_eq!(
-            self.stderr.lines().count(),
-            1,
-            "lines on standard error: {self:#?}"
-        );
+        assert_eq!(self.stderr.lines().count(), 1, "lines on standard error: {self:#?}");
         for word in words {
-            assert!(
-                self.stderr.contains(word),
-                "{word:?} on standard error: {self:#?}"
-            );
+            assert!(self.stderr.contains(word), "{word:?} on standard error: {self:#?}");
         }
         self
     }
@@ -91,14 +81,8 @@ impl World {
             .envs([("LC_ALL", "C.UTF-8"), ("TERM", "xterm")])
             .stdin(Stdio::null());
         let (stdout, stderr) = (capture("stdout"), capture("stderr"));
-        command
-            .stdout(stdout.try_clone().unwrap())
-            .stderr(stderr.try_clone().unwrap());
-        Prepared {
-            command,
-            stdout,
-            stderr,
-        }
+        command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
+        Prepared { command, stdout, stderr }
     }
 }
 
@@ -133,19 +117,9 @@ impl Prepared {
         // The user may not be allowed to walk to the program; an open descriptor is a way in.
         let program = File::open(env!("CARGO_BIN_EXE_portsight")).unwrap();
         let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
-        command
-            .arg0("portsight")
-            .args(self.command.get_args())
-            .env_clear()
-            .stdin(Stdio::null());
-        command.envs(
-            self.command
-                .get_envs()
-                .filter_map(|(name, value)| Some((name, value?))),
-        );
-        command
-            .stdout(self.stdout.try_clone().unwrap())
-            .stderr(self.stderr.try_clone().unwrap());
+        command.arg0("portsight").args(self.command.get_args()).env_clear().stdin(Stdio::null());
+        command.envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        command.stdout(self.stdout.try_clone().unwrap()).stderr(self.stderr.try_clone().unwrap());
         before_exec(&mut command, move || {
             let _open_until_exec = &program;
             become_ordinary()
@@ -157,10 +131,7 @@ impl Prepared {
     /// Runs with no more than this many descriptors, also if it asks for more.
     pub(crate) fn with_descriptors(mut self, number: u64) -> Self {
         before_exec(&mut self.command, move || {
-            let limit = Rlimit {
-                current: Some(number),
-                maximum: Some(number),
-            };
+            let limit = Rlimit { current: Some(number), maximum: Some(number) };
             Ok(setrlimit(Resource::Nofile, limit)?)
         });
         self
@@ -188,11 +159,7 @@ impl Prepared {
                         ptr::null(),
                     ) != 0
             };
-            if failed {
-                Err(io::Error::last_os_error())
-            } else {
-                Ok(())
-            }
+            if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
         });
         self
     }
@@ -201,11 +168,7 @@ impl Prepared {
     pub(crate) fn start(mut self) -> Running {
         let child = alone(|| self.command.spawn())
             .unwrap_or_else(|e| panic!("did not run: portsight: {e}"));
-        Running {
-            child,
-            stdout: self.stdout,
-            stderr: self.stderr,
-        }
+        Running { child, stdout: self.stdout, stderr: self.stderr }
     }
 
     /// Runs it to its end.
@@ -237,15 +200,8 @@ impl Running {
             self.child.kill().unwrap();
         }
         let status = self.child.wait().unwrap();
-        let status = status
-            .code()
-            .or_else(|| status.signal().map(|signal| -signal))
-            .unwrap();
-        let run = Run {
-            status,
-            stdout: text(&mut self.stdout),
-            stderr: text(&mut self.stderr),
-        };
+        let status = status.code().or_else(|| status.signal().map(|signal| -signal)).unwrap();
+        let run = Run { status, stdout: text(&mut self.stdout), stderr: text(&mut self.stderr) };
         assert_ne!(ended, 0, "no end after {} s: {run:#?}", LIMIT.tv_sec);
         run
     }
@@ -301,19 +257,10 @@ pub(crate) fn terminal(columns: u16) -> (File, OwnedFd) {
         let ours = libc::posix_openpt(flags);
         libc::unlockpt(ours);
         let theirs = libc::ioctl(ours, libc::TIOCGPTPEER, flags);
-        assert!(
-            theirs >= 0,
-            "did not run: no terminal: {}",
-            io::Error::last_os_error()
-        );
+        assert!(theirs >= 0, "did not run: no terminal: {}", io::Error::last_os_error());
         (File::from_raw_fd(ours), OwnedFd::from_raw_fd(theirs))
     };
-    let size = Winsize {
-        ws_row: 24,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
     tcsetwinsize(&theirs, size).unwrap();
     (ours, theirs)
 }
@@ -324,17 +271,12 @@ pub(crate) fn on_screen(mut ours: File) -> String {
     // When the last writer is gone the kernel says EIO, after everything was read.
     let end = ours.read_to_end(&mut bytes);
     assert!(end.is_ok() || end.is_err_and(|e| e.raw_os_error() == Some(libc::EIO)));
-    String::from_utf8(bytes)
-        .expect("valid UTF-8")
-        .replace("\r\n", "\n")
+    String::from_utf8(bytes).expect("valid UTF-8").replace("\r\n", "\n")
 }
 
 /// Whether something can be read within this many seconds.
 pub(crate) fn speaks_within(seconds: i64, end: &impl AsFd) -> bool {
-    let limit = Timespec {
-        tv_sec: seconds,
-        tv_nsec: 0,
-    };
+    let limit = Timespec { tv_sec: seconds, tv_nsec: 0 };
     let mut ready = [PollFd::new(end, PollFlags::IN)];
     poll(&mut ready, Some(&limit)).unwrap();
     ready[0].revents().contains(PollFlags::IN)

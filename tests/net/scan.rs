@@ -17,10 +17,7 @@ fn listener(number: u16) -> (Spec, u16, &'static [&'static str]) {
     let port = 1000 + number * 1069;
     let (spec, targets): (_, &[&str]) = match number % 5 {
         0 => (tcp(&format!("0.0.0.0:{port}")), &["127.0.0.1", "10.77.0.2"]),
-        1 => (
-            tcp(&format!("[::]:{port}")).dual(),
-            &["127.0.0.1", "10.77.0.2", "::1", "fd77::2"],
-        ),
+        1 => (tcp(&format!("[::]:{port}")).dual(), &["127.0.0.1", "10.77.0.2", "::1", "fd77::2"]),
         2 => (tcp(&format!("127.0.0.1:{port}")), &["127.0.0.1"]),
         3 => (tcp(&format!("[::]:{port}")), &["::1", "fd77::2"]),
         _ => (tcp(&format!("10.77.0.2:{port}")), &["10.77.0.2"]),
@@ -51,31 +48,21 @@ fn open(report: &Value) -> BTreeSet<Open> {
         .filter(|(_, view)| view["state"] == "open")
         .map(|(item, view)| {
             let port = item["port"].as_u64().unwrap();
-            (
-                view["target"].as_str().unwrap().parse().unwrap(),
-                u16::try_from(port).unwrap(),
-            )
+            (view["target"].as_str().unwrap().parse().unwrap(), u16::try_from(port).unwrap())
         })
         .collect()
 }
 
 /// The verdicts that the views of a check have.
 fn verdicts(report: &Value) -> BTreeSet<&str> {
-    views(report)
-        .map(|(_, view)| view["verdict"].as_str().unwrap())
-        .collect()
+    views(report).map(|(_, view)| view["verdict"].as_str().unwrap()).collect()
 }
 
 /// A number that a vantage gives for TCP.
 fn tally(report: &Value, vantage: &str, field: &str) -> u64 {
     let vantages = report["vantages"].as_array().expect("vantages");
-    let found = vantages
-        .iter()
-        .find(|v| v["name"] == vantage)
-        .expect("the vantage");
-    found["transports"]["tcp"][field]
-        .as_u64()
-        .unwrap_or_else(|| panic!("{field} in {found:#}"))
+    let found = vantages.iter().find(|v| v["name"] == vantage).expect("the vantage");
+    found["transports"]["tcp"][field].as_u64().unwrap_or_else(|| panic!("{field} in {found:#}"))
 }
 
 #[test]
@@ -88,24 +75,12 @@ fn twenty_full_scans_have_no_wrong_port() {
         let found = open(&report);
         let missed: Vec<_> = truth.difference(&found).collect();
         let invented: Vec<_> = found.difference(&truth).collect();
-        assert_eq!(
-            (&missed[..], &invented[..]),
-            (&[][..], &[][..]),
-            "round {round}"
-        );
-        assert_eq!(
-            verdicts(&report),
-            BTreeSet::from(["local-only", "reachable"]),
-            "round {round}"
-        );
+        assert_eq!((&missed[..], &invented[..]), (&[][..], &[][..]), "round {round}");
+        assert_eq!(verdicts(&report), BTreeSet::from(["local-only", "reachable"]), "round {round}");
         assert_eq!(items(&report).len(), 60, "round {round}");
         let closed = u64::from(u16::MAX) * 2 - 60 * 2;
         for vantage in ["loopback", "self"] {
-            assert_eq!(
-                tally(&report, vantage, "probed"),
-                u64::from(u16::MAX) * 2,
-                "{vantage}"
-            );
+            assert_eq!(tally(&report, vantage, "probed"), u64::from(u16::MAX) * 2, "{vantage}");
             assert_eq!(tally(&report, vantage, "not_probed"), 0, "{vantage}");
             assert_eq!(tally(&report, vantage, "shielded"), 0, "{vantage}");
             assert_eq!(tally(&report, vantage, "closed"), closed, "{vantage}");
@@ -117,9 +92,7 @@ fn twenty_full_scans_have_no_wrong_port() {
 
 /// 1000 dropped ports and 300 rejected ones, a tenth of each with a listener.
 fn firewalled_world() -> World {
-    let hidden = (0..10)
-        .map(|n| 20_000 + n * 97)
-        .chain((0..30).map(|n| 30_000 + n * 10));
+    let hidden = (0..10).map(|n| 20_000 + n * 97).chain((0..30).map(|n| 30_000 + n * 10));
     let world = hidden
         .chain((0..20).map(|n| 1000 + n * 500))
         .fold(World::new().veth(&["10.77.0.2/24"]), |world, port| {
@@ -146,12 +119,9 @@ fn a_full_scan_past_a_firewall_has_no_wrong_port() {
     let line = |port: u16, row: &str| format!("{port}/tcp  v4  {row}\n");
     let table: String = (0..20)
         .map(|n| line(1000 + n * 500, "open syn-ack reachable - proved"))
-        .chain((0..10).map(|n| {
-            line(
-                20_000 + n * 97,
-                "filtered no-response filtered dropped likely",
-            )
-        }))
+        .chain(
+            (0..10).map(|n| line(20_000 + n * 97, "filtered no-response filtered dropped likely")),
+        )
         .chain((0..30).map(|n| {
             line(
                 30_000 + n * 10,
@@ -164,20 +134,13 @@ fn a_full_scan_past_a_firewall_has_no_wrong_port() {
         }))
         .collect();
     for _ in 0..3 {
-        let report = world
-            .portsight("check --proto tcp -4 -o json")
-            .exits(0)
-            .document();
+        let report = world.portsight("check --proto tcp -4 -o json").exits(0).document();
         assert_views(&report, &table);
         for vantage in ["loopback", "self"] {
             // Nobody listens on 990 of the dropped ports and 180 of those that ICMP rejects. A reset that a rule
             // made where nobody listens looks like any other.
             assert_eq!(tally(&report, vantage, "shielded"), 990 + 180, "{vantage}");
-            assert_eq!(
-                tally(&report, vantage, "closed"),
-                65_535 - 60 - 990 - 180,
-                "{vantage}"
-            );
+            assert_eq!(tally(&report, vantage, "closed"), 65_535 - 60 - 990 - 180, "{vantage}");
         }
     }
 }
@@ -214,11 +177,7 @@ fn the_borders_of_a_filtered_range_are_exact() {
 fn with_few_descriptors_each_port_is_still_right() {
     let world = firewalled_world();
     let arguments = "check 19950-20049 --proto tcp -4 --from loopback -o json";
-    let report = world
-        .prepare(arguments)
-        .with_descriptors(32)
-        .run()
-        .document();
+    let report = world.prepare(arguments).with_descriptors(32).run().document();
     let lines: Vec<_> = names(&report)
         .iter()
         .map(|name| {
@@ -239,11 +198,8 @@ fn nmap(target: &str, state: &str) -> BTreeSet<u16> {
     let family: &[&str] = if target.contains(':') { &["-6"] } else { &[] };
     let scan = ["-sT", "-p-", "-n", "-Pn", "-oG", "-", target];
     let text = feed("nmap", &[family, &scan].concat(), "");
-    let ports = text
-        .lines()
-        .find_map(|line| line.split_once("Ports: "))
-        .expect("nmap lists ports")
-        .1;
+    let ports =
+        text.lines().find_map(|line| line.split_once("Ports: ")).expect("nmap lists ports").1;
     ports
         .split(',')
         .filter_map(|port| {
@@ -290,10 +246,6 @@ fn nmap_agrees() {
             "what the world was given, as nmap sees it"
         );
         assert_eq!(of_state("check", "open"), open, "{target}");
-        assert_eq!(
-            of_state("check 500-700,3500-3700", "filtered"),
-            filtered,
-            "{target}"
-        );
+        assert_eq!(of_state("check 500-700,3500-3700", "filtered"), filtered, "{target}");
     }
 }

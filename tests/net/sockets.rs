@@ -30,18 +30,13 @@ pub(crate) fn tcp(address: &str) -> Spec {
 
 /// A UDP socket at this address.
 pub(crate) fn udp(address: &str) -> Spec {
-    Spec {
-        kind: Type::DGRAM,
-        ..tcp(address)
-    }
+    Spec { kind: Type::DGRAM, ..tcp(address) }
 }
 
 /// The socket address that this text means, with `%lan0` for the scope of a link-local one.
 pub(crate) fn at(address: &str) -> SocketAddr {
     let address = address.replace("%lan0", &format!("%{LAN_INDEX}"));
-    address
-        .parse()
-        .unwrap_or_else(|_| panic!("{address} is no socket address"))
+    address.parse().unwrap_or_else(|_| panic!("{address} is no socket address"))
 }
 
 /// The socket address of this port at a bare target, with the scope of `lan0` where one is needed.
@@ -62,26 +57,17 @@ impl Spec {
 
     /// Shares its port (`SO_REUSEPORT`).
     pub(crate) fn shared(self) -> Self {
-        Self {
-            shared: true,
-            ..self
-        }
+        Self { shared: true, ..self }
     }
 
     /// Is woken by the first data only (`TCP_DEFER_ACCEPT`): until then no socket stands for the connection.
     pub(crate) fn deferred(self) -> Self {
-        Self {
-            deferred: true,
-            ..self
-        }
+        Self { deferred: true, ..self }
     }
 
     /// Is bound to a device (`SO_BINDTODEVICE`).
     pub(crate) fn on(self, device: &'static str) -> Self {
-        Self {
-            device: Some(device),
-            ..self
-        }
+        Self { device: Some(device), ..self }
     }
 
     /// The socket, bound.
@@ -108,9 +94,7 @@ impl Spec {
             assert_eq!(failed, 0, "TCP_DEFER_ACCEPT");
         }
         socket.bind_device(self.device.map(str::as_bytes)).unwrap();
-        socket
-            .bind(&self.address.into())
-            .unwrap_or_else(|error| panic!("{self:?}: {error}"));
+        socket.bind(&self.address.into()).unwrap_or_else(|error| panic!("{self:?}: {error}"));
         socket
     }
 
@@ -123,11 +107,7 @@ impl Spec {
 
     /// The socket as a server has it: bound, and for TCP listening.
     pub(crate) fn serving(self) -> Socket {
-        if self.kind == Type::STREAM {
-            self.listening(16)
-        } else {
-            self.bound()
-        }
+        if self.kind == Type::STREAM { self.listening(16) } else { self.bound() }
     }
 
     /// Where a client on this host finds it.

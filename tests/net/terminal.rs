@@ -37,22 +37,13 @@ fn a_narrow_terminal_hides_columns_and_says_so() {
         let (table, notes) = show(arguments, columns);
         let plain = without_colour(&table);
         for line in plain.lines() {
-            assert!(
-                line.chars().count() <= usize::from(columns),
-                "{columns} columns: {line:?}"
-            );
+            assert!(line.chars().count() <= usize::from(columns), "{columns} columns: {line:?}");
         }
-        let first: Vec<_> = plain
-            .lines()
-            .filter_map(|l| l.split_whitespace().next())
-            .collect();
+        let first: Vec<_> = plain.lines().filter_map(|l| l.split_whitespace().next()).collect();
         for port in ports {
             assert!(first.contains(&port), "{port} is whole in:\n{table}");
         }
-        assert!(
-            notes.contains("column"),
-            "the hidden columns are told: {notes:?}\n{table}"
-        );
+        assert!(notes.contains("column"), "the hidden columns are told: {notes:?}\n{table}");
     }
     // Where there is room nothing is hidden, and nothing said.
     let (_, notes) = show("ls", 200);
@@ -63,25 +54,17 @@ fn a_narrow_terminal_hides_columns_and_says_so() {
 fn without_colour(text: &str) -> String {
     let mut pieces = text.split("\x1b[");
     let first = pieces.next().unwrap_or_default().to_owned();
-    pieces.fold(first, |text, piece| {
-        text + piece.split_once('m').map_or("", |(_, rest)| rest)
-    })
+    pieces.fold(first, |text, piece| text + piece.split_once('m').map_or("", |(_, rest)| rest))
 }
 
 /// `portsight | head -1`, and a reader who is gone before the first line.
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn a_reader_that_leaves_is_no_error() {
-    let world = (1..=300).fold(World::new(), |world, port| {
-        world.listens(tcp(&format!("127.0.0.1:{port}")))
-    });
-    for arguments in [
-        "ls",
-        "ls -o plain",
-        "ls -o json",
-        "check 1-300 -4",
-        "check 1-300 -4 -o json",
-    ] {
+    let world = (1..=300)
+        .fold(World::new(), |world, port| world.listens(tcp(&format!("127.0.0.1:{port}"))));
+    for arguments in ["ls", "ls -o plain", "ls -o json", "check 1-300 -4", "check 1-300 -4 -o json"]
+    {
         let (reads, writes) = pipe().unwrap();
         // SAFETY: fcntl(2) with F_SETPIPE_SZ takes a number.
         let size = unsafe { libc::fcntl(writes.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
@@ -101,11 +84,7 @@ fn a_reader_that_leaves_is_no_error() {
         let (reads, writes) = pipe().unwrap();
         drop(reads);
         let run = world.prepare(arguments).to(writes).run();
-        assert_eq!(
-            (run.status, run.stderr.as_str()),
-            (0, ""),
-            "{arguments}, nobody reads"
-        );
+        assert_eq!((run.status, run.stderr.as_str()), (0, ""), "{arguments}, nobody reads");
     }
 }
 
@@ -115,10 +94,7 @@ fn a_reader_that_leaves_is_no_error() {
 fn ctrl_c_gives_what_is_known_so_far() {
     let world = endless_world();
     let (mut screen, theirs) = terminal(80);
-    let running = world
-        .prepare("check --proto tcp -o json")
-        .errors_to(theirs)
-        .start();
+    let running = world.prepare("check --proto tcp -o json").errors_to(theirs).start();
     assert!(speaks_within(20, &screen), "progress on a terminal");
     let mut begun = [0; 256];
     let length = screen.read(&mut begun).unwrap();
@@ -127,21 +103,12 @@ fn ctrl_c_gives_what_is_known_so_far() {
     let run = running.end().exits(130);
     let report = run.document();
     assert_eq!(report["partial"], true, "{run:?}");
-    assert_eq!(
-        names(&report),
-        ["80/tcp"],
-        "the socket is known in any case"
-    );
+    assert_eq!(names(&report), ["80/tcp"], "the socket is known in any case");
     // What was not probed is counted as such, never as closed: every port of all 32 addresses is accounted for.
     let sum = |fields: &[&str]| -> u64 {
-        let tallies = report["vantages"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|v| &v["transports"]["tcp"]);
-        tallies
-            .flat_map(|tally| fields.iter().map(|field| tally[*field].as_u64().unwrap()))
-            .sum()
+        let tallies =
+            report["vantages"].as_array().unwrap().iter().map(|v| &v["transports"]["tcp"]);
+        tallies.flat_map(|tally| fields.iter().map(|field| tally[*field].as_u64().unwrap())).sum()
     };
     assert_eq!(sum(&["probed", "not_probed"]), 32 * u64::from(u16::MAX));
     assert!(sum(&["not_probed"]) > 0, "it was interrupted");
@@ -155,18 +122,10 @@ fn ctrl_c_gives_what_is_known_so_far() {
 fn short_work_and_no_terminal_mean_no_progress() {
     let world = World::new().listens(tcp("127.0.0.1:80"));
     let (screen, theirs) = terminal(80);
-    let run = world
-        .prepare("check 80 --proto tcp -o json")
-        .errors_to(theirs)
-        .run()
-        .exits(0);
+    let run = world.prepare("check 80 --proto tcp -o json").errors_to(theirs).run().exits(0);
     assert_eq!(on_screen(screen), "", "short work on a terminal");
     let report = run.document();
     assert_ne!(report["partial"], true);
     assert_eq!(views(&report).count(), 2);
-    assert_eq!(
-        world.portsight("check --proto tcp -o json").exits(0).stderr,
-        "",
-        "no terminal"
-    );
+    assert_eq!(world.portsight("check --proto tcp -o json").exits(0).stderr, "", "no terminal");
 }

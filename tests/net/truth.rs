@@ -38,15 +38,9 @@ type Row = [String; 5];
 /// The lines of a table.
 pub(crate) fn rows(table: &str) -> BTreeMap<Place, Row> {
     let mut rows = BTreeMap::new();
-    for line in table
-        .lines()
-        .map(str::trim)
-        .filter(|l| !l.is_empty() && !l.starts_with("PORT"))
-    {
+    for line in table.lines().map(str::trim).filter(|l| !l.is_empty() && !l.starts_with("PORT")) {
         let words: Vec<&str> = line.split_whitespace().collect();
-        let [port, targets, row @ ..] = words.as_slice() else {
-            panic!("no table line: {line:?}")
-        };
+        let [port, targets, row @ ..] = words.as_slice() else { panic!("no table line: {line:?}") };
         let row: Row = row
             .iter()
             .map(|word| (*word).to_owned())
@@ -75,10 +69,7 @@ fn targets_of(word: &str) -> Vec<IpAddr> {
         "all" => &["127.0.0.1", "::1", "10.77.0.2", "fd77::2", "fe80::77"],
         address => &[address],
     };
-    addresses
-        .iter()
-        .map(|a| a.parse().unwrap_or_else(|_| panic!("target {a:?}?")))
-        .collect()
+    addresses.iter().map(|a| a.parse().unwrap_or_else(|_| panic!("target {a:?}?"))).collect()
 }
 
 /// Asserts that the check has exactly the views of the table, and that it is sound.
@@ -93,10 +84,7 @@ pub(crate) fn assert_views(document: &Value, table: &str) {
             .map(|field| view[field].as_str().unwrap_or("-").to_owned());
         let wanted = expected.get(&place);
         let fits = wanted.is_some_and(|wanted| {
-            wanted
-                .iter()
-                .zip(&row)
-                .all(|(wanted, got)| wanted == "*" || wanted == got)
+            wanted.iter().zip(&row).all(|(wanted, got)| wanted == "*" || wanted == got)
         });
         if !fits {
             let wanted = wanted.map_or("no such view".to_owned(), |row| row.join(" "));
@@ -114,12 +102,7 @@ pub(crate) fn assert_views(document: &Value, table: &str) {
     for (port, target) in expected.keys().filter(|place| !seen.contains(*place)) {
         errors.push(format!("{port} at {target} is missing"));
     }
-    assert!(
-        errors.is_empty(),
-        "{} errors\n{}",
-        errors.len(),
-        errors.join("\n")
-    );
+    assert!(errors.is_empty(), "{} errors\n{}", errors.len(), errors.join("\n"));
 }
 
 /// What is wrong with a check whatever the world is: rules of product.md that hold for every view and item.
@@ -133,26 +116,18 @@ fn unsound(document: &Value) -> Vec<String> {
     let mut counts = BTreeMap::<&str, u64>::new();
     for item in items(document) {
         let verdicts: Vec<_> = views_of(item).map(|view| &view["verdict"]).collect();
-        let first = URGENCY
-            .iter()
-            .find(|verdict| verdicts.iter().any(|v| v == *verdict));
+        let first = URGENCY.iter().find(|verdict| verdicts.iter().any(|v| v == *verdict));
         if first.is_none_or(|first| item["verdict"] != **first) {
-            errors.push(format!(
-                "{}: not the most urgent verdict of its views: {item}",
-                name(item)
-            ));
+            errors
+                .push(format!("{}: not the most urgent verdict of its views: {item}", name(item)));
         }
         if !item["network"].is_null() {
             errors.push(format!("{}: the network was not tested", name(item)));
         }
-        *counts
-            .entry(item["verdict"].as_str().unwrap_or("-"))
-            .or_default() += 1;
+        *counts.entry(item["verdict"].as_str().unwrap_or("-")).or_default() += 1;
     }
     let summary = document["summary"].as_object().cloned().unwrap_or_default();
-    let told = summary
-        .iter()
-        .filter_map(|(verdict, n)| Some((verdict.as_str(), n.as_u64()?)));
+    let told = summary.iter().filter_map(|(verdict, n)| Some((verdict.as_str(), n.as_u64()?)));
     let told: BTreeMap<&str, u64> = told.filter(|(_, count)| *count > 0).collect();
     if told != counts {
         errors.push(format!("the summary says {told:?}, the items {counts:?}"));
@@ -173,8 +148,7 @@ fn broken_rules(item: &Value, view: &Value, target: IpAddr) -> Vec<&'static str>
         let at = views_of(item).position(|other| ptr::eq(other, view));
         let name = at.map(|at| format!("views[{at}].{field}"));
         let list = item["unknown"].as_array().into_iter().flatten();
-        list.filter_map(|entry| entry["field"].as_str())
-            .any(|field| Some(field) == name.as_deref())
+        list.filter_map(|entry| entry["field"].as_str()).any(|field| Some(field) == name.as_deref())
     };
     let answered = !["no-response", "not-sent"].contains(&reason);
     [
@@ -182,42 +156,15 @@ fn broken_rules(item: &Value, view: &Value, target: IpAddr) -> Vec<&'static str>
             word("vantage") == if local { "loopback" } else { "self" },
             "the vantage is the address's",
         ),
-        (
-            word("interface") == if local { "lo" } else { "lan0" },
-            "the interface has the address",
-        ),
-        (
-            word("method") == if tcp { "connect" } else { "udp" },
-            "the method is the transport's",
-        ),
-        (
-            URGENCY.contains(&word("verdict")),
-            "the verdict is one of product.md's",
-        ),
-        (
-            ["proved", "likely"].contains(&word("certainty")),
-            "it is proved or likely",
-        ),
-        (
-            stopped != view["how"].is_null(),
-            "a stopped probe, and no other, has a how",
-        ),
-        (
-            view["rule"].is_null() && view["hook"].is_null(),
-            "without a trace no rule is named",
-        ),
-        (
-            view["attempts"].as_u64().is_some_and(|n| n > 0),
-            "it was probed",
-        ),
-        (
-            by_icmp == view["icmp"].is_object(),
-            "an ICMP reason, and no other, has its ICMP error",
-        ),
-        (
-            !answered || view["rtt_us"].is_u64() || unknown("rtt_us"),
-            "an answer took a time",
-        ),
+        (word("interface") == if local { "lo" } else { "lan0" }, "the interface has the address"),
+        (word("method") == if tcp { "connect" } else { "udp" }, "the method is the transport's"),
+        (URGENCY.contains(&word("verdict")), "the verdict is one of product.md's"),
+        (["proved", "likely"].contains(&word("certainty")), "it is proved or likely"),
+        (stopped != view["how"].is_null(), "a stopped probe, and no other, has a how"),
+        (view["rule"].is_null() && view["hook"].is_null(), "without a trace no rule is named"),
+        (view["attempts"].as_u64().is_some_and(|n| n > 0), "it was probed"),
+        (by_icmp == view["icmp"].is_object(), "an ICMP reason, and no other, has its ICMP error"),
+        (!answered || view["rtt_us"].is_u64() || unknown("rtt_us"), "an answer took a time"),
     ]
     .into_iter()
     .filter_map(|(holds, rule)| (!holds).then_some(rule))
@@ -226,25 +173,19 @@ fn broken_rules(item: &Value, view: &Value, target: IpAddr) -> Vec<&'static str>
 
 /// The items of a document.
 pub(crate) fn items(document: &Value) -> &[Value] {
-    document["items"]
-        .as_array()
-        .unwrap_or_else(|| panic!("no items: {document}"))
+    document["items"].as_array().unwrap_or_else(|| panic!("no items: {document}"))
 }
 
 /// The only item of a document.
 #[track_caller]
 pub(crate) fn only_item(document: &Value) -> &Value {
-    let [item] = items(document) else {
-        panic!("not one item: {document:#}")
-    };
+    let [item] = items(document) else { panic!("not one item: {document:#}") };
     item
 }
 
 /// Each view of a check with its item.
 pub(crate) fn views(document: &Value) -> impl Iterator<Item = (&Value, &Value)> {
-    items(document)
-        .iter()
-        .flat_map(|item| views_of(item).map(move |view| (item, view)))
+    items(document).iter().flat_map(|item| views_of(item).map(move |view| (item, view)))
 }
 
 fn views_of(item: &Value) -> impl Iterator<Item = &Value> {
@@ -262,11 +203,6 @@ pub(crate) fn names(document: &Value) -> Vec<String> {
 }
 
 fn place(item: &Value, view: &Value) -> Place {
-    let target = view["target"]
-        .as_str()
-        .and_then(|target| target.parse().ok());
-    (
-        name(item),
-        target.unwrap_or_else(|| panic!("a target is a bare address: {view}")),
-    )
+    let target = view["target"].as_str().and_then(|target| target.parse().ok());
+    (name(item), target.unwrap_or_else(|| panic!("a target is a bare address: {view}")))
 }

@@ -14,10 +14,7 @@ const DROP_56: &str = "table inet fw {
 fn a_receive_queue_without_room_shows_its_drops() {
     let world = World::new().stuffed(udp("127.0.0.1:54"));
     assert_views(
-        &world
-            .portsight("check 54 --proto udp -4 -o json")
-            .exits(0)
-            .document(),
+        &world.portsight("check 54 --proto udp -4 -o json").exits(0).document(),
         "54/udp  lo4  open  no-response  reachable  -  proved",
     );
 }
@@ -75,10 +72,7 @@ fn assert_noise_is_no_evidence(milliseconds: i64) {
 fn an_old_datagram_in_the_queue_is_no_evidence() {
     let world = World::new().stuffed(udp("127.0.0.1:56")).nft(DROP_56);
     assert_views(
-        &world
-            .portsight("check 56 --proto udp -4 -o json")
-            .exits(3)
-            .document(),
+        &world.portsight("check 56 --proto udp -4 -o json").exits(3).document(),
         "56/udp  lo4  open|filtered  no-response  inconclusive  -  *",
     );
 }

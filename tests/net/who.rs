@@ -13,22 +13,14 @@ fn owners(item: &Value) -> BTreeSet<(u64, String)> {
     let owners = item["owners"].as_array().expect("owners");
     let set: BTreeSet<_> = owners
         .iter()
-        .map(|o| {
-            (
-                o["pid"].as_u64().unwrap(),
-                o["role"].as_str().unwrap_or("-").to_owned(),
-            )
-        })
+        .map(|o| (o["pid"].as_u64().unwrap(), o["role"].as_str().unwrap_or("-").to_owned()))
         .collect();
     assert_eq!(set.len(), owners.len(), "each owner once: {item:#}");
     set
 }
 
 fn set(owners: &[(u32, &str)]) -> BTreeSet<(u64, String)> {
-    owners
-        .iter()
-        .map(|(pid, role)| (u64::from(*pid), (*role).to_owned()))
-        .collect()
+    owners.iter().map(|(pid, role)| (u64::from(*pid), (*role).to_owned())).collect()
 }
 
 #[test]
@@ -46,10 +38,7 @@ fn who_names_the_process_and_everything_about_it() {
         .holding(udp("127.0.0.1:7002"))
         .start();
     for (port, proto) in [("7001", "tcp"), ("7002", "udp")] {
-        let report = world
-            .portsight(&format!("who {port} -o json"))
-            .exits(0)
-            .document();
+        let report = world.portsight(&format!("who {port} -o json")).exits(0).document();
         let item = only_item(&report);
         assert_eq!(item["proto"], proto);
         assert_eq!(item["owners_unknown"], Value::Null);
@@ -57,33 +46,16 @@ fn who_names_the_process_and_everything_about_it() {
         let owner = &item["owners"][0];
         assert_eq!(owner["name"], "net-brokerd");
         assert_eq!(owner["ppid"], std::process::id());
-        assert!(
-            owner["exe"]
-                .as_str()
-                .is_some_and(|exe| exe.ends_with("/net-brokerd"))
-        );
+        assert!(owner["exe"].as_str().is_some_and(|exe| exe.ends_with("/net-brokerd")));
         assert_eq!(
             owner["cmdline"],
-            json!([
-                "broker: master",
-                "-c",
-                "echo ready; read line",
-                "--fast",
-                "",
-                "two words"
-            ])
+            json!(["broker: master", "-c", "echo ready; read line", "--fast", "", "two words"])
         );
-        assert_eq!(
-            owner["cwd"],
-            std::env::current_dir().unwrap().to_str().unwrap()
-        );
+        assert_eq!(owner["cwd"], std::env::current_dir().unwrap().to_str().unwrap());
         assert_eq!((&owner["uid"], &owner["user"]), (&json!(0), &json!("root")));
         assert_eq!(owner["via"], Value::Null);
         let started = owner["started_at"].as_str().expect("a time");
-        assert!(
-            *before <= *started && *started <= *clock(2),
-            "{before} {started}"
-        );
+        assert!(*before <= *started && *started <= *clock(2), "{before} {started}");
     }
     let text = world.portsight("7001").exits(0);
     assert!(
@@ -107,24 +79,12 @@ fn who_shows_every_holder_and_its_role() {
         .running("/bin/sh -c 'echo $PPID $$; read line'; :")
         .holding(udp("0.0.0.0:7010"))
         .start();
-    for (process, port, role) in [
-        (&master, "7009", "worker"),
-        (&careless, "7010", "inherited"),
-    ] {
-        let [parent, child] = process.numbers()[..] else {
-            panic!("two pids")
-        };
+    for (process, port, role) in [(&master, "7009", "worker"), (&careless, "7010", "inherited")] {
+        let [parent, child] = process.numbers()[..] else { panic!("two pids") };
         assert_eq!(parent, process.pid());
-        let report = world
-            .portsight(&format!("who {port} -o json"))
-            .exits(0)
-            .document();
+        let report = world.portsight(&format!("who {port} -o json")).exits(0).document();
         let item = only_item(&report);
-        assert_eq!(
-            owners(item),
-            set(&[(parent, "listener"), (child, role)]),
-            "{item:#}"
-        );
+        assert_eq!(owners(item), set(&[(parent, "listener"), (child, role)]), "{item:#}");
         assert_eq!(item["owners"][0]["pid"], parent, "the listener comes first");
     }
 }
@@ -156,26 +116,18 @@ fn nobody_holds_a_port_of_a_client() {
     let mut world = World::new().listens(tcp("127.0.0.1:80"));
     let (tcp_client, udp_client) = world.clients_of("127.0.0.1:80".parse().unwrap());
     for port in [tcp_client, udp_client, 9999] {
-        let report = world
-            .portsight(&format!("who {port} -o json"))
-            .exits(1)
-            .document();
+        let report = world.portsight(&format!("who {port} -o json")).exits(1).document();
         assert_eq!(report["items"], json!([]));
         assert_eq!(report["incomplete"], json!([]));
     }
     let text = world.portsight("9999").exits(1);
-    assert!(
-        format!("{}{}", text.stdout, text.stderr).contains("9999"),
-        "{text:?}"
-    );
+    assert!(format!("{}{}", text.stdout, text.stderr).contains("9999"), "{text:?}");
 }
 
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn a_port_can_be_asked_for_in_many_words() {
-    let world = World::new()
-        .listens(tcp("127.0.0.1:8000"))
-        .listens(tcp("[::1]:8000"));
+    let world = World::new().listens(tcp("127.0.0.1:8000")).listens(tcp("[::1]:8000"));
     let process = holder()
         .named("net-words")
         .holding(tcp("127.0.0.1:22"))
@@ -184,12 +136,8 @@ fn a_port_can_be_asked_for_in_many_words() {
         .start();
     let pid = process.pid();
     let shown = |arguments: &str| {
-        let mut names = names(
-            &world
-                .portsight(&format!("{arguments} -o json"))
-                .exits(0)
-                .document(),
-        );
+        let mut names =
+            names(&world.portsight(&format!("{arguments} -o json")).exits(0).document());
         names.sort();
         names.join(" ")
     };
@@ -212,10 +160,7 @@ fn a_port_can_be_asked_for_in_many_words() {
         assert_eq!(shown(arguments), expected, "portsight {arguments}");
     }
     for arguments in ["53/tcp", "udp:22", "8001-8099", "who net-nobody", "pid:1"] {
-        let report = world
-            .portsight(&format!("{arguments} -o json"))
-            .exits(1)
-            .document();
+        let report = world.portsight(&format!("{arguments} -o json")).exits(1).document();
         assert_eq!(report["items"], json!([]), "portsight {arguments}");
     }
 }
@@ -225,10 +170,7 @@ fn a_port_can_be_asked_for_in_many_words() {
 #[ignore = "needs a network namespace: scripts/test"]
 fn who_reaches_a_process_named_like_a_command() {
     let world = World::new();
-    let _process = holder()
-        .named("check")
-        .holding(tcp("127.0.0.1:7011"))
-        .start();
+    let _process = holder().named("check").holding(tcp("127.0.0.1:7011")).start();
     let report = world.portsight("who check -o json").exits(0).document();
     assert_eq!(name(only_item(&report)), "7011/tcp");
 }
@@ -236,21 +178,8 @@ fn who_reaches_a_process_named_like_a_command() {
 /// The wall clock plus some seconds, as RFC 3339 has it. The kernel counts the start of a process in seconds from
 /// the boot, whose time it knows to the second.
 fn clock(plus: i64) -> String {
-    let now = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap()
-        .as_secs()
-        .cast_signed();
-    feed(
-        "date",
-        &[
-            "-u",
-            "-d",
-            &format!("@{}", now + plus),
-            "+%Y-%m-%dT%H:%M:%SZ",
-        ],
-        "",
-    )
-    .trim()
-    .into()
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs().cast_signed();
+    feed("date", &["-u", "-d", &format!("@{}", now + plus), "+%Y-%m-%dT%H:%M:%SZ"], "")
+        .trim()
+        .into()
 }

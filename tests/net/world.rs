@@ -48,10 +48,7 @@ impl World {
             );
         }
         feed("ip", &["-batch", "-"], "link set lo up\n");
-        Self {
-            sockets: Vec::new(),
-            servers: Vec::new(),
-        }
+        Self { sockets: Vec::new(), servers: Vec::new() }
     }
 
     /// Adds the interface `lan0`, one end of a veth pair, with these addresses (`10.77.0.2/24`).
@@ -82,13 +79,8 @@ impl World {
     #[expect(clippy::unused_self, reason = "the counter is the namespace's")]
     pub(crate) fn counted(&self, counter: &str) -> u64 {
         let text = feed("nft", &["list", "counter", "inet", "fw", counter], "");
-        let mut words = text
-            .split_whitespace()
-            .skip_while(|word| *word != "packets");
-        words
-            .nth(1)
-            .and_then(|count| count.parse().ok())
-            .expect("nft shows a packet count")
+        let mut words = text.split_whitespace().skip_while(|word| *word != "packets");
+        words.nth(1).and_then(|count| count.parse().ok()).expect("nft shows a packet count")
     }
 
     /// A TCP socket that listens. Nobody accepts, but its queue is long.
@@ -155,9 +147,7 @@ impl World {
         socket.set_recv_buffer_size(1).unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         for _ in 0..64 {
-            client
-                .send_to(&[0; 512], spec.address_for_a_client())
-                .unwrap();
+            client.send_to(&[0; 512], spec.address_for_a_client()).unwrap();
         }
         self.sockets.push(socket);
         self
@@ -168,20 +158,14 @@ impl World {
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
         let (stopped, stop) = io::pipe().unwrap();
         let thread = thread::spawn(move || {
-            let pause = Timespec {
-                tv_sec: 0,
-                tv_nsec: milliseconds * 1_000_000,
-            };
+            let pause = Timespec { tv_sec: 0, tv_nsec: milliseconds * 1_000_000 };
             while poll(&mut [PollFd::new(&stopped, PollFlags::IN)], Some(&pause)).expect("poll")
                 == 0
             {
                 drop(client.send_to(b"noise", address));
             }
         });
-        self.servers.push(Server {
-            stop: Some(stop),
-            thread: Some(thread),
-        });
+        self.servers.push(Server { stop: Some(stop), thread: Some(thread) });
         self
     }
 
@@ -191,16 +175,9 @@ impl World {
         let client = Socket::new(Domain::for_address(server), Type::STREAM, None).unwrap();
         client.connect(&server.into()).expect("the server listens");
         let datagrams = Socket::new(Domain::for_address(server), Type::DGRAM, None).unwrap();
-        datagrams
-            .connect(&server.into())
-            .expect("a UDP socket connects anywhere");
+        datagrams.connect(&server.into()).expect("a UDP socket connects anywhere");
         let port = |socket: &Socket| {
-            socket
-                .local_addr()
-                .ok()
-                .and_then(|a| a.as_socket())
-                .expect("it has a port")
-                .port()
+            socket.local_addr().ok().and_then(|a| a.as_socket()).expect("it has a port").port()
         };
         let ports = (port(&client), port(&datagrams));
         self.sockets.extend([client, datagrams]);
@@ -217,32 +194,17 @@ impl World {
             let id = unsafe { libc::gettid() };
             writeln!(there_writes, "{id}").unwrap();
             (&there_reads).read_exact(&mut [0]).expect("the order");
-            feed(
-                "ip",
-                &["-batch", "-"],
-                "addr add 10.77.0.9/24 dev wire0\nlink set wire0 up\n",
-            );
+            feed("ip", &["-batch", "-"], "addr add 10.77.0.9/24 dev wire0\nlink set wire0 up\n");
             let _server = tcp("10.77.0.9:9999").listening(BACKLOG);
             writeln!(there_writes, "ready").unwrap();
             wait_for(&there_reads);
         });
         let mut told = io::BufReader::new(here_reads).lines().map_while(Result::ok);
         let id = told.next().expect("the neighbour has a namespace");
-        feed(
-            "ip",
-            &["-batch", "-"],
-            &format!("link set wire0 netns {id}\n"),
-        );
+        feed("ip", &["-batch", "-"], &format!("link set wire0 netns {id}\n"));
         (&here_writes).write_all(b"!").unwrap();
-        assert_eq!(
-            told.next().as_deref(),
-            Some("ready"),
-            "the neighbour serves"
-        );
-        self.servers.push(Server {
-            stop: Some(here_writes),
-            thread: Some(thread),
-        });
+        assert_eq!(told.next().as_deref(), Some("ready"), "the neighbour serves");
+        self.servers.push(Server { stop: Some(here_writes), thread: Some(thread) });
         self
     }
 
@@ -252,10 +214,8 @@ impl World {
         let (stopped, stop) = io::pipe().unwrap();
         let thread = thread::spawn(move || {
             loop {
-                let mut ready = [
-                    PollFd::new(&socket, PollFlags::IN),
-                    PollFd::new(&stopped, PollFlags::IN),
-                ];
+                let mut ready =
+                    [PollFd::new(&socket, PollFlags::IN), PollFd::new(&stopped, PollFlags::IN)];
                 poll(&mut ready, None).expect("poll");
                 if !ready[1].revents().is_empty() {
                     return;
@@ -263,10 +223,7 @@ impl World {
                 answer(&socket);
             }
         });
-        self.servers.push(Server {
-            stop: Some(stop),
-            thread: Some(thread),
-        });
+        self.servers.push(Server { stop: Some(stop), thread: Some(thread) });
         self
     }
 }
@@ -282,10 +239,7 @@ impl Drop for Server {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
             let end = thread.join();
-            assert!(
-                end.is_ok() || thread::panicking(),
-                "a server of the harness panicked"
-            );
+            assert!(end.is_ok() || thread::panicking(), "a server of the harness panicked");
         }
     }
 }
@@ -307,11 +261,7 @@ pub(crate) fn connects(address: SocketAddr) -> Result<(), io::ErrorKind> {
 /// Runs a program of the system with this input and gives its output.
 pub(crate) fn feed(program: &str, arguments: &[&str], input: &str) -> String {
     let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child =
         alone(|| command.spawn()).unwrap_or_else(|error| panic!("did not run: {program}: {error}"));
     let fed = child.stdin.take().unwrap().write_all(input.as_bytes());

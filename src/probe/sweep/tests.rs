@@ -37,11 +37,7 @@ impl Scripted {
     fn step(&self, port: Port) -> Outcome {
         let mut script = self.script.borrow_mut();
         let steps = script.entry(port.get()).or_default();
-        match if steps.is_empty() {
-            Step::Silent
-        } else {
-            steps.remove(0)
-        } {
+        match if steps.is_empty() { Step::Silent } else { steps.remove(0) } {
             Step::Say(answer) => Outcome::Answered(answer, Reuse::Again),
             Step::Silent => Outcome::Pending,
             Step::MeetItself => Outcome::MetItself,
@@ -99,29 +95,20 @@ fn play(
         target: Target {
             vantage: Vantage::Loopback,
             address: "127.0.0.1".parse().unwrap(),
-            interface: Interface {
-                index: 1,
-                name: "lo".into(),
-            },
+            interface: Interface { index: 1, name: "lo".into() },
             scope_id: 0,
         },
         transport: Transport::Tcp,
         ports: ports.clone().map(port).collect(),
     };
-    let client = Scripted {
-        script: RefCell::new(script),
-        open: Rc::default(),
-        limit,
-    };
+    let client = Scripted { script: RefCell::new(script), open: Rc::default(), limit };
     let progress = Progress::new(stop);
     let ports: Vec<Port> = ports.map(port).collect();
     Worker::new(client, &job, &PortSet::new(), &progress, MOST_PARKED).run(&ports)
 }
 
 fn refusing(ports: std::ops::RangeInclusive<u16>) -> Script {
-    ports
-        .map(|port| (port, vec![Step::Say(Answer::Rst)]))
-        .collect()
+    ports.map(|port| (port, vec![Step::Say(Answer::Rst)])).collect()
 }
 
 #[test]
@@ -130,14 +117,7 @@ fn refusals_are_kept_as_bits_and_everything_else_as_attempts() {
     script.insert(3, vec![Step::Say(Answer::SynAck(TakenBy::Probed))]);
     let sweep = play(1..=10, script, 100, || false);
     assert_eq!(sweep.refused.len(), 9);
-    assert_eq!(
-        sweep
-            .attempts
-            .keys()
-            .map(|port| port.get())
-            .collect::<Vec<_>>(),
-        [3]
-    );
+    assert_eq!(sweep.attempts.keys().map(|port| port.get()).collect::<Vec<_>>(), [3]);
     assert_eq!((sweep.sent, sweep.lost, sweep.rescued), (10, 0, 0));
 }
 
@@ -145,10 +125,7 @@ fn refusals_are_kept_as_bits_and_everything_else_as_attempts() {
 fn silence_is_claimed_only_after_a_second_try() {
     let sweep = play(1..=3, refusing(1..=2), 100, || false);
     let attempt = &sweep.attempts[&port(3)];
-    assert_eq!(
-        (attempt.answer.clone(), attempt.tries),
-        (Answer::Silence, 2)
-    );
+    assert_eq!((attempt.answer.clone(), attempt.tries), (Answer::Silence, 2));
     assert_eq!(sweep.sent, 4);
 }
 
@@ -160,11 +137,7 @@ fn a_port_that_answers_the_second_time_is_rescued_and_the_others_are_asked_once_
     let sweep = play(1..=5, script, 100, || false);
     assert!(sweep.refused.contains(port(3)) && sweep.refused.contains(port(4)));
     assert_eq!(sweep.rescued, 2);
-    assert_eq!(
-        sweep.attempts[&port(5)].tries,
-        4,
-        "each rescue earns the silent ones another try"
-    );
+    assert_eq!(sweep.attempts[&port(5)].tries, 4, "each rescue earns the silent ones another try");
 }
 
 #[test]
@@ -172,10 +145,7 @@ fn without_descriptors_the_silent_are_settled_first() {
     let sweep = play(1..=20, Script::new(), 4, || false);
     assert_eq!(sweep.attempts.len(), 20);
     assert!(
-        sweep
-            .attempts
-            .values()
-            .all(|attempt| attempt.answer == Answer::Silence),
+        sweep.attempts.values().all(|attempt| attempt.answer == Answer::Silence),
         "{:?}",
         sweep.attempts
     );
@@ -185,21 +155,14 @@ fn without_descriptors_the_silent_are_settled_first() {
 #[test]
 fn a_probe_that_cannot_be_made_is_lost_and_never_silence() {
     let sweep = play(1..=2, Script::new(), 0, || false);
-    assert!(
-        sweep
-            .attempts
-            .values()
-            .all(|attempt| matches!(attempt.answer, Answer::Failed(_)))
-    );
+    assert!(sweep.attempts.values().all(|attempt| matches!(attempt.answer, Answer::Failed(_))));
     assert_eq!((sweep.lost, sweep.sent), (2, 0));
 }
 
 #[test]
 fn a_probe_that_meets_itself_is_sent_from_another_port() {
-    let script = Script::from([(
-        7,
-        vec![Step::MeetItself, Step::MeetItself, Step::Say(Answer::Rst)],
-    )]);
+    let script =
+        Script::from([(7, vec![Step::MeetItself, Step::MeetItself, Step::Say(Answer::Rst)])]);
     let sweep = play(7..=7, script, 100, || false);
     assert!(sweep.refused.contains(port(7)));
     assert!(sweep.attempts.is_empty());
@@ -221,11 +184,7 @@ fn a_tenth_of_the_tracking_table_is_left_alone() {
 #[test]
 fn an_icmp_reject_of_a_tcp_port_is_no_plain_refusal() {
     let from = Some("127.0.0.1".parse().unwrap());
-    let reject = Answer::Icmp(Icmp {
-        kind: 3,
-        code: 3,
-        from,
-    });
+    let reject = Answer::Icmp(Icmp { kind: 3, code: 3, from });
     let mut script = refusing(1..=2);
     script.insert(2, vec![Step::Say(reject.clone())]);
     let sweep = play(1..=2, script, 100, || false);

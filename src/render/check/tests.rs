@@ -20,18 +20,12 @@ fn plain(check: &Check) -> String {
 }
 
 fn noted(view: View, note: &str) -> View {
-    View {
-        note: Some(note.into()),
-        ..view
-    }
+    View { note: Some(note.into()), ..view }
 }
 
 /// The two views of a port.
 fn views(loopback: (State, Verdict), own: (State, Verdict)) -> Vec<View> {
-    vec![
-        view(Vantage::Loopback, loopback.0, loopback.1),
-        view(Vantage::Own, own.0, own.1),
-    ]
+    vec![view(Vantage::Loopback, loopback.0, loopback.1), view(Vantage::Own, own.0, own.1)]
 }
 
 fn both(state: State, verdict: Verdict) -> Vec<View> {
@@ -48,25 +42,14 @@ fn every_verdict() -> Check {
     let open = (State::Open, Verdict::Reachable);
     let reachable = || view(Vantage::Loopback, State::Open, Verdict::Reachable);
     let rejected = View {
-        icmp: Some(Icmp {
-            kind: 3,
-            code: 13,
-            from: Some([10, 0, 0, 5].into()),
-        }),
+        icmp: Some(Icmp { kind: 3, code: 13, from: Some([10, 0, 0, 5].into()) }),
         ..stopped(How::Rejected, Verdict::Shielded)
     };
     let idle = tcp("127.0.0.1", 7000).owned_by(61, "holder");
-    let idle = Socket {
-        state: SocketState::Bound,
-        ..idle
-    };
+    let idle = Socket { state: SocketState::Bound, ..idle };
     let note = "nobody listens, yet a connection was opened.";
     check(vec![
-        finding(
-            22,
-            vec![tcp("::", 22).owned_by(812, "sshd")],
-            both(open.0, open.1),
-        ),
+        finding(22, vec![tcp("::", 22).owned_by(812, "sshd")], both(open.0, open.1)),
         finding(
             25,
             vec![tcp("10.0.0.5", 25).owned_by(9, "smtpd")],
@@ -80,10 +63,7 @@ fn every_verdict() -> Check {
         finding(
             81,
             Vec::new(),
-            vec![noted(
-                view(Vantage::Own, State::Open, Verdict::Unexpected),
-                note,
-            )],
+            vec![noted(view(Vantage::Own, State::Open, Verdict::Unexpected), note)],
         ),
         finding(3306, Vec::new(), vec![rejected]),
         finding(
@@ -107,10 +87,7 @@ fn every_verdict() -> Check {
         ),
         finding(
             9001,
-            vec![
-                tcp("::", 9001).owned_by(7, "a"),
-                tcp("0.0.0.0", 9001).owned_by(8, "b"),
-            ],
+            vec![tcp("::", 9001).owned_by(7, "a"), tcp("0.0.0.0", 9001).owned_by(8, "b")],
             vec![
                 reachable(),
                 noted(
@@ -144,24 +121,9 @@ fn every_verdict_at_every_width() {
     note: self probes are carried over lo: an open there proves nothing about the network.
     ");
     assert!(hidden.is_empty());
-    assert_eq!(
-        shown(
-            &check,
-            &Look {
-                width: Some(140),
-                ..Look::default()
-            }
-        ),
-        (text, hidden)
-    );
+    assert_eq!(shown(&check, &Look { width: Some(140), ..Look::default() }), (text, hidden));
 
-    let (text, hidden) = shown(
-        &check,
-        &Look {
-            width: Some(80),
-            ..Look::default()
-        },
-    );
+    let (text, hidden) = shown(&check, &Look { width: Some(80), ..Look::default() });
     insta::assert_snapshot!(text, @"
     PORT      LISTENING     LOOPBACK  SELF      VERDICT
     22/tcp    sshd          open      open      reachable (locally; network not tes…
@@ -180,13 +142,7 @@ fn every_verdict_at_every_width() {
     ");
     assert!(hidden.is_empty());
 
-    let (text, hidden) = shown(
-        &check,
-        &Look {
-            width: Some(60),
-            ..Look::default()
-        },
-    );
+    let (text, hidden) = shown(&check, &Look { width: Some(60), ..Look::default() });
     insta::assert_snapshot!(text, @"
     PORT      LISTENING     SELF      VERDICT
     22/tcp    sshd          open      reachable (locally; netwo…
@@ -210,18 +166,9 @@ fn every_verdict_at_every_width() {
 fn a_narrow_terminal_never_wraps() {
     let check = every_verdict();
     for limit in 36..140 {
-        let (text, _) = shown(
-            &check,
-            &Look {
-                width: Some(limit),
-                ..Look::default()
-            },
-        );
+        let (text, _) = shown(&check, &Look { width: Some(limit), ..Look::default() });
         let table: Vec<_> = text.lines().take(1 + check.items.len()).collect();
-        assert!(
-            table.iter().all(|line| width(line) <= limit.into()),
-            "{limit}: {text}"
-        );
+        assert!(table.iter().all(|line| width(line) <= limit.into()), "{limit}: {text}");
         for (line, finding) in table[1..].iter().zip(&check.items) {
             assert!(line.contains(finding.verdict.name()), "{limit}: {text}");
         }
@@ -232,13 +179,7 @@ fn a_narrow_terminal_never_wraps() {
 fn colour_adds_escapes_and_changes_no_word() {
     let check = every_verdict();
     let (plain, _) = shown(&check, &Look::default());
-    let (colored, _) = shown(
-        &check,
-        &Look {
-            color: true,
-            ..Look::default()
-        },
-    );
+    let (colored, _) = shown(&check, &Look { color: true, ..Look::default() });
     for painted in [
         "\x1b[1m22/tcp\x1b[0m ",
         "\x1b[32mreachable\x1b[0m (locally",
@@ -248,15 +189,11 @@ fn colour_adds_escapes_and_changes_no_word() {
         "\x1b[31moverloaded\x1b[0m",
         "  closed: held",
     ] {
-        assert!(
-            colored.contains(painted),
-            "{painted:?} is not in {colored:?}"
-        );
+        assert!(colored.contains(painted), "{painted:?} is not in {colored:?}");
     }
     let mut words = colored;
-    for escape in [
-        "\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[35m", "\x1b[36m",
-    ] {
+    for escape in ["\x1b[0m", "\x1b[1m", "\x1b[31m", "\x1b[32m", "\x1b[33m", "\x1b[35m", "\x1b[36m"]
+    {
         words = words.replace(escape, "");
     }
     assert_eq!(words, plain);
@@ -272,18 +209,10 @@ fn views_that_differ_within_a_vantage_show_each_state() {
         states(&finding(80, Vec::new(), views), Vantage::Loopback)
     };
     assert_eq!(states(&[&open, &dropped, &open]), "open/filtered");
-    assert_eq!(
-        states(&[&closed, &open]),
-        "open",
-        "not bound to the other address"
-    );
+    assert_eq!(states(&[&closed, &open]), "open", "not bound to the other address");
     assert_eq!(states(&[&closed]), "closed");
     let listener = tcp("127.0.0.1", 80).owned_by(1, "a");
-    let check = check(vec![finding(
-        80,
-        vec![listener],
-        vec![open.clone(), closed, open],
-    )]);
+    let check = check(vec![finding(80, vec![listener], vec![open.clone(), closed, open])]);
     insta::assert_snapshot!(shown(&check, &Look::default()).0, @"
     PORT    LISTENING  LOOPBACK  SELF  VERDICT
     80/tcp  a          open      -     reachable (locally; network not tested): bound to 127.0.0.1
@@ -315,10 +244,7 @@ fn an_interrupted_check_says_what_it_did_not_do() {
     check.partial = true;
     check.vantages.truncate(1);
     check.vantages[0].lost = 1;
-    let tally = check.vantages[0]
-        .transports
-        .get_mut(&Transport::Tcp)
-        .unwrap();
+    let tally = check.vantages[0].transports.get_mut(&Transport::Tcp).unwrap();
     tally.probed -= 1_200;
     tally.not_probed = 1_200;
     insta::assert_snapshot!(shown(&check, &Look::default()).0, @"
@@ -335,16 +261,9 @@ fn an_interrupted_check_says_what_it_did_not_do() {
 fn a_port_of_many_addresses_is_counted_once() {
     let mut check = check(Vec::new());
     check.vantages[0].targets.push("::1".parse().unwrap());
-    let tally = check.vantages[0]
-        .transports
-        .get_mut(&Transport::Tcp)
-        .unwrap();
+    let tally = check.vantages[0].transports.get_mut(&Transport::Tcp).unwrap();
     tally.probed = 2 * 65_535 + 1;
-    assert!(
-        shown(&check, &Look::default())
-            .0
-            .starts_with("65,535 TCP and 3 UDP ports as seen")
-    );
+    assert!(shown(&check, &Look::default()).0.starts_with("65,535 TCP and 3 UDP ports as seen"));
 }
 
 #[test]
@@ -353,11 +272,7 @@ fn hostile_text_is_visible_everywhere() {
     let mut seen = noted(view(Vantage::Own, State::Open, Verdict::Unexpected), evil);
     seen.interface.name = evil.into();
     seen.target = "fe80::1".parse().unwrap();
-    let check = check(vec![finding(
-        1,
-        vec![tcp("::", 1).owned_by(1, evil)],
-        vec![seen],
-    )]);
+    let check = check(vec![finding(1, vec![tcp("::", 1).owned_by(1, evil)], vec![seen])]);
     insta::assert_snapshot!(shown(&check, &Look::default()).0, @r"
     PORT   LISTENING              LOOPBACK  SELF  VERDICT
     1/tcp  \x1b[2J\n\u{202e}日本  -         open  unexpected: \x1b[2J\n\u{202e}日本

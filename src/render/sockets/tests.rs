@@ -6,10 +6,7 @@ use crate::model::{OwnersUnknownReason, Seen, SocketState};
 use crate::render::sanitize::width;
 
 fn look() -> Look {
-    Look {
-        now: i64::try_from(NOW).unwrap(),
-        ..Look::default()
-    }
+    Look { now: i64::try_from(NOW).unwrap(), ..Look::default() }
 }
 
 fn shown(sockets: &[Socket], look: &Look) -> (String, Vec<&'static str>) {
@@ -29,9 +26,7 @@ fn host() -> Vec<Socket> {
     let java = tcp("::", 8080).service("http-alt");
     vec![
         tcp("::", 22).service("ssh").owned_by(812, "sshd"),
-        udp("127.0.0.53", 53)
-            .service("domain")
-            .owned_by(400, "systemd-resolve"),
+        udp("127.0.0.53", 53).service("domain").owned_by(400, "systemd-resolve"),
         tcp("127.0.0.1", 5432)
             .service("postgresql")
             .owned_by(1203, "postgres")
@@ -40,22 +35,10 @@ fn host() -> Vec<Socket> {
             .service("postgresql")
             .owned_by(1203, "postgres")
             .owned_by(1210, "postgres"),
-        Socket {
-            state: SocketState::Bound,
-            queue: Seen::Absent,
-            ..idle
-        },
-        Socket {
-            user: Seen::Known("tomcat".into()),
-            ..java
-        }
-        .unowned(
-            OwnersUnknownReason::Permission,
-            "its holder could not be read",
-        ),
-        tcp("fe80::1", 9000)
-            .on("eth0")
-            .unowned(OwnersUnknownReason::Kernel, "no process holds it"),
+        Socket { state: SocketState::Bound, queue: Seen::Absent, ..idle },
+        Socket { user: Seen::Known("tomcat".into()), ..java }
+            .unowned(OwnersUnknownReason::Permission, "its holder could not be read"),
+        tcp("fe80::1", 9000).on("eth0").unowned(OwnersUnknownReason::Kernel, "no process holds it"),
     ]
 }
 
@@ -73,24 +56,9 @@ fn a_host_at_every_width() {
     6 ports, 3 open to the network by binding.
     ");
     assert!(hidden.is_empty());
-    assert_eq!(
-        shown(
-            &host(),
-            &Look {
-                width: Some(140),
-                ..look()
-            }
-        ),
-        (text, hidden)
-    );
+    assert_eq!(shown(&host(), &Look { width: Some(140), ..look() }), (text, hidden));
 
-    let (text, hidden) = shown(
-        &host(),
-        &Look {
-            width: Some(80),
-            ..look()
-        },
-    );
+    let (text, hidden) = shown(&host(), &Look { width: Some(80), ..look() });
     insta::assert_snapshot!(text, @"
     PORT      SERVICE     BIND                       PROCESS              USER    UP
     22/tcp    ssh         * (v4+v6)                  sshd 812             root    2h
@@ -103,13 +71,7 @@ fn a_host_at_every_width() {
     ");
     assert!(hidden.is_empty());
 
-    let (text, hidden) = shown(
-        &host(),
-        &Look {
-            width: Some(60),
-            ..look()
-        },
-    );
+    let (text, hidden) = shown(&host(), &Look { width: Some(60), ..look() });
     insta::assert_snapshot!(text, @"
     PORT      BIND                       PROCESS
     22/tcp    * (v4+v6)                  sshd 812
@@ -126,52 +88,26 @@ fn a_host_at_every_width() {
 #[test]
 fn a_narrow_terminal_never_wraps() {
     for limit in 36..140 {
-        let (text, _) = shown(
-            &host(),
-            &Look {
-                width: Some(limit),
-                ..look()
-            },
-        );
+        let (text, _) = shown(&host(), &Look { width: Some(limit), ..look() });
         let table: Vec<_> = text.lines().take(7).collect();
-        assert!(
-            table.iter().all(|line| width(line) <= limit.into()),
-            "{limit}: {text}"
-        );
-        assert!(
-            table[1].starts_with("22/tcp") && table[1].contains("sshd 812"),
-            "{limit}: {text}"
-        );
+        assert!(table.iter().all(|line| width(line) <= limit.into()), "{limit}: {text}");
+        assert!(table[1].starts_with("22/tcp") && table[1].contains("sshd 812"), "{limit}: {text}");
     }
 }
 
 #[test]
 fn colour_adds_escapes_and_changes_no_word() {
     let (plain, _) = shown(&host(), &look());
-    let (colored, _) = shown(
-        &host(),
-        &Look {
-            color: true,
-            ..look()
-        },
-    );
-    assert!(
-        colored.contains("\n\x1b[1m22/tcp\x1b[0m    ssh"),
-        "{colored}"
-    );
+    let (colored, _) = shown(&host(), &Look { color: true, ..look() });
+    assert!(colored.contains("\n\x1b[1m22/tcp\x1b[0m    ssh"), "{colored}");
     assert_eq!(colored.replace("\x1b[1m", "").replace("\x1b[0m", ""), plain);
 }
 
 #[test]
 fn sockets_of_one_port_with_other_owners_have_their_own_rows() {
     let sockets = [
-        tcp("0.0.0.0", 80)
-            .owned_by(10, "nginx")
-            .owned_by(11, "nginx"),
-        tcp("::", 80)
-            .v6_only()
-            .owned_by(10, "nginx")
-            .owned_by(11, "nginx"),
+        tcp("0.0.0.0", 80).owned_by(10, "nginx").owned_by(11, "nginx"),
+        tcp("::", 80).v6_only().owned_by(10, "nginx").owned_by(11, "nginx"),
         tcp("0.0.0.0", 80).owned_by(20, "caddy"),
         tcp("0.0.0.0", 80).owned_by(20, "caddy"),
     ];
@@ -202,9 +138,7 @@ fn a_full_queue_and_drops_have_a_column() {
 #[test]
 fn hostile_names_are_visible_and_keep_the_table_straight() {
     let mut sockets = [
-        tcp("::", 1)
-            .service("a\tb")
-            .owned_by(1, "\x1b[2J\u{202e}evil"),
+        tcp("::", 1).service("a\tb").owned_by(1, "\x1b[2J\u{202e}evil"),
         tcp("::", 2).owned_by(2, "two\nlines"),
         tcp("::", 3).owned_by(3, "サーバー"),
     ];
@@ -232,10 +166,7 @@ fn nothing_is_a_sentence_in_the_table_and_silence_in_plain() {
         String::from_utf8(out).unwrap()
     };
     assert_eq!(nothing(Extent::Everything), "Nothing is listening.\n");
-    assert_eq!(
-        nothing(Extent::Selection),
-        "Nothing that matches is listening.\n"
-    );
+    assert_eq!(nothing(Extent::Selection), "Nothing that matches is listening.\n");
     assert_eq!(
         nothing(Extent::Incomplete),
         "Nothing was found listening, and not everything could be seen.\n"

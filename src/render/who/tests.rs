@@ -5,10 +5,7 @@ use crate::document::samples::{NOW, With, owner, tcp, udp};
 use crate::model::{Need, OwnersUnknownReason};
 
 fn shown(sockets: &[Socket]) -> String {
-    let look = Look {
-        now: i64::try_from(NOW).unwrap(),
-        ..Look::default()
-    };
+    let look = Look { now: i64::try_from(NOW).unwrap(), ..Look::default() };
     let mut out = Vec::new();
     who_text(&mut out, sockets, &look).unwrap();
     String::from_utf8(out).unwrap()
@@ -16,20 +13,11 @@ fn shown(sockets: &[Socket]) -> String {
 
 #[test]
 fn a_listener_with_workers() {
-    let mut nginx = tcp("::", 80)
-        .service("http")
-        .queue(129, 128, 7)
-        .owned_by(812, "nginx");
+    let mut nginx = tcp("::", 80).service("http").queue(129, 128, 7).owned_by(812, "nginx");
     nginx = nginx.owned_by(813, "nginx").owned_by(814, "nginx");
-    nginx.owners.push(Owner {
-        via: Some(Via::IoUring),
-        ..owner(900, "php", Role::Inherited)
-    });
-    nginx.owners[0].process.cmdline = Seen::Known(
-        ["nginx", "-g", "daemon off;", "", "it's"]
-            .map(String::from)
-            .to_vec(),
-    );
+    nginx.owners.push(Owner { via: Some(Via::IoUring), ..owner(900, "php", Role::Inherited) });
+    nginx.owners[0].process.cmdline =
+        Seen::Known(["nginx", "-g", "daemon off;", "", "it's"].map(String::from).to_vec());
     nginx.owners[0].process.exe = Seen::Denied(Need::Root);
     nginx.owners[0].process.cwd = Seen::Absent;
     insta::assert_snapshot!(shown(&[nginx]), @r"
@@ -56,14 +44,8 @@ fn several_sockets_and_several_ports() {
     let sockets = [
         tcp("0.0.0.0", 53).owned_by(4, "named"),
         tcp("::", 53).v6_only().owned_by(4, "named"),
-        udp("10.0.0.5", 53)
-            .owned_by(4, "named")
-            .queue(2_048, 212_992, 0),
-        Socket {
-            state: SocketState::Bound,
-            queue: Seen::Absent,
-            ..idle
-        },
+        udp("10.0.0.5", 53).owned_by(4, "named").queue(2_048, 212_992, 0),
+        Socket { state: SocketState::Bound, queue: Seen::Absent, ..idle },
     ];
     insta::assert_snapshot!(shown(&sockets), @"
     53/tcp
@@ -131,36 +113,16 @@ fn what_must_not_be_killed_is_not() {
     };
     let table = [
         (42, "node", Role::Listener, "stop it with: kill 42"),
-        (
-            1,
-            "systemd",
-            Role::Listener,
-            "to stop it:  do not kill 1, the init system",
-        ),
-        (
-            1,
-            "node",
-            Role::Listener,
-            "to stop it:  do not kill 1, the init process",
-        ),
+        (1, "systemd", Role::Listener, "to stop it:  do not kill 1, the init system"),
+        (1, "node", Role::Listener, "to stop it:  do not kill 1, the init process"),
         (
             42,
             "docker-proxy",
             Role::Listener,
             "to stop it:  do not kill 42: it serves a container; `docker ps --filter publish=80`",
         ),
-        (
-            42,
-            "conmon",
-            Role::Listener,
-            "to stop it:  do not kill 42: it watches a container",
-        ),
-        (
-            42,
-            "sshd",
-            Role::SocketActivated,
-            "to stop it:  do not just kill 42",
-        ),
+        (42, "conmon", Role::Listener, "to stop it:  do not kill 42: it watches a container"),
+        (42, "sshd", Role::SocketActivated, "to stop it:  do not just kill 42"),
     ];
     for (pid, name, role, start) in table {
         let text = advice(pid, name, role);
@@ -171,34 +133,20 @@ fn what_must_not_be_killed_is_not() {
 #[test]
 fn hostile_text_is_visible() {
     let evil = "\x1b[2J\n\u{202e}x";
-    let mut socket = tcp("::", 1)
-        .service(evil)
-        .owned_by(7, evil)
-        .owned_by(8, evil);
+    let mut socket = tcp("::", 1).service(evil).owned_by(7, evil).owned_by(8, evil);
     let process = &mut socket.owners[0].process;
     process.exe = Seen::Failed(evil.into());
     process.cmdline = Seen::Known(vec![evil.into(), "y".repeat(5_000)]);
     process.cwd = Seen::Known(evil.into());
     process.user = Seen::Known(evil.into());
     let text = shown(&[socket]);
-    assert!(
-        !text
-            .replace('\n', "")
-            .contains(crate::render::sanitize::is_hostile),
-        "{text:?}"
-    );
-    assert!(
-        text.lines()
-            .all(|line| line.chars().count() < COMMAND_WIDTH + 40)
-    );
+    assert!(!text.replace('\n', "").contains(crate::render::sanitize::is_hostile), "{text:?}");
+    assert!(text.lines().all(|line| line.chars().count() < COMMAND_WIDTH + 40));
 }
 
 #[test]
 fn colour_marks_the_port_only() {
-    let look = Look {
-        color: true,
-        ..Look::default()
-    };
+    let look = Look { color: true, ..Look::default() };
     let mut out = Vec::new();
     who_text(&mut out, &[tcp("::", 22).service("ssh")], &look).unwrap();
     let text = String::from_utf8(out).unwrap();

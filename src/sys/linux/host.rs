@@ -6,28 +6,21 @@ use std::fs;
 /// The host's name.
 #[must_use]
 pub fn host_name() -> String {
-    rustix::system::uname()
-        .nodename()
-        .to_string_lossy()
-        .into_owned()
+    rustix::system::uname().nodename().to_string_lossy().into_owned()
 }
 
 /// The kernel's release, as `6.18.44`.
 #[must_use]
 pub fn kernel_release() -> String {
-    rustix::system::uname()
-        .release()
-        .to_string_lossy()
-        .into_owned()
+    rustix::system::uname().release().to_string_lossy().into_owned()
 }
 
 /// The kernel's version: major and minor. (0, 0) when its release does not begin with them.
 #[must_use]
 pub fn kernel_version() -> (u16, u16) {
     let release = kernel_release();
-    let mut numbers = release
-        .split(|c: char| !c.is_ascii_digit())
-        .map_while(|part| part.parse().ok());
+    let mut numbers =
+        release.split(|c: char| !c.is_ascii_digit()).map_while(|part| part.parse().ok());
     (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
 }
 
@@ -57,10 +50,6 @@ pub fn capabilities() -> Vec<String> {
         .map(|(name, _)| format!("cap_{}", name.to_lowercase()))
         .collect();
     let unnamed = sets.effective.difference(CapabilitySet::all()).bits();
-    names.extend(
-        (0..64)
-            .filter(|bit| unnamed >> bit & 1 == 1)
-            .map(|bit| format!("cap_{bit}")),
-    );
+    names.extend((0..64).filter(|bit| unnamed >> bit & 1 == 1).map(|bit| format!("cap_{bit}")));
     names
 }

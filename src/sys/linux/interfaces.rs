@@ -39,10 +39,7 @@ pub fn local_addresses() -> io::Result<LocalAddresses> {
             let address = network.ip();
             let local = LocalAddress {
                 address,
-                interface: Interface {
-                    index: interface.index,
-                    name: interface.name.clone(),
-                },
+                interface: Interface { index: interface.index, name: interface.name.clone() },
             };
             if tentative.contains(&(address, interface.index)) {
                 found.tentative.push(local);
@@ -51,9 +48,7 @@ pub fn local_addresses() -> io::Result<LocalAddresses> {
             }
         }
     }
-    found
-        .usable
-        .sort_by_key(|local| (local.interface.index, local.address));
+    found.usable.sort_by_key(|local| (local.interface.index, local.address));
     found.usable.dedup();
     Ok(found)
 }
@@ -61,12 +56,9 @@ pub fn local_addresses() -> io::Result<LocalAddresses> {
 /// The name of the interface with this index in our network namespace.
 #[must_use]
 pub fn interface_name(index: u32) -> Option<String> {
-    let socket = rustix::net::socket(
-        rustix::net::AddressFamily::INET,
-        rustix::net::SocketType::DGRAM,
-        None,
-    )
-    .ok()?;
+    let socket =
+        rustix::net::socket(rustix::net::AddressFamily::INET, rustix::net::SocketType::DGRAM, None)
+            .ok()?;
     rustix::net::netdevice::index_to_name(&socket, index).ok()
 }
 

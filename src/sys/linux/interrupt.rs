@@ -1,8 +1,5 @@
 //! SIGINT as a question that long work asks now and then.
-#![expect(
-    unsafe_code,
-    reason = "sigaction(2) has no safe wrapper that installs a handler"
-)]
+#![expect(unsafe_code, reason = "sigaction(2) has no safe wrapper that installs a handler")]
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,11 +22,7 @@ pub fn catch_interrupt() -> io::Result<()> {
     action.sa_flags = libc::SA_RESETHAND;
     // SAFETY: `action` is valid, and its handler only stores to an atomic, which is safe in a signal handler.
     let status = unsafe { libc::sigaction(libc::SIGINT, &raw const action, std::ptr::null_mut()) };
-    if status == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Whether SIGINT has come since [`catch_interrupt`].

@@ -41,18 +41,10 @@ impl NetlinkSocket {
             // NETLINK_ROUTE is protocol 0, the default.
             Protocol::Route => None,
         };
-        let fd = socket_with(
-            AddressFamily::NETLINK,
-            SocketType::RAW,
-            SocketFlags::CLOEXEC,
-            protocol,
-        )?;
+        let fd =
+            socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
         sockopt::set_socket_timeout(&fd, sockopt::Timeout::Recv, Some(Self::PATIENCE))?;
-        Ok(Self {
-            fd,
-            buffer: vec![0; Self::BUFFER],
-            requests: 0,
-        })
+        Ok(Self { fd, buffer: vec![0; Self::BUFFER], requests: 0 })
     }
 
     /// A sequence number for the next request.
@@ -78,11 +70,7 @@ impl NetlinkSocket {
     /// Sends one datagram. An error means that the kernel refuses it, or takes only a part.
     fn send(&self, request: &[u8]) -> io::Result<()> {
         let sent = send(&self.fd, request, SendFlags::empty())?;
-        if sent == request.len() {
-            Ok(())
-        } else {
-            Err(io::ErrorKind::WriteZero.into())
-        }
+        if sent == request.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }
 
     /// Receives one datagram. An error means that none came in time, that the kernel dropped some (`ENOBUFS`), or
@@ -94,8 +82,6 @@ impl NetlinkSocket {
                 received => break received?,
             }
         };
-        self.buffer
-            .get(..length)
-            .ok_or_else(|| io::Error::other("a netlink datagram did not fit"))
+        self.buffer.get(..length).ok_or_else(|| io::Error::other("a netlink datagram did not fit"))
     }
 }

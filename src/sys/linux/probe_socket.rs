@@ -3,10 +3,7 @@
 //! With `IP_RECVERR` the kernel keeps the ICMP error that ended an attempt in the socket's error queue
 //! (`ip(7)`): a reset leaves that queue empty, a firewall's reject does not. On loopback the answer has come
 //! before the first `connect` returns, so a second one reads it.
-#![expect(
-    unsafe_code,
-    reason = "the error queue and IP_LOCAL_PORT_RANGE have no safe wrapper"
-)]
+#![expect(unsafe_code, reason = "the error queue and IP_LOCAL_PORT_RANGE have no safe wrapper")]
 
 use crate::model::{Family, Icmp};
 use rustix::event::{PollFd, PollFlags, poll};
@@ -78,12 +75,7 @@ fn set_source_ports(socket: &Socket, ports: Option<SourcePorts>) {
     const IP_LOCAL_PORT_RANGE: libc::c_int = 51;
     if let Some((low, high)) = ports {
         let range = u32::from(high) << 16 | u32::from(low);
-        drop(set_option(
-            socket,
-            libc::SOL_IP,
-            IP_LOCAL_PORT_RANGE,
-            range.cast_signed(),
-        ));
+        drop(set_option(socket, libc::SOL_IP, IP_LOCAL_PORT_RANGE, range.cast_signed()));
     }
 }
 
@@ -96,19 +88,9 @@ fn set_option(
     let length = libc::socklen_t::try_from(size_of::<libc::c_int>()).map_err(io::Error::other)?;
     // SAFETY: the kernel reads `length` bytes of `value`, which outlives the call.
     let status = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            level,
-            name,
-            (&raw const value).cast(),
-            length,
-        )
+        libc::setsockopt(socket.as_raw_fd(), level, name, (&raw const value).cast(), length)
     };
-    if status == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
+    if status == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// A TCP socket that can knock on one port after another: after a refusal the kernel lets it connect again.
@@ -255,10 +237,7 @@ impl AsFd for UdpProbe {
 }
 
 fn local_name(socket: &Socket) -> io::Result<SocketAddr> {
-    socket
-        .local_addr()?
-        .as_socket()
-        .ok_or_else(|| io::ErrorKind::Unsupported.into())
+    socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::Unsupported.into())
 }
 
 /// Waits until one of the probes can be read or has an error, or until `time` is over. Returns the indices of
@@ -317,11 +296,7 @@ fn queued_icmp(socket: &Socket) -> Option<(Icmp, Option<SocketAddr>)> {
     header.msg_controllen = size_of::<Control>();
     // SAFETY: the header's pointers are valid for the lengths beside them, and there is no data buffer.
     let status = unsafe {
-        libc::recvmsg(
-            socket.as_raw_fd(),
-            &raw mut header,
-            libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT,
-        )
+        libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT)
     };
     if status < 0 {
         return None;
@@ -357,11 +332,7 @@ fn extended_error(data: &[u8]) -> Option<Icmp> {
         return None;
     };
     let from_icmp = matches!(origin, libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6);
-    from_icmp.then(|| Icmp {
-        kind,
-        code,
-        from: offender_address(offender),
-    })
+    from_icmp.then(|| Icmp { kind, code, from: offender_address(offender) })
 }
 
 /// The address in a `struct sockaddr_in` or `struct sockaddr_in6`.

@@ -24,9 +24,7 @@ pub enum Unreadable {
     Gone,
 }
 
-const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
+const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 
 impl Procfs {
     /// Opens `/proc`.
@@ -63,18 +61,11 @@ impl Procfs {
     /// When they cannot be read.
     pub fn arguments(&self, pid: u32) -> io::Result<Vec<OsString>> {
         let path = format!("{pid}/cmdline");
-        let file = openat(
-            &self.root,
-            path,
-            OFlags::RDONLY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )?;
+        let file = openat(&self.root, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
         let mut bytes = Vec::new();
         File::from(file).read_to_end(&mut bytes)?;
         let words = bytes.split(|byte| *byte == 0);
-        let mut words: Vec<_> = words
-            .map(|word| OsString::from_vec(word.to_vec()))
-            .collect();
+        let mut words: Vec<_> = words.map(|word| OsString::from_vec(word.to_vec())).collect();
         // A zero byte ends each argument, and pads the rest when a program has shortened its own title.
         while words.pop_if(|word| word.is_empty()).is_some() {}
         Ok(words)
@@ -163,10 +154,7 @@ mod tests {
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let inode = rustix::fs::fstat(socket.as_fd()).unwrap().st_ino;
         let mut seen = Vec::new();
-        Procfs::open()
-            .unwrap()
-            .open_sockets(std::process::id(), |inode| seen.push(inode))
-            .unwrap();
+        Procfs::open().unwrap().open_sockets(std::process::id(), |inode| seen.push(inode)).unwrap();
         assert!(seen.contains(&inode), "{inode} in {seen:?}");
     }
 }

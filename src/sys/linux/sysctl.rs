@@ -7,9 +7,7 @@ use std::fs;
 #[must_use]
 pub fn local_port_range() -> Option<(u16, u16)> {
     let text = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").ok()?;
-    let mut ports = text
-        .split_ascii_whitespace()
-        .map_while(|word| word.parse().ok());
+    let mut ports = text.split_ascii_whitespace().map_while(|word| word.parse().ok());
     Some((ports.next()?, ports.next()?))
 }
 
@@ -34,17 +32,12 @@ pub fn udp_datagrams_received(family: Family) -> Option<u64> {
         Family::Ipv4 => {
             let text = fs::read_to_string("/proc/thread-self/net/snmp").ok()?;
             let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
-            let column = lines
-                .next()?
-                .split(' ')
-                .position(|name| name == "InDatagrams")?;
+            let column = lines.next()?.split(' ').position(|name| name == "InDatagrams")?;
             lines.next()?.split(' ').nth(column)?.parse().ok()
         }
         Family::Ipv6 => {
             let text = fs::read_to_string("/proc/thread-self/net/snmp6").ok()?;
-            let line = text
-                .lines()
-                .find_map(|line| line.strip_prefix("Udp6InDatagrams"))?;
+            let line = text.lines().find_map(|line| line.strip_prefix("Udp6InDatagrams"))?;
             line.trim().parse().ok()
         }
     }
