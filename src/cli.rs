@@ -4,6 +4,7 @@
 mod about;
 mod args;
 mod check;
+mod examine;
 mod exit;
 mod filter;
 mod generate;
@@ -18,19 +19,29 @@ mod who;
 mod words;
 
 use args::{Cli, Command};
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use exit::Exit;
 use output::Printer;
 use std::env;
 use std::process::ExitCode;
 
 /// The commands and their aliases.
-const COMMANDS: [&str; 7] = ["ls", "who", "check", "scan", "completions", "man", "help"];
+fn commands() -> Vec<String> {
+    let mut cli = Cli::command();
+    cli.build();
+    let names = |command: &clap::Command| -> Vec<String> {
+        std::iter::once(command.get_name())
+            .chain(command.get_all_aliases())
+            .map(str::to_owned)
+            .collect()
+    };
+    cli.get_subcommands().flat_map(names).collect()
+}
 
 /// Runs the program with the arguments and the environment of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = words::with_command(env::args_os().collect(), &COMMANDS);
+    let args = words::with_command(env::args_os().collect(), &commands());
     let exit = match Cli::try_parse_from(args) {
         Ok(cli) => run(&cli),
         Err(error) => usage::explain(&error),

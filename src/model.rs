@@ -11,7 +11,7 @@ pub mod verdict;
 
 pub use about::{About, Gap, Hides};
 pub use endpoint::{Endpoint, Family, Interface, Port, PortSet, Transport};
-pub use probe::{Answer, Attempt, Delivery, Icmp, Sweep, TakenBy, Target, Vantage};
+pub use probe::{Answer, Attempt, Delivery, Icmp, Lookup, Sweep, TakenBy, Target, Vantage};
 pub use process::{Owner, OwnersUnknown, OwnersUnknownReason, Process, Role, Via};
 pub use seen::{Need, Seen};
 pub use socket::{Cookie, Inode, Inventory, Queue, Scope, Socket, SocketState};

@@ -28,22 +28,31 @@ pub struct Job {
     pub target: Target,
     /// The transport.
     pub transport: Transport,
-    /// The ports.
-    pub ports: PortSet,
+    /// The ports that are asked for.
+    pub wanted: PortSet,
+    /// The ports that no probe goes to.
+    pub excluded: PortSet,
+    /// The ports whose attempts are recorded also when they were plainly refused.
+    pub detail: PortSet,
 }
 
-/// Does one job, and stops early when `progress` says so. The attempts of the ports in `detail` are recorded
-/// also when they were plainly refused.
+/// Does one job, and stops early when `progress` says so. Nothing is probed when the kernel would send packets
+/// for the address out of this host.
 #[must_use]
-pub fn sweep(job: &Job, detail: &PortSet, progress: &Progress) -> Sweep {
+pub fn sweep(job: &Job, progress: &Progress) -> Sweep {
+    let (here, gaps) = only_local(vec![job.target.clone()]);
+    if here.is_empty() {
+        let sweep = Sweep::new(job.target.clone(), job.transport, job.wanted.clone());
+        return Sweep { gaps, ..sweep };
+    }
     let files = sys::raise_open_files();
     let halves = plan::SourceHalves::new(sys::local_port_range());
     match job.transport {
         Transport::Tcp => {
-            sweep::run(job, detail, progress, files, || tcp::Connect::new(&job.target, halves))
+            sweep::run(job, progress, files, || tcp::Connect::new(&job.target, halves))
         }
         Transport::Udp => {
-            sweep::run(job, detail, progress, files, || udp::Datagrams::new(&job.target, halves))
+            sweep::run(job, progress, files, || udp::Datagrams::new(&job.target, halves))
         }
     }
 }

@@ -11,8 +11,8 @@ mod tally;
 pub use tally::{lost, vantages};
 
 use crate::model::{
-    Answer, Attempt, Cookie, Delivery, Endpoint, Inventory, Port, PortFinding, Seen, Socket, Sweep,
-    Target, Verdict, VerdictFrom, View,
+    Answer, Attempt, Delivery, Endpoint, Inventory, Lookup, Port, PortFinding, Socket, Sweep,
+    Target, VerdictFrom, View,
 };
 use case::Case;
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,10 +35,10 @@ pub struct Look {
     pub after: Inventory,
     /// What answered.
     pub sweeps: Vec<Sweep>,
-    /// The socket that the kernel would deliver a packet for the pair to, where it was asked.
-    pub lookups: BTreeMap<Pair, Seen<Cookie>>,
-    /// Whether silent UDP probes arrived, where that was looked into.
-    pub deliveries: BTreeMap<Pair, Delivery>,
+    /// Where the kernel would deliver a packet for the pair, where it was asked.
+    pub lookups: BTreeMap<Pair, Lookup>,
+    /// Whether silent UDP probes arrived, where that was looked into; the text says why it could not be.
+    pub deliveries: BTreeMap<Pair, Result<Delivery, String>>,
 }
 
 impl Look {
@@ -60,6 +60,8 @@ pub struct Facts {
     pub second: Option<Look>,
     /// The ports that were named, which get a finding in any case.
     pub named: BTreeSet<Endpoint>,
+    /// Whether the work was interrupted, so that there will be no second look.
+    pub interrupted: bool,
 }
 
 /// What follows from the facts.
@@ -121,9 +123,12 @@ fn finding(facts: &Facts, endpoint: Endpoint, unsettled: &mut Vec<Pair>) -> Port
         let Some(attempt) = recorded.cloned().or_else(|| refusal(sweep, endpoint.port)) else {
             continue;
         };
-        let judged = Case::new(look, &pair, &attempt).judge();
+        let mut judged = Case::new(look, &pair, &attempt).judge();
         // A refusal that was kept as one bit lacks what a view tells.
         let wants_second_look = judged.wants_second_look || recorded.is_none();
+        if judged.wants_second_look && facts.second.is_none() && facts.interrupted {
+            judged = case::Judged::inconclusive("interrupted before the second look");
+        }
         views.push(reading::view(&pair, &attempt, judged));
         if wants_second_look && facts.second.is_none() {
             unsettled.push(pair);
@@ -133,11 +138,7 @@ fn finding(facts: &Facts, endpoint: Endpoint, unsettled: &mut Vec<Pair>) -> Port
         endpoint,
         service: None,
         listeners: latest.after.at(endpoint).cloned().collect(),
-        verdict: views
-            .iter()
-            .map(|view: &View| view.verdict)
-            .min()
-            .unwrap_or(Verdict::Inconclusive),
+        verdict: views.iter().map(|view: &View| view.verdict).min(),
         verdict_from: VerdictFrom::Local,
         views,
     }

@@ -12,6 +12,7 @@ mod number;
 mod owners;
 mod reason;
 mod sanitize;
+mod shell;
 mod sockets;
 mod style;
 mod table;
@@ -20,18 +21,19 @@ mod who;
 pub use check::{check_plain, check_table};
 pub use json::json;
 pub use sanitize::sanitize;
+pub use shell::shell_word;
 pub use sockets::{Extent, sockets_plain, sockets_table};
 pub use who::who_text;
 
 /// How human output is to look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Look {
+pub struct Appearance {
     /// Whether to colour it. Words carry the meaning either way.
     pub color: bool,
     /// The columns of the terminal; `None` for no limit.
     pub width: Option<u16>,
     /// The present moment in seconds since the Unix epoch, for ages.
-    pub now: i64,
+    pub now: u64,
 }
 
 /// What a table left out.

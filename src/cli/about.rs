@@ -19,8 +19,8 @@ impl Started {
     }
 
     /// Seconds since the Unix epoch.
-    pub(super) fn unix_seconds(self) -> i64 {
-        i64::try_from(self.unix_nanoseconds() / 1_000_000_000).unwrap_or_default()
+    pub(super) fn unix_seconds(self) -> u64 {
+        u64::try_from(self.unix_nanoseconds() / 1_000_000_000).unwrap_or_default()
     }
 
     fn unix_nanoseconds(self) -> i128 {

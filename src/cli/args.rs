@@ -1,5 +1,6 @@
 //! The command line as clap reads it. Nothing here touches the machine.
 
+use super::exit::Exit;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
@@ -10,11 +11,10 @@ Examples:
   portsight check 22,80,8000-8100  the same for these ports
   portsight proto=udp user=root    a filtered list";
 
-const EXIT_STATUS: &str = "\
-Exit status:
-  0  yes, or as expected          1  a negative answer
-  2  a usage or run-time error    3  could not see enough to judge
-  130  interrupted; what is known so far was printed";
+fn exit_status() -> String {
+    let lines = Exit::ALL.map(|exit| format!("  {:<4} {}", exit.status(), exit.meaning()));
+    format!("Exit status:\n{}", lines.join("\n"))
+}
 
 /// Who listens on this host, who can reach it, and what the firewall does to it.
 #[derive(Debug, Parser)]
@@ -22,7 +22,7 @@ Exit status:
     name = "portsight",
     version,
     before_help = EXAMPLES,
-    after_help = EXIT_STATUS,
+    after_help = exit_status(),
     override_usage = "portsight [OPTIONS] [COMMAND]\n       portsight PORT|NAME|pid:N\n       portsight KEY=VALUE...",
     infer_subcommands = false,
     arg_required_else_help = false
@@ -42,7 +42,7 @@ pub(super) struct Common {
     #[arg(short, long, global = true, value_enum, value_name = "FORMAT", default_value = "table")]
     pub(super) output: Output,
     /// The same as --output json
-    #[arg(long, global = true)]
+    #[arg(long, global = true, conflicts_with = "output")]
     pub(super) json: bool,
     /// When to use colour
     #[arg(long, global = true, value_enum, value_name = "WHEN", default_value = "auto")]

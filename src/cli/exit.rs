@@ -17,14 +17,40 @@ pub enum Exit {
     Interrupted,
 }
 
+impl Exit {
+    /// Every way, by its status.
+    pub const ALL: [Self; 5] =
+        [Self::Success, Self::Negative, Self::Error, Self::Inconclusive, Self::Interrupted];
+
+    /// Its number.
+    #[must_use]
+    pub fn status(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Negative => 1,
+            Self::Error => 2,
+            Self::Inconclusive => 3,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// What it means, for the help and the manual.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Success => "yes, or as expected; also when the reader of a pipe has gone",
+            Self::Negative => {
+                "a negative answer: who finds nobody, or check finds a verdict of --fail-on"
+            }
+            Self::Error => "a usage or run-time error",
+            Self::Inconclusive => "could not see enough to judge",
+            Self::Interrupted => "interrupted; what is known so far was printed, marked as partial",
+        }
+    }
+}
+
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(match exit {
-            Exit::Success => 0,
-            Exit::Negative => 1,
-            Exit::Error => 2,
-            Exit::Inconclusive => 3,
-            Exit::Interrupted => 130,
-        })
+        Self::from(exit.status())
     }
 }

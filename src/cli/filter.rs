@@ -68,6 +68,11 @@ impl Filter {
         self.by_socket.is_empty() && self.by_owner.is_empty()
     }
 
+    /// Whether it looks at the owners: a socket whose owner is not known fails it, rightly or not.
+    pub(super) fn is_by_owner(&self) -> bool {
+        !self.by_owner.is_empty()
+    }
+
     /// Whether a socket passes, as far as that can be told without its owners.
     pub(super) fn keeps(&self, socket: &Socket) -> bool {
         self.by_socket.iter().all(|test| test(socket))
@@ -106,11 +111,21 @@ fn by_owner(key: &str, word: &str, value: &str) -> Result<Option<Test>> {
             let pid: u32 = parse_number(word, &value)?;
             Some(Box::new(move |socket| socket.owners.iter().any(|owner| owner.process.pid == pid)))
         }
+        "user" => Some(Box::new(move |socket| has_user(socket, &value))),
         "process" | "name" => Some(Box::new(move |socket| {
             socket.owners.iter().any(|owner| owner.process.name == value)
         })),
         _ => None,
     })
+}
+
+/// Whether an owner is run by a user; where no owner is known, whether that user made the socket.
+fn has_user(socket: &Socket, user: &String) -> bool {
+    let owners = socket.owners.iter().map(|owner| &owner.process.user);
+    match socket.owners.as_slice() {
+        [] => socket.user.known() == Some(user),
+        _ => owners.map(Seen::known).any(|known| known == Some(user)),
+    }
 }
 
 fn by_socket(key: &str, word: &str, value: &str, services: &Services) -> Result<Test> {
@@ -138,7 +153,6 @@ fn by_socket(key: &str, word: &str, value: &str, services: &Services) -> Result<
             let uid: u32 = parse_number(word, &value)?;
             Box::new(move |socket| socket.uid == uid)
         }
-        "user" => Box::new(move |socket| socket.user.known() == Some(&value)),
         "service" => Box::new(move |socket| socket.service.as_ref() == Some(&value)),
         "interface" => Box::new(move |socket| {
             socket.interface.known().is_some_and(|interface| interface.name == value)

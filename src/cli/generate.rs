@@ -134,18 +134,8 @@ fn write_outputs(page: &mut dyn Write) -> io::Result<()> {
 
 fn write_exit_status(page: &mut dyn Write) -> io::Result<()> {
     let mut roff = section("EXIT STATUS", &[]);
-    let statuses = [
-        ("0", "yes, or as expected; also when the reader of a pipe has gone"),
-        ("1", "a negative answer: who finds nobody, check finds a verdict of --fail-on"),
-        ("2", "a usage or run-time error"),
-        (
-            "3",
-            "could not see enough to judge: a view is inconclusive or was not run, or sockets could not be listed",
-        ),
-        ("130", "interrupted; what is known so far was printed and is marked as partial"),
-    ];
-    for (status, meaning) in statuses {
-        entry(&mut roff, status, meaning);
+    for exit in Exit::ALL {
+        entry(&mut roff, &exit.status().to_string(), exit.meaning());
     }
     roff.to_writer(page)
 }

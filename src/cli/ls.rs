@@ -23,7 +23,8 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
     inventory::find_owners(&mut inventory);
     inventory.sockets.retain(|socket| filter.keeps_by_owner(socket));
     let Inventory { sockets, gaps } = &inventory;
-    let extent = if gaps.iter().any(|gap| gap.hides == Hides::Sockets) {
+    let owner_unknown = gaps.iter().any(|gap| gap.hides == Hides::Owners);
+    let extent = if inventory.may_lack_servers() || (owner_unknown && filter.is_by_owner()) {
         Extent::Incomplete
     } else if filter.is_empty() {
         Extent::Everything
@@ -33,7 +34,7 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
     let about = started.about();
     let (exit, shown) = output::print(Exit::Success, |out| match printer.format() {
         Output::Table => {
-            render::sockets_table(out, sockets, extent, &printer.look(started.unix_seconds()))
+            render::sockets_table(out, sockets, extent, &printer.appearance(started.unix_seconds()))
         }
         Output::Plain => render::sockets_plain(out, sockets).map(|()| Shown::default()),
         Output::Json => {
@@ -52,8 +53,8 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
 fn note_second_opinion(inventory: &Inventory, printer: &Printer) {
     match inventory::second_opinion(inventory) {
         Ok(difference) if difference.missing.is_empty() && difference.extra.is_empty() => {
-            printer
-                .note(format_args!("netstat2 lists the same {} sockets", inventory.sockets.len()));
+            let serving = inventory.sockets.iter().filter(|socket| socket.state.serves()).count();
+            printer.note(format_args!("netstat2 lists the same {serving} serving sockets"));
         }
         Ok(difference) => {
             for socket in difference.missing {

@@ -3,7 +3,7 @@
 use super::args::{ColorWhen, Common, Output};
 use super::exit::Exit;
 use crate::model::{Gap, Need};
-use crate::render::{Look, Shown};
+use crate::render::{Appearance, Shown, shell_word};
 use crate::sys;
 use anyhow::{Context, Result};
 use std::env;
@@ -39,10 +39,10 @@ impl Printer {
     }
 
     /// How human output is to look; `now` in seconds since the Unix epoch.
-    pub(super) fn look(&self, now: i64) -> Look {
+    pub(super) fn appearance(&self, now: u64) -> Appearance {
         let stdout = io::stdout();
         let terminal = sys::is_terminal(&stdout);
-        Look {
+        Appearance {
             color: wants_color(self.color, terminal, environment),
             width: if terminal { sys::columns(&stdout) } else { None },
             now,
@@ -72,11 +72,15 @@ impl Printer {
             gaps.iter().partition(|gap| gap.need == Some(Need::Root));
         if !root.is_empty() {
             let what: Vec<&str> = root.iter().map(|gap| gap.what.as_str()).collect();
-            self.note(format_args!(
-                "not seen without root: {}; try: sudo {}",
-                what.join(", "),
-                command_line()
-            ));
+            let what = what.join(", ");
+            if sys::effective_uid() == 0 {
+                self.note(format_args!("not seen, for want of CAP_SYS_PTRACE: {what}"));
+            } else {
+                self.note(format_args!(
+                    "not seen without root: {what}; try: sudo {}",
+                    command_line()
+                ));
+            }
         }
         for gap in others {
             let need = gap.need.map_or_else(String::new, |need| format!(" (needs {need})"));
@@ -122,17 +126,8 @@ pub(super) fn say_in_place(text: &str) {
 fn command_line() -> String {
     let program = env::current_exe()
         .map_or_else(|_| "portsight".into(), |path| path.to_string_lossy().into_owned());
-    let words = env::args_os().skip(1).map(|word| quoted(&word.to_string_lossy()));
+    let words = env::args_os().skip(1).map(|word| shell_word(&word.to_string_lossy()));
     std::iter::once(program).chain(words).collect::<Vec<_>>().join(" ")
-}
-
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,@%+".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the environment is read in cli only")]
@@ -188,13 +183,5 @@ mod tests {
                 "{when:?} {terminal} {set:?}"
             );
         }
-    }
-
-    #[test]
-    fn a_hint_can_be_pasted_into_a_shell() {
-        assert_eq!(quoted("port=22"), "port=22");
-        assert_eq!(quoted("a b"), "'a b'");
-        assert_eq!(quoted("it's"), r"'it'\''s'");
-        assert_eq!(quoted(""), "''");
     }
 }

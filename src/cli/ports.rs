@@ -26,7 +26,7 @@ impl Ports {
     fn add(&mut self, word: &str, services: &Services) -> Result<()> {
         let (text, transports) = split_transport(word)?;
         let text = text.strip_prefix(':').unwrap_or(text);
-        if !text.starts_with(|c: char| c.is_ascii_digit()) {
+        if !number_like(text) {
             return self.add_service(word, text, transports, services);
         }
         let (low, high) = text.split_once('-').unwrap_or((text, text));
@@ -89,11 +89,17 @@ impl Ports {
     }
 }
 
-/// Whether a word is meant as ports, and not as the name of a service or a process.
+/// Whether a word is meant as ports, and not as the name of a service or a process: a number, a range, or one
+/// with a transport.
 pub(super) fn looks_like_ports(word: &str) -> bool {
-    word.starts_with(|c: char| c.is_ascii_digit() || c == ':')
-        || ["tcp:", "udp:"].iter().any(|prefix| word.starts_with(prefix))
-        || ["/tcp", "/udp"].iter().any(|suffix| word.ends_with(suffix))
+    word.starts_with(':')
+        || number_like(word)
+        || split_transport(word).is_ok_and(|(_, all)| all.len() == 1)
+}
+
+fn number_like(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_digit() || c == '-' || c == ',')
 }
 
 /// `53/udp` and `udp:53` as the text of the port and its transports.
@@ -144,7 +150,7 @@ mod tests {
             ("0", "\"0\" is no port: ports are 1 to 65535"),
             ("70000", "\"70000\" is no port: ports are 1 to 65535"),
             ("10-5", "\"10-5\": the range ends before it begins; write 5-10"),
-            ("1-x", "\"x\" in \"1-x\" is no port: ports are 1 to 65535"),
+            ("1-70000", "\"70000\" in \"1-70000\" is no port: ports are 1 to 65535"),
             ("53/icmp", "\"53/icmp\": the transport \"icmp\" is neither tcp nor udp"),
             ("", "\"\" is no port: ports are 1 to 65535, ranges like 8000-8100, or service names"),
         ];

@@ -52,6 +52,7 @@ impl Request {
             gaps: Vec::new(),
             fail_on: args.fail_on.iter().map(|word| verdict(word)).collect::<Result<_>>()?,
         };
+        request.must_ask_for_something()?;
         for word in &args.from {
             match vantage(word)? {
                 Ok(vantage) => request.vantages.push(vantage),
@@ -64,6 +65,20 @@ impl Request {
         Ok(request)
     }
 
+    /// Ports and transports that have nothing in common are a mistake of the command line.
+    fn must_ask_for_something(&self) -> Result<()> {
+        if self.all_udp && !self.transports.contains(&Transport::Udp) {
+            bail!("--all-udp asks for UDP, and --proto tcp leaves it out");
+        }
+        let asked =
+            |ports: &Ports| self.transports.iter().any(|proto| !ports.of(*proto).is_empty());
+        if !self.all_udp && self.ports.as_ref().is_some_and(|ports| !asked(ports)) {
+            let names: Vec<_> = self.transports.iter().map(|transport| transport.name()).collect();
+            bail!("nothing to probe: none of the ports is one of {}", names.join(" or "));
+        }
+        Ok(())
+    }
+
     /// Whether addresses of a family are probed.
     pub(super) fn wants(&self, family: Family) -> bool {
         self.family.is_none_or(|wanted| wanted == family)
@@ -74,18 +89,19 @@ impl Request {
         &self.transports
     }
 
-    /// The ports of a transport to probe, where `bound` are those that a socket is bound to.
+    /// The ports of a transport that are asked for, where `bound` are those that a socket is bound to.
     pub(super) fn ports(&self, transport: Transport, bound: &PortSet) -> PortSet {
-        let mut ports = match (&self.ports, transport) {
+        match (&self.ports, transport) {
+            (_, Transport::Udp) if self.all_udp => PortSet::full(),
             (Some(named), _) => named.of(transport),
             (None, Transport::Tcp) => PortSet::full(),
             (None, Transport::Udp) => bound.clone(),
-        };
-        if self.all_udp && transport == Transport::Udp {
-            ports = PortSet::full();
         }
-        self.exclude.of(transport).iter().for_each(|port| ports.remove(port));
-        ports
+    }
+
+    /// The ports of a transport that no probe goes to.
+    pub(super) fn excluded(&self, transport: Transport) -> PortSet {
+        self.exclude.of(transport)
     }
 
     /// The ports that get a row in any case.

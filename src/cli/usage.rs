@@ -27,7 +27,7 @@ fn one_line(message: &str) -> String {
         .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more information"))
         .filter(|line| !line.is_empty())
         .map(|line| line.trim_start_matches("error: ").trim_start_matches("tip: "));
-    kept.collect::<Vec<_>>().join("; ").replace("; [", " [")
+    kept.collect::<Vec<_>>().join("; ").replace("; [", " [").replace(":; ", ": ")
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `portsight who`: who holds a port, or what a process holds.
 
 use super::about::Started;
-use super::args::{Output, Who};
+use super::args::{Kinds, Output, Who};
 use super::exit::Exit;
 use super::filter::Filter;
 use super::hint;
@@ -74,7 +74,7 @@ impl Subject {
     /// Whether something that could not be seen may hold it.
     fn may_be_hidden(&self, inventory: &Inventory) -> bool {
         let by_owner = matches!(self, Self::Pid(_) | Self::Name { .. });
-        inventory.may_hide_holders()
+        inventory.may_lack_holders()
             || (by_owner && inventory.gaps.iter().any(|gap| gap.hides == Hides::Owners))
     }
 }
@@ -107,10 +107,10 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
     let about = started.about();
     let (exit, written) = output::print(exit, |out| match printer.format() {
         Output::Table => {
-            render::who_text(out, &sockets, &printer.look(started.unix_seconds()))?;
+            render::who_text(out, &sockets, &printer.appearance(started.unix_seconds()))?;
             let words = args.subjects.iter().zip(&subjects).zip(&found);
             words.filter(|(_, found)| found.is_empty()).try_for_each(|((word, subject), _)| {
-                write_nobody(out, word, subject, &inventory, printer)
+                write_nobody(out, word, subject, &args.kinds, &inventory, printer)
             })
         }
         Output::Plain => render::sockets_plain(out, &sockets),
@@ -130,14 +130,20 @@ fn write_nobody(
     out: &mut dyn Write,
     word: &str,
     subject: &Subject,
+    kinds: &Kinds,
     inventory: &Inventory,
     printer: &Printer,
 ) -> io::Result<()> {
     let word = render::sanitize(word);
     let unseen =
         if subject.may_be_hidden(inventory) { "; but not everything could be seen" } else { "" };
+    let over = match (kinds.tcp, kinds.udp) {
+        (true, false) => " over TCP",
+        (false, true) => " over UDP",
+        _ => "",
+    };
     match subject {
-        Subject::Ports(_) => writeln!(out, "Nobody holds {word}{unseen}."),
+        Subject::Ports(_) => writeln!(out, "Nobody holds {word}{over}{unseen}."),
         Subject::Pid(pid) => writeln!(out, "Process {pid} holds no port{unseen}."),
         Subject::Name { ports: Some(_), .. } => {
             writeln!(
@@ -146,7 +152,7 @@ fn write_nobody(
             )
         }
         Subject::Name { name, ports: None } => {
-            let near = hint::did_you_mean(name, super::COMMANDS.into_iter());
+            let near = hint::did_you_mean(name, super::commands().iter().map(String::as_str));
             if !near.is_empty() {
                 printer.note(format_args!("{name:?} is no command{near}"));
             }

@@ -2,17 +2,21 @@
 
 use std::ffi::{OsStr, OsString};
 
-/// Options before the first word that take the next word as their value.
-const WITH_VALUE: [&str; 3] = ["-o", "--output", "--color"];
+/// Whether an option takes the next word as its value: also `-o` at the end of a cluster such as `-qo`.
+fn takes_value(word: &str) -> bool {
+    let cluster = word.starts_with('-') && !word.starts_with("--");
+    matches!(word, "--output" | "--color")
+        || (cluster && word.ends_with('o') && !word.contains('='))
+}
 
 /// The arguments with the command that was left out: `key=value` filters the list, any other word asks who, and
 /// no word at all is the list. `commands` are the names that are commands themselves.
-pub(super) fn with_command(args: Vec<OsString>, commands: &[&str]) -> Vec<OsString> {
+pub(super) fn with_command(args: Vec<OsString>, commands: &[String]) -> Vec<OsString> {
     let mut words = args.iter().skip(1).map(|arg| arg.to_string_lossy());
     let mut first = None;
     let mut help = false;
     while let Some(word) = words.next() {
-        if WITH_VALUE.contains(&&*word) {
+        if takes_value(&word) {
             words.next();
         } else if word == "--" {
             first = words.next().map(|_| "who");
@@ -21,7 +25,7 @@ pub(super) fn with_command(args: Vec<OsString>, commands: &[&str]) -> Vec<OsStri
             help |= ["-h", "--help", "-V", "--version"].contains(&&*word);
         } else {
             first = Some(match &*word {
-                word if commands.contains(&word) => return args,
+                word if commands.iter().any(|command| command == word) => return args,
                 word if word.contains('=') => "ls",
                 _ => "who",
             });
@@ -42,7 +46,7 @@ mod tests {
 
     #[test]
     fn a_word_that_is_no_command_gets_one() {
-        let commands = ["ls", "who", "check", "scan", "help"];
+        let commands = ["ls", "who", "check", "scan", "help"].map(str::to_owned);
         let table = [
             ("portsight", "portsight ls"),
             ("portsight -tulpn", "portsight ls -tulpn"),
@@ -54,6 +58,7 @@ mod tests {
             ("portsight udp:53", "portsight who udp:53"),
             ("portsight nginx", "portsight who nginx"),
             ("portsight -o json 8080", "portsight who -o json 8080"),
+            ("portsight -qo json", "portsight ls -qo json"),
             ("portsight --output=json 8080", "portsight who --output=json 8080"),
             ("portsight port=22 user=root", "portsight ls port=22 user=root"),
             ("portsight check 22", "portsight check 22"),

@@ -93,7 +93,7 @@ struct PortItem<'a> {
     port: u16,
     service: Option<&'a str>,
     listeners: Vec<SocketItem<'a>>,
-    verdict: &'static str,
+    verdict: Option<&'static str>,
     verdict_from: &'static str,
     /// The verdict over the network vantages: this version has none.
     network: (),
@@ -108,20 +108,23 @@ impl<'a> From<&'a PortFinding> for PortItem<'a> {
             port: finding.endpoint.port.get(),
             service: finding.service.as_deref(),
             listeners: finding.listeners.iter().map(SocketItem::from).collect(),
-            verdict: finding.verdict.name(),
+            verdict: finding.verdict.map(Verdict::name),
             verdict_from: finding.verdict_from.name(),
             network: (),
             views: finding.views.iter().map(ViewItem::from).collect(),
-            unknown: not_traced(&finding.views),
+            unknown: unknown(finding),
         }
     }
 }
 
-/// The views that something stopped have a rule and a hook, and no sensor traces them yet: they are unknown,
-/// not absent.
-fn not_traced(views: &[View]) -> UnknownList<'static> {
+/// A port that was not probed has no verdict. The views that something stopped have a rule and a hook, and no
+/// sensor traces them yet: they are unknown, not absent.
+fn unknown(finding: &PortFinding) -> UnknownList<'static> {
     let mut unknown = UnknownList::default();
-    let stopped = views.iter().enumerate().filter(|(_, view)| view.how.is_some());
+    if finding.verdict.is_none() {
+        unknown.add("verdict", "not probed", None);
+    }
+    let stopped = finding.views.iter().enumerate().filter(|(_, view)| view.how.is_some());
     for (at, _) in stopped {
         for field in ["hook", "rule"] {
             let field = format!("views[{at}].{field}");

@@ -162,7 +162,7 @@ pub(crate) fn finding(number: u16, listeners: Vec<Socket>, views: Vec<View>) -> 
     PortFinding {
         endpoint: Endpoint { port: port(number), transport: Transport::Tcp },
         service: None,
-        verdict: views.iter().map(|view| view.verdict).min().unwrap(),
+        verdict: views.iter().map(|view| view.verdict).min(),
         verdict_from: VerdictFrom::Local,
         listeners,
         views,

@@ -1,9 +1,9 @@
 //! The kernel's own answer to "which socket would a packet to this port be delivered to?".
 
-use crate::model::{Cookie, Seen, Transport};
+use crate::model::{Lookup, Transport};
 use crate::sys::{NetlinkSocket, Protocol};
 use crate::wire::netlink::{self, AnswerError};
-use crate::wire::sock_diag::{self, Row, state};
+use crate::wire::sock_diag::{self, state};
 use std::io;
 use std::net::SocketAddr;
 
@@ -20,37 +20,36 @@ pub struct Packet {
     pub device: u32,
 }
 
-/// The socket that each packet would be delivered to, in the order of the packets: absent where the kernel
-/// has none, failed where it could not be asked. No packet is sent.
+/// Where each packet would be delivered, in the order of the packets. No packet is sent.
 #[must_use]
-pub fn exact(packets: &[Packet]) -> Vec<Seen<Cookie>> {
+pub fn exact(packets: &[Packet]) -> Vec<Lookup> {
     let mut netlink = match NetlinkSocket::open(Protocol::SockDiag) {
         Ok(netlink) => netlink,
-        Err(error) => return vec![Seen::Failed(error.to_string()); packets.len()],
+        Err(error) => return vec![Lookup::Unknown(error.to_string()); packets.len()],
     };
-    packets
-        .iter()
-        .map(|packet| match one(&mut netlink, packet) {
-            Ok(found) => found.into(),
-            Err(error) => Seen::Failed(error.with_cause()),
-        })
-        .collect()
+    let one = |packet| one(&mut netlink, packet);
+    let found = packets.iter().map(one);
+    found.map(|found| found.unwrap_or_else(|error| Lookup::Unknown(error.with_cause()))).collect()
 }
 
-fn one(netlink: &mut NetlinkSocket, packet: &Packet) -> Result<Option<Cookie>, AnswerError> {
+fn one(netlink: &mut NetlinkSocket, packet: &Packet) -> Result<Lookup, AnswerError> {
     let mut found = None;
     let seq = netlink.next_seq();
     let mut answer = netlink::Answer::entry(seq);
-    let request = sock_diag::lookup(packet.transport, packet.to, packet.from, packet.device, seq);
-    let asked = netlink.converse(&request, |datagram| {
-        answer.take(datagram, |_, payload| found = sock_diag::row(payload))
-    });
+    let Packet { transport, to, from, device } = *packet;
+    let asked = netlink
+        .converse(&sock_diag::lookup(transport, to, from, device, seq), |datagram| {
+            answer.take(datagram, |_, payload| found = sock_diag::row(payload))
+        });
     match asked {
-        Err(AnswerError::Refused(error)) if error.kind() == io::ErrorKind::NotFound => {
-            return Ok(None);
-        }
+        Err(AnswerError::Refused(error)) if error.kind() == io::ErrorKind::NotFound => {}
         asked => asked?,
     }
-    let serves = |row: &Row| packet.transport == Transport::Udp || row.state == state::LISTEN;
-    Ok(found.filter(serves).map(|row| row.cookie))
+    Ok(match found {
+        Some(row) if transport == Transport::Udp || row.state == state::LISTEN => {
+            Lookup::Socket(row.cookie)
+        }
+        Some(_) => Lookup::Connection,
+        None => Lookup::Nobody,
+    })
 }

@@ -16,8 +16,10 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
 struct Scan {
     /// The processes that hold each of the wanted inodes.
     holders: HashMap<u64, BTreeSet<u32>>,
-    /// How many processes could not be read.
+    /// How many processes may not be read.
     denied: usize,
+    /// How many could not be read for want of descriptors or memory.
+    failed: usize,
     /// Whether `/proc` leaves out processes.
     hidden: bool,
 }
@@ -55,7 +57,7 @@ pub(super) fn fill(sockets: &mut [Socket], still_there: impl Fn(&Socket) -> bool
             many => format!("the owners of {many} sockets"),
         },
         reason: unreadable_processes(&scan),
-        need: Some(Need::Root),
+        need: Some(if scan.denied > 0 || scan.hidden { Need::Root } else { Need::Retry }),
         hides: Hides::Owners,
     })
 }
@@ -87,6 +89,7 @@ fn scan(procfs: &Procfs, wanted: &HashSet<u64>) -> io::Result<Scan> {
                 }
             });
             found.denied += usize::from(read == Err(Unreadable::Denied));
+            found.failed += usize::from(read == Err(Unreadable::Failed));
         }
         found
     };
@@ -98,6 +101,7 @@ fn scan(procfs: &Procfs, wanted: &HashSet<u64>) -> io::Result<Scan> {
             let found =
                 other.join().map_err(|_panic| io::Error::other("a scanning thread failed"))?;
             all.denied += found.denied;
+            all.failed += found.failed;
             for (inode, pids) in found.holders {
                 all.holders.entry(inode).or_default().extend(pids);
             }
@@ -109,20 +113,20 @@ fn scan(procfs: &Procfs, wanted: &HashSet<u64>) -> io::Result<Scan> {
 }
 
 fn unreadable_processes(scan: &Scan) -> String {
-    match (scan.denied, scan.hidden) {
-        (0, _) => "/proc hides the processes of other users".to_owned(),
-        (1, false) => "the open files of 1 process may not be read".to_owned(),
-        (many, false) => format!("the open files of {many} processes may not be read"),
-        (many, true) => {
-            format!("the open files of {many} processes may not be read, and /proc hides others")
-        }
-    }
+    let files = match scan.denied + scan.failed {
+        0 => return "/proc hides the processes of other users".to_owned(),
+        1 => "the open files of 1 process".to_owned(),
+        many => format!("the open files of {many} processes"),
+    };
+    let why = if scan.failed > 0 { "could not be read" } else { "may not be read" };
+    let hidden = if scan.hidden { ", and /proc hides others" } else { "" };
+    format!("{files} {why}{hidden}")
 }
 
 fn why_unknown(scan: &Scan, gone: bool) -> OwnersUnknown {
     let (reason, text) = if gone {
         (OwnersUnknownReason::Vanished, "its holder ended while it was looked for".to_owned())
-    } else if scan.denied > 0 || scan.hidden {
+    } else if scan.denied + scan.failed > 0 || scan.hidden {
         (OwnersUnknownReason::Permission, unreadable_processes(scan))
     } else if sys::pid_namespace_is_initial() {
         let text = "every process was read and none holds it: a kernel socket (a tunnel, NFS), or a descriptor in a \
@@ -140,7 +144,6 @@ struct Processes {
     procfs: Procfs,
     system: System,
     users: super::Users,
-    may_read_all: bool,
 }
 
 impl Processes {
@@ -148,24 +151,15 @@ impl Processes {
         let pids: Vec<Pid> =
             pids.collect::<BTreeSet<u32>>().into_iter().map(Pid::from_u32).collect();
         let mut system = System::new().map_err(io::Error::other)?;
-        let what = ProcessRefreshKind::nothing()
-            .without_tasks()
-            .with_exe(UpdateKind::Always)
-            .with_cwd(UpdateKind::Always)
-            .with_user(UpdateKind::Always);
+        let what = ProcessRefreshKind::nothing().without_tasks().with_user(UpdateKind::Always);
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), false, what);
-        Ok(Self {
-            procfs,
-            system,
-            users: super::Users::default(),
-            may_read_all: sys::effective_uid() == 0,
-        })
+        Ok(Self { procfs, system, users: super::Users::default() })
     }
 
     fn get(&self, pid: u32) -> Option<Process> {
         let process = self.system.process(Pid::from_u32(pid))?;
-        let exe = self.link(process.exe());
-        // Not sysinfo's: that leaves out empty arguments.
+        // Not sysinfo's: it leaves out empty arguments, and tells no denied link from one that is not there.
+        let exe = self.link(pid, "exe");
         let cmdline = self.procfs.arguments(pid).map(|words| {
             words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>()
         });
@@ -181,7 +175,7 @@ impl Processes {
                 Ok(words) => Seen::Known(words),
                 Err(error) => Seen::Failed(error.to_string()),
             },
-            cwd: self.link(process.cwd()),
+            cwd: self.link(pid, "cwd"),
             uid: uid.map_or_else(|| Seen::Failed("/proc does not say".to_owned()), Seen::Known),
             user: uid.map_or(Seen::Absent, |uid| self.users.name(uid)),
             started_at: Seen::Known(process.start_time()),
@@ -189,11 +183,13 @@ impl Processes {
     }
 
     /// A link of `/proc/PID` that only the owner of the process and root may read.
-    fn link(&self, path: Option<&std::path::Path>) -> Seen<String> {
-        match path {
-            Some(path) => Seen::Known(path.to_string_lossy().into_owned()),
-            None if self.may_read_all => Seen::Absent,
-            None => Seen::Denied(Need::Root),
+    fn link(&self, pid: u32, name: &str) -> Seen<String> {
+        match self.procfs.link(pid, name) {
+            Ok(target) => target.map(|path| path.to_string_lossy().into_owned()).into(),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                Seen::Denied(Need::Root)
+            }
+            Err(error) => Seen::Failed(error.to_string()),
         }
     }
 }
@@ -220,10 +216,10 @@ fn with_roles(processes: Vec<Process>) -> Vec<Owner> {
         let parent = process.ppid.known().filter(|ppid| **ppid != process.pid);
         match parent.and_then(|ppid| holders.get(ppid).map(|program| (*ppid, program))) {
             None => Role::Listener,
-            Some((INIT, _)) => Role::SocketActivated,
             Some((_, program)) if *program == (process.name.clone(), process.exe.clone()) => {
                 Role::Worker
             }
+            Some((INIT, _)) => Role::SocketActivated,
             Some(_) => Role::Inherited,
         }
     };
@@ -268,6 +264,10 @@ mod tests {
             (
                 vec![process(1, 0, "/lib/systemd/systemd"), process(80, 1, "/usr/sbin/sshd")],
                 vec![(1, Role::Listener), (80, Role::SocketActivated)],
+            ),
+            (
+                vec![process(1, 0, "/usr/sbin/nginx"), process(29, 1, "/usr/sbin/nginx")],
+                vec![(1, Role::Listener), (29, Role::Worker)],
             ),
         ];
         for (holders, expected) in table {

@@ -1,7 +1,7 @@
 //! What came back when a client on this host knocked. An answer is an observation; what it means is for
 //! `reconcile` to say.
 
-use super::{Gap, Interface, Port, PortSet, Transport};
+use super::{Cookie, Gap, Interface, Port, PortSet, Transport};
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
@@ -159,6 +159,19 @@ pub struct Attempt {
     pub tries: u8,
 }
 
+/// Where the kernel would deliver a packet, by its own lookup.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// To this listener, or UDP socket.
+    Socket(Cookie),
+    /// To a connection with these four that is there already: the packet has arrived once before.
+    Connection,
+    /// To none.
+    Nobody,
+    /// The kernel could not be asked; the text says why.
+    Unknown(String),
+}
+
 /// Whether a UDP probe that got no answer is known to have arrived, by the counters around more probes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Delivery {
@@ -190,8 +203,6 @@ pub struct Sweep {
     pub wanted: PortSet,
     /// How many probes were sent.
     pub sent: u64,
-    /// How many probes failed on our side.
-    pub lost: u64,
     /// How many ports answered only when asked again.
     pub rescued: u64,
     /// What kept it from its end.
@@ -209,7 +220,6 @@ impl Sweep {
             refused: PortSet::new(),
             wanted,
             sent: 0,
-            lost: 0,
             rescued: 0,
             gaps: Vec::new(),
         }

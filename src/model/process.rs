@@ -7,7 +7,7 @@ use super::Seen;
 pub struct Process {
     /// Its process id in our pid namespace.
     pub pid: u32,
-    /// Its parent's process id; 0 for a process without one.
+    /// Its parent's process id; absent for a process without one.
     pub ppid: Seen<u32>,
     /// The program's name: the last part of its executable's path, else of `argv[0]`, else the kernel's
     /// 15-byte `comm`. Not valid UTF-8 is replaced by U+FFFD; other hostile characters are kept (the

@@ -1,6 +1,6 @@
 //! Sockets that hold a port.
 
-use super::{Endpoint, Family, Gap, Interface, Owner, OwnersUnknown, Port, Seen, Transport};
+use super::{Endpoint, Family, Gap, Hides, Interface, Owner, OwnersUnknown, Port, Seen, Transport};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The inode number of a socket. Sockets that no process has accepted yet have 0.
@@ -125,8 +125,11 @@ impl Socket {
     /// Whether it takes IPv4 and IPv6: an IPv6 wildcard without `IPV6_V6ONLY`. Absent for IPv4.
     #[must_use]
     pub fn dual_stack(&self) -> Seen<bool> {
-        let wildcard = self.address == IpAddr::V6(Ipv6Addr::UNSPECIFIED);
-        self.v6_only.clone().map(|v6_only| wildcard && !v6_only)
+        match self.address {
+            IpAddr::V4(_) => Seen::Absent,
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => self.v6_only.clone().map(|v6_only| !v6_only),
+            IpAddr::V6(_) => Seen::Known(false),
+        }
     }
 
     /// From where it can be reached by its address.
@@ -168,10 +171,18 @@ fn canonical(address: IpAddr) -> IpAddr {
     address.to_canonical()
 }
 
+impl Queue {
+    /// Whether an accept queue has no room: the kernel lets it grow one past its limit.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.length > self.limit
+    }
+}
+
 /// What is bound on this host at one moment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inventory {
-    /// The sockets, ordered by port, transport, family and address.
+    /// The sockets, ordered by port and transport first.
     pub sockets: Vec<Socket>,
     /// What could not be seen.
     pub gaps: Vec<Gap>,
@@ -180,13 +191,21 @@ pub struct Inventory {
 impl Inventory {
     /// The sockets of one port and transport.
     pub fn at(&self, endpoint: Endpoint) -> impl Iterator<Item = &Socket> {
-        self.sockets.iter().filter(move |socket| socket.endpoint() == endpoint)
+        let first = self.sockets.partition_point(|socket| socket.endpoint() < endpoint);
+        let rest = self.sockets.get(first..).unwrap_or_default();
+        rest.iter().take_while(move |socket| socket.endpoint() == endpoint)
     }
 
-    /// Whether something could not be seen that could hold a port.
+    /// Whether a socket that serves a port may be missing.
     #[must_use]
-    pub fn may_hide_holders(&self) -> bool {
-        self.gaps.iter().any(|gap| gap.hides == super::Hides::Sockets)
+    pub fn may_lack_servers(&self) -> bool {
+        self.gaps.iter().any(|gap| gap.hides == Hides::Sockets)
+    }
+
+    /// Whether a socket that holds a port, serving or not, may be missing.
+    #[must_use]
+    pub fn may_lack_holders(&self) -> bool {
+        self.gaps.iter().any(|gap| matches!(gap.hides, Hides::Sockets | Hides::Holders))
     }
 }
 

@@ -144,6 +144,8 @@ pub enum How {
     Reset,
     /// It was stopped on the way out.
     NotSent,
+    /// It arrived, and its reply was dropped.
+    ReplyDropped,
 }
 
 impl How {
@@ -155,6 +157,7 @@ impl How {
             Self::Rejected => "rejected",
             Self::Reset => "reset",
             Self::NotSent => "not-sent",
+            Self::ReplyDropped => "reply-dropped",
         }
     }
 }
@@ -220,8 +223,8 @@ pub struct PortFinding {
     pub listeners: Vec<Socket>,
     /// The views, by vantage and address.
     pub views: Vec<View>,
-    /// The port's verdict: the first of its views' in the order of [`Verdict`].
-    pub verdict: Verdict,
+    /// The port's verdict: the first of its views' in the order of [`Verdict`]; `None` when it was not probed.
+    pub verdict: Option<Verdict>,
     /// Over which vantages.
     pub verdict_from: VerdictFrom,
 }
@@ -248,11 +251,11 @@ pub struct VantageSummary {
     pub vantage: Vantage,
     /// The addresses that were probed.
     pub targets: Vec<IpAddr>,
-    /// Probes sent.
+    /// Probes sent in the look at every port.
     pub sent: u64,
     /// Ports that answered.
     pub answered: u64,
-    /// Probes that failed on our side.
+    /// Ports whose probe failed on our side.
     pub lost: u64,
     /// Ports that answered only when asked again.
     pub rescued: u64,
@@ -278,8 +281,8 @@ impl Check {
     #[must_use]
     pub fn summary(&self) -> BTreeMap<Verdict, u64> {
         let mut counts = BTreeMap::new();
-        for item in &self.items {
-            *counts.entry(item.verdict).or_default() += 1;
+        for verdict in self.items.iter().filter_map(|item| item.verdict) {
+            *counts.entry(verdict).or_default() += 1;
         }
         counts
     }

@@ -49,17 +49,16 @@ const MOST_MEETINGS: u32 = 8;
 /// Does a job with a few threads, each with a client of its own.
 pub(super) fn run<C: Client>(
     job: &Job,
-    detail: &PortSet,
     progress: &Progress,
     files: usize,
     client: impl Fn() -> C + Sync,
 ) -> Sweep {
-    let ports: Vec<Port> = job.ports.iter().collect();
+    let ports: Vec<Port> = job.wanted.iter().filter(|port| !job.excluded.contains(*port)).collect();
     let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS));
     let room = (files.saturating_sub(SPARE_FILES) / threads).clamp(1, MOST_PARKED);
     let part = ports.len().div_ceil(threads).max(1);
-    let mut sweep = Sweep::new(job.target.clone(), job.transport, job.ports.clone());
-    let work = |ports| Worker::new(client(), job, detail, progress, room).run(ports);
+    let mut sweep = Sweep::new(job.target.clone(), job.transport, job.wanted.clone());
+    let work = |ports| Worker::new(client(), job, progress, room).run(ports);
     std::thread::scope(|scope| {
         let work = &work;
         let running: Vec<_> =
@@ -85,7 +84,6 @@ fn merge(sweep: &mut Sweep, part: Sweep) {
     sweep.attempts.extend(part.attempts);
     sweep.refused.extend(part.refused.iter());
     sweep.sent += part.sent;
-    sweep.lost += part.lost;
     sweep.rescued += part.rescued;
     sweep.gaps.extend(part.gaps);
 }
@@ -116,18 +114,12 @@ struct Worker<'a, C: Client> {
 }
 
 impl<'a, C: Client> Worker<'a, C> {
-    fn new(
-        client: C,
-        job: &'a Job,
-        detail: &'a PortSet,
-        progress: &'a Progress,
-        room: usize,
-    ) -> Self {
+    fn new(client: C, job: &'a Job, progress: &'a Progress, room: usize) -> Self {
         Self {
             client,
             target: &job.target,
             refusal: Answer::plain_refusal(job.transport, job.target.address),
-            detail,
+            detail: &job.detail,
             progress,
             room,
             pace: Pace::new(),
@@ -308,7 +300,6 @@ impl<'a, C: Client> Worker<'a, C> {
         if let Some(rtt) = rtt {
             self.pace.answered_after(rtt);
         }
-        self.sweep.lost += u64::from(matches!(answer, Answer::Failed(_)));
         let refused = answer == self.refusal;
         if refused {
             self.sweep.refused.insert(port);

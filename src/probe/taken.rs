@@ -34,42 +34,50 @@ impl OtherEnds {
             Ok(netlink) => netlink,
             Err(error) => return TakenBy::Unknown(error.to_string()),
         };
-        match find(netlink, connection) {
-            Ok(Some(taken)) => taken,
-            Ok(None) if is_up() => TakenBy::Nobody,
-            Ok(None) => TakenBy::Gone,
-            Err(error) => TakenBy::Unknown(error.with_cause()),
-        }
+        find(netlink, connection, is_up)
+            .unwrap_or_else(|error| TakenBy::Unknown(error.with_cause()))
     }
 }
 
 fn find(
     netlink: &mut NetlinkSocket,
     connection: Connection,
-) -> Result<Option<TakenBy>, AnswerError> {
+    is_up: impl Fn() -> bool,
+) -> Result<TakenBy, AnswerError> {
     let Connection { from, to, device } = connection;
     let seq = netlink.next_seq();
     let request = sock_diag::lookup(Transport::Tcp, to, from, device, seq);
     let at_port = ask(netlink, &request, netlink::Answer::entry(seq))?;
     // Without a connection of these four the kernel names the listener.
     if at_port.iter().any(|row| row.state != state::LISTEN && row.peer.port() == from.port()) {
-        return Ok(Some(TakenBy::Probed));
+        return Ok(TakenBy::Probed);
     }
-    // The other end is a socket whose peer has our port; its address may have been rewritten on the way. Our own
-    // end has that port as its own.
+    // The other end is a socket whose peer has our port. Our own end has that port as its own.
     let states = state::ALL & !state::bit(state::LISTEN) & !state::bit(state::SYN_SENT);
+    let mut ends = Vec::new();
     for family in [Family::Ipv4, Family::Ipv6] {
         let seq = netlink.next_seq();
         let request = sock_diag::dump(Transport::Tcp, family, states, Some(from.port()), seq);
-        let rows = ask(netlink, &request, netlink::Answer::dump(seq))?;
-        let other_end =
-            |row: &&Row| row.peer.port() == from.port() && row.local.port() != from.port();
-        if let Some(row) = rows.iter().find(other_end) {
-            let local = SocketAddr::new(row.local.ip().to_canonical(), row.local.port());
-            return Ok(Some(TakenBy::Other(local)));
-        }
+        ends.extend(ask(netlink, &request, netlink::Answer::dump(seq))?);
     }
-    Ok(None)
+    // Who closed meanwhile has no other end, and another's connection must not pass for it.
+    if !is_up() {
+        return Ok(TakenBy::Gone);
+    }
+    ends.retain(|row| row.peer.port() == from.port() && row.local.port() != from.port());
+    // Our address may have been rewritten on the way; where one end has it, that is the one.
+    let ours = |row: &&Row| row.peer.ip().to_canonical() == from.ip();
+    let end = ends.iter().find(ours).or(match ends.as_slice() {
+        [only] => Some(only),
+        _ => None,
+    });
+    Ok(match end {
+        Some(row) => {
+            TakenBy::Other(SocketAddr::new(row.local.ip().to_canonical(), row.local.port()))
+        }
+        None if ends.is_empty() => TakenBy::Nobody,
+        None => TakenBy::Unknown("several connections may be its other end".to_owned()),
+    })
 }
 
 /// The rows of the answer; none where the kernel knows no such socket.
@@ -83,8 +91,7 @@ fn ask(
         answer.take(datagram, |_, payload| rows.extend(sock_diag::row(payload)))
     });
     match asked {
-        // A connection came or went elsewhere while the table was read: ours was up all the time.
-        Err(AnswerError::Interrupted) | Ok(()) => Ok(rows),
+        Ok(()) => Ok(rows),
         Err(AnswerError::Refused(error)) if error.kind() == io::ErrorKind::NotFound => Ok(rows),
         Err(error) => Err(error),
     }

@@ -2,8 +2,8 @@
 
 use super::{Look, Pair};
 use crate::model::{
-    Answer, Attempt, Certainty, Cookie, Delivery, Hides, How, Inventory, Seen, Socket, SocketState,
-    State, TakenBy, Transport, Verdict,
+    Answer, Attempt, Certainty, Cookie, Delivery, How, Inventory, Lookup, Seen, Socket,
+    SocketState, State, TakenBy, Transport, Verdict,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -49,7 +49,7 @@ impl Judged {
     }
 
     /// Facts that contradict each other, or are missing. The second look may be luckier.
-    fn inconclusive(note: impl Into<String>) -> Self {
+    pub(super) fn inconclusive(note: impl Into<String>) -> Self {
         Self::likely(Verdict::Inconclusive).note(note).after_second_look()
     }
 
@@ -145,7 +145,7 @@ impl<'a> Case<'a> {
                 .note("its socket came or went during the check")
                 .after_second_look();
         }
-        if self.may_lack_sockets() {
+        if self.may_lack_servers() {
             return Judged::inconclusive("it answers, and the list of sockets is not complete");
         }
         Judged::proved(Verdict::Unexpected)
@@ -169,18 +169,19 @@ impl<'a> Case<'a> {
                 Judged::proved(Verdict::LocalOnly).note(bound)
             } else {
                 Judged::likely(Verdict::LocalOnly)
-                    .note(format!("{bound}; and something {} it", stopped_how(how)))
+                    .note(format!("{bound}; and {}", story(how)))
                     .state(State::Filtered)
             };
         }
         if refused {
             let closed = Judged::likely(Verdict::Closed);
-            return match self.bound_and_silent() {
-                Some(_) => closed.note("a socket is bound to the port and does not listen"),
-                None => closed,
+            return if self.is_held() {
+                closed.note("a socket is bound to the port and does not listen")
+            } else {
+                closed
             };
         }
-        if self.may_lack_sockets() {
+        if self.may_lack_servers() {
             return Judged::inconclusive("the list of sockets is not complete")
                 .state(State::Filtered);
         }
@@ -195,73 +196,77 @@ impl<'a> Case<'a> {
         {
             return Judged::proved(Verdict::Overloaded).note(queue);
         }
-        match self.look.lookups.get(self.pair) {
-            Some(Seen::Known(cookie))
-                if self.here.iter().any(|socket| socket.cookie == *cookie) =>
-            {
-                Judged::likely(Verdict::Filtered)
-                    .how(how)
-                    .note(format!(
-                        "a socket listens, and something {} the probe; the rule was not traced",
-                        stopped_how(how)
-                    ))
-                    .after_second_look()
+        let how = match self.look.lookups.get(self.pair) {
+            Some(Lookup::Socket(cookie)) if self.is_here(*cookie) => how,
+            Some(Lookup::Connection) if how == How::Dropped => How::ReplyDropped,
+            Some(Lookup::Socket(_) | Lookup::Connection) => {
+                return Judged::inconclusive(
+                    "the kernel would deliver to a socket that is not listed",
+                );
             }
-            Some(Seen::Known(_)) => {
-                Judged::inconclusive("the kernel would deliver to a socket that is not listed")
+            Some(Lookup::Nobody) => {
+                let note = "a listening socket is listed, and the kernel would deliver to none";
+                return Judged::inconclusive(note);
             }
-            Some(Seen::Absent) => Judged::inconclusive(
-                "a listening socket is listed, and the kernel would deliver to none",
-            ),
-            Some(Seen::Failed(error)) => Judged::inconclusive(format!(
-                "which socket the kernel would deliver to is not known: {error}"
-            )),
-            None | Some(Seen::Denied(_) | Seen::Skipped(_)) => {
-                Judged::inconclusive("which socket the kernel would deliver to is not known")
+            Some(Lookup::Unknown(error)) => {
+                let note = "which socket the kernel would deliver to is not known";
+                return Judged::inconclusive(format!("{note}: {error}"));
             }
-        }
+            None => {
+                return Judged::inconclusive("the kernel was not asked where it would deliver");
+            }
+        };
+        Judged::likely(Verdict::Filtered)
+            .how(how)
+            .note(format!("a socket listens, and {}; the rule was not traced", story(how)))
+            .after_second_look()
     }
 
     /// UDP silence towards a socket: open only with evidence that the probe arrived.
     fn udp_silence(&self) -> Judged {
+        let open = |judged: Judged| judged.state(State::Open);
+        let undecided = |note: String| Judged::inconclusive(format!("no answer, and {note}"));
         match self.look.deliveries.get(self.pair) {
-            Some(Delivery::Replied) => Judged::proved(Verdict::Reachable).state(State::Open),
-            Some(Delivery::Queued) => Judged::proved(Verdict::Reachable)
-                .state(State::Open)
+            Some(Ok(Delivery::Replied)) => open(Judged::proved(Verdict::Reachable)),
+            Some(Ok(Delivery::Queued)) => open(Judged::proved(Verdict::Reachable))
                 .note("no answer, but the probes arrived in the socket's queue"),
-            Some(Delivery::Read) => Judged::likely(Verdict::Reachable)
-                .state(State::Open)
+            Some(Ok(Delivery::Read)) => open(Judged::likely(Verdict::Reachable))
                 .note("no answer, but a program received a datagram for each probe"),
-            Some(Delivery::Unseen) => Judged::inconclusive(
-                "no answer, and nothing shows that the probes arrived: a trace of the firewall would settle it",
+            Some(Ok(Delivery::Unseen)) => undecided(
+                "nothing shows that the probes arrived: a trace of the firewall would settle it".into(),
             ),
-            Some(Delivery::Noisy) | None => Judged::inconclusive(
-                "no answer, and other traffic hides whether the probes arrived: a quieter moment or a trace of the \
-                 firewall would settle it",
+            Some(Ok(Delivery::Noisy)) => undecided(
+                "other traffic hides whether the probes arrived: a quieter moment or a trace of the \
+                 firewall would settle it"
+                    .into(),
             ),
+            Some(Err(error)) => undecided(format!("whether the probes arrived is not known: {error}")),
+            None => undecided("whether the probes arrived was not looked into".into()),
         }
     }
 
     /// The accept queue of a listener that is full: the kernel drops the SYN of every new client.
     fn full_queue(&self) -> Option<String> {
-        let cookies: BTreeSet<Cookie> = self.here.iter().map(|socket| socket.cookie).collect();
-        let both =
-            self.look.before.at(self.pair.endpoint).chain(self.look.after.at(self.pair.endpoint));
-        both.filter(|socket| {
-            socket.state == SocketState::Listen && cookies.contains(&socket.cookie)
-        })
-        .filter_map(|socket| socket.queue.known())
-        .find(|queue| queue.length > queue.limit)
-        .map(|queue| format!("accept queue {}/{}", queue.length, queue.limit))
+        let both = [&self.look.before, &self.look.after];
+        both.into_iter()
+            .flat_map(|inventory| inventory.at(self.pair.endpoint))
+            .filter(|socket| socket.state == SocketState::Listen && self.is_here(socket.cookie))
+            .filter_map(|socket| socket.queue.known())
+            .find(|queue| queue.is_full())
+            .map(|queue| format!("accept queue {}/{}", queue.length, queue.limit))
     }
 
-    fn bound_and_silent(&self) -> Option<&Socket> {
-        self.look.after.at(self.pair.endpoint).find(|socket| !socket.state.serves())
+    fn is_here(&self, cookie: Cookie) -> bool {
+        self.here.iter().any(|socket| socket.cookie == cookie)
     }
 
-    fn may_lack_sockets(&self) -> bool {
-        let gaps = self.look.before.gaps.iter().chain(&self.look.after.gaps);
-        gaps.into_iter().any(|gap| gap.hides == Hides::Sockets)
+    /// Whether a socket blocks the port and answers nobody.
+    fn is_held(&self) -> bool {
+        self.look.after.at(self.pair.endpoint).any(|socket| !socket.state.serves())
+    }
+
+    fn may_lack_servers(&self) -> bool {
+        self.look.before.may_lack_servers() || self.look.after.may_lack_servers()
     }
 
     /// "bound to 127.0.0.1", for the sockets that serve the port elsewhere.
@@ -303,11 +308,13 @@ fn binding(socket: &Socket) -> String {
     }
 }
 
-fn stopped_how(how: How) -> &'static str {
+/// What happened to the probe.
+fn story(how: How) -> &'static str {
     match how {
-        How::Dropped => "drops",
-        How::Rejected => "rejects",
-        How::Reset => "resets",
-        How::NotSent => "stops on the way out",
+        How::Dropped => "the probe was dropped",
+        How::Rejected => "the probe was rejected",
+        How::Reset => "the probe was reset",
+        How::NotSent => "the probe was stopped on the way out",
+        How::ReplyDropped => "the probe arrived, but its reply was dropped",
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Facts;
 use crate::model::{
-    Answer, Endpoint, Gap, Hides, Need, PortFinding, Sweep, Tally, Transport, Vantage,
+    Answer, Attempt, Endpoint, Gap, Hides, Need, Port, PortFinding, Sweep, Tally, Vantage,
     VantageSummary, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,13 +19,7 @@ pub fn vantages(facts: &Facts, items: &[PortFinding]) -> Vec<VantageSummary> {
         if !summary.targets.contains(&sweep.target.address) {
             summary.targets.push(sweep.target.address);
         }
-        add(summary, sweep, &listed);
-    }
-    for sweep in facts.second.iter().flat_map(|look| &look.sweeps) {
-        if let Some(summary) = summaries.get_mut(&sweep.target.vantage) {
-            summary.sent += sweep.sent;
-            summary.lost += sweep.lost;
-        }
+        add(summary, facts, sweep, &listed);
     }
     for view in items
         .iter()
@@ -56,16 +50,16 @@ fn new_summary(vantage: Vantage) -> VantageSummary {
 }
 
 /// Adds a sweep: its probes, and of its ports those that no finding lists.
-fn add(summary: &mut VantageSummary, sweep: &Sweep, listed: &BTreeSet<Endpoint>) {
+fn add(summary: &mut VantageSummary, facts: &Facts, sweep: &Sweep, listed: &BTreeSet<Endpoint>) {
     let lists = |port| listed.contains(&Endpoint { port, transport: sweep.transport });
-    let failed = lost_ports(sweep);
-    let not_probed = sweep.not_probed().count() as u64 + failed;
+    let lost = lost_ports(facts, sweep).count() as u64;
+    let not_probed = sweep.not_probed().count() as u64 + lost;
     let answers = sweep.attempts.iter().filter(|(port, attempt)| {
         !sweep.refused.contains(**port)
             && !matches!(attempt.answer, Answer::Silence | Answer::NotSent | Answer::Failed(_))
     });
     summary.sent += sweep.sent;
-    summary.lost += sweep.lost;
+    summary.lost += lost;
     summary.rescued += sweep.rescued;
     summary.answered += u64::from(sweep.refused.len()) + answers.count() as u64;
     let tally: &mut Tally = summary.transports.entry(sweep.transport).or_default();
@@ -80,22 +74,36 @@ fn add(summary: &mut VantageSummary, sweep: &Sweep, listed: &BTreeSet<Endpoint>)
     tally.shielded += unlisted.filter(|(_, attempt)| stopped(&attempt.answer)).count() as u64;
 }
 
-fn lost_ports(sweep: &Sweep) -> u64 {
-    sweep.attempts.values().filter(|attempt| matches!(attempt.answer, Answer::Failed(_))).count()
-        as u64
+/// The ports of a sweep whose probe failed on our side, with the error. One that the second look settled is not
+/// lost.
+fn lost_ports<'a>(
+    facts: &'a Facts,
+    sweep: &'a Sweep,
+) -> impl Iterator<Item = (Port, &'a str)> + use<'a> {
+    let settled = |port: Port| {
+        let endpoint = Endpoint { port, transport: sweep.transport };
+        let second = facts.second.as_ref().and_then(|look| look.sweep(&sweep.target, endpoint));
+        second
+            .and_then(|sweep| sweep.attempts.get(&port))
+            .is_some_and(|attempt| error(attempt).is_none())
+    };
+    let failed = sweep.attempts.iter().filter_map(|(port, attempt)| Some((*port, error(attempt)?)));
+    failed.filter(move |(port, _)| !settled(*port))
+}
+
+fn error(attempt: &Attempt) -> Option<&str> {
+    match &attempt.answer {
+        Answer::Failed(error) => Some(error),
+        _ => None,
+    }
 }
 
 /// A gap for each sweep with probes that failed on our side.
 #[must_use]
 pub fn lost(facts: &Facts) -> Vec<Gap> {
     let gap = |sweep: &Sweep| -> Option<Gap> {
-        let ports = lost_ports(sweep);
-        let mut answers = sweep.attempts.values().map(|attempt| &attempt.answer);
-        let error = answers.find_map(|answer| match answer {
-            Answer::Failed(error) => Some(error.clone()),
-            _ => None,
-        })?;
-        let transport: Transport = sweep.transport;
+        let (_, error) = lost_ports(facts, sweep).next()?;
+        let (ports, transport) = (lost_ports(facts, sweep).count(), sweep.transport);
         let (address, vantage) = (sweep.target.address, sweep.target.vantage.name());
         Some(Gap {
             what: format!("{ports} {transport} ports of {address} from {vantage}"),

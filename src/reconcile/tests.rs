@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Answer, Family, Gap, Hides, Icmp, Inode, Interface, Port, PortSet, Queue, SocketState, TakenBy,
-    Transport, Vantage,
+    Answer, Cookie, Family, Gap, Hides, Icmp, Inode, Interface, Lookup, Port, PortSet, Queue, Seen,
+    SocketState, TakenBy, Transport, Vantage, Verdict,
 };
 
 const TCP_80: Endpoint = Endpoint { port: port(80), transport: Transport::Tcp };
@@ -53,7 +53,7 @@ struct World {
     before: Vec<Socket>,
     after: Vec<Socket>,
     answer: Answer,
-    lookup: Option<Seen<Cookie>>,
+    lookup: Option<Lookup>,
     delivery: Option<Delivery>,
     gaps: Vec<Gap>,
 }
@@ -65,7 +65,7 @@ impl World {
             before: sockets.to_vec(),
             after: sockets.to_vec(),
             answer,
-            lookup: sockets.first().map(|socket| Seen::Known(socket.cookie)),
+            lookup: sockets.first().map(|socket| Lookup::Socket(socket.cookie)),
             delivery: None,
             gaps: Vec::new(),
         }
@@ -97,7 +97,11 @@ impl World {
             after: inventory(&self.after),
             sweeps: vec![sweep],
             lookups: self.lookup.iter().map(|lookup| (pair.clone(), lookup.clone())).collect(),
-            deliveries: self.delivery.iter().map(|delivery| (pair.clone(), *delivery)).collect(),
+            deliveries: self
+                .delivery
+                .iter()
+                .map(|delivery| (pair.clone(), Ok(*delivery)))
+                .collect(),
         }
     }
 
@@ -106,6 +110,7 @@ impl World {
             first: self.look(),
             second: second.map(Self::look),
             named: [self.endpoint].into_iter().collect(),
+            interrupted: false,
         })
     }
 
@@ -225,11 +230,41 @@ fn a_firewall_is_blamed_only_when_the_kernel_would_deliver() {
         let world = World { lookup, ..World::tcp(&[listener("0.0.0.0")], Answer::Silence) };
         world.settled().verdict
     };
-    assert_eq!(verdict(Some(Seen::Known(Cookie(7)))), Verdict::Filtered);
-    assert_eq!(verdict(Some(Seen::Absent)), Verdict::Inconclusive);
-    assert_eq!(verdict(Some(Seen::Known(Cookie(8)))), Verdict::Inconclusive);
-    assert_eq!(verdict(Some(Seen::Failed("no".into()))), Verdict::Inconclusive);
+    assert_eq!(verdict(Some(Lookup::Socket(Cookie(7)))), Verdict::Filtered);
+    assert_eq!(verdict(Some(Lookup::Nobody)), Verdict::Inconclusive);
+    assert_eq!(verdict(Some(Lookup::Socket(Cookie(8)))), Verdict::Inconclusive);
+    assert_eq!(verdict(Some(Lookup::Unknown("no".into()))), Verdict::Inconclusive);
     assert_eq!(verdict(None), Verdict::Inconclusive);
+}
+
+#[test]
+fn a_connection_that_is_half_open_shows_that_the_reply_was_dropped() {
+    let here = || [listener("0.0.0.0")];
+    let arrived =
+        |answer| World { lookup: Some(Lookup::Connection), ..World::tcp(&here(), answer) };
+    let words = in_words(&arrived(Answer::Silence));
+    assert_eq!(words, "filtered filtered likely reply-dropped, twice");
+    assert_eq!(arrived(Answer::Rst).settled().verdict, Verdict::Inconclusive);
+}
+
+#[test]
+fn without_the_second_look_that_it_wants_a_verdict_is_inconclusive() {
+    let world = World::tcp(&[listener("0.0.0.0")], Answer::Silence);
+    let mut facts =
+        Facts { first: world.look(), second: None, named: BTreeSet::new(), interrupted: true };
+    assert_eq!(judge(&facts).items[0].verdict, Some(Verdict::Inconclusive));
+    facts.interrupted = false;
+    assert_eq!(judge(&facts).items[0].verdict, Some(Verdict::Filtered));
+}
+
+#[test]
+fn a_port_that_was_not_probed_has_no_verdict() {
+    let mut look = World::tcp(&[listener("0.0.0.0")], Answer::Rst).look();
+    look.sweeps[0].attempts.clear();
+    let facts = Facts { first: look, second: None, named: BTreeSet::new(), interrupted: false };
+    let item = &judge(&facts).items[0];
+    assert_eq!((item.verdict, item.views.len()), (None, 0));
+    assert_eq!(vantages(&facts, &judge(&facts).items)[0].transports[&Transport::Tcp].not_probed, 1);
 }
 
 #[test]
@@ -240,7 +275,7 @@ fn a_listener_that_came_or_went_wants_a_second_look() {
     assert_eq!(restarted.settled().verdict, Verdict::Inconclusive);
     let calm = World::tcp(&[new], opened(TakenBy::Probed));
     let judgement = restarted.judge(Some(&calm));
-    assert_eq!(judgement.items[0].verdict, Verdict::Reachable, "the second look decides");
+    assert_eq!(judgement.items[0].verdict, Some(Verdict::Reachable), "the second look decides");
     assert_eq!(judgement.items[0].listeners[0].cookie, Cookie(8), "with its own inventory");
 }
 
@@ -274,6 +309,7 @@ fn a_ports_verdict_is_the_gravest_of_its_views() {
         first: World::tcp(&[listener("127.0.0.1")], opened(TakenBy::Probed)).look(),
         second: None,
         named: BTreeSet::new(),
+        interrupted: false,
     };
     let mut own = facts.first.sweeps[0].clone();
     own.target.vantage = Vantage::Own;
@@ -284,7 +320,7 @@ fn a_ports_verdict_is_the_gravest_of_its_views() {
     let item = &judge(&facts).items[0];
     let verdicts: Vec<Verdict> = item.views.iter().map(|view| view.verdict).collect();
     assert_eq!(verdicts, [Verdict::Reachable, Verdict::LocalOnly]);
-    assert_eq!(item.verdict, Verdict::Reachable);
+    assert_eq!(item.verdict, Some(Verdict::Reachable));
 }
 
 #[test]
@@ -292,7 +328,7 @@ fn a_port_has_a_finding_when_it_is_bound_open_or_named() {
     let findings = |sockets: &[Socket], answer: Answer, named: bool| {
         let world = World::tcp(sockets, answer);
         let named = named.then_some(TCP_80).into_iter().collect();
-        judge(&Facts { first: world.look(), second: None, named }).items.len()
+        judge(&Facts { first: world.look(), second: None, named, interrupted: false }).items.len()
     };
     assert_eq!(findings(&[], Answer::Rst, false), 0);
     assert_eq!(findings(&[], Answer::Silence, false), 0);
@@ -307,6 +343,7 @@ fn each_address_has_one_view_of_a_port_also_when_both_transports_were_probed() {
         first: World::tcp(&[listener("0.0.0.0")], Answer::Rst).look(),
         second: None,
         named: BTreeSet::new(),
+        interrupted: false,
     };
     let udp = World::udp(&[], icmp(3), None).look().sweeps.remove(0);
     facts.first.sweeps.push(udp);
@@ -319,7 +356,12 @@ fn a_refusal_kept_as_one_bit_is_looked_at_again_when_its_port_has_a_finding() {
     let mut look = World::tcp(&[], Answer::Rst).look();
     look.sweeps[0].attempts.clear();
     look.sweeps[0].refused.insert(port(80));
-    let facts = Facts { first: look, second: None, named: [TCP_80].into_iter().collect() };
+    let facts = Facts {
+        first: look,
+        second: None,
+        named: [TCP_80].into_iter().collect(),
+        interrupted: false,
+    };
     assert_eq!(judge(&facts).unsettled.len(), 1);
 }
 
@@ -335,7 +377,12 @@ fn every_port_is_counted_once() {
     sweep.attempts.insert(port(92), attempt(icmp(13)));
     sweep.attempts.insert(port(93), attempt(Answer::Failed("EMFILE".into())));
     sweep.attempts.insert(port(80), attempt(Answer::Rst));
-    let facts = Facts { first: look, second: None, named: [TCP_80].into_iter().collect() };
+    let facts = Facts {
+        first: look,
+        second: None,
+        named: [TCP_80].into_iter().collect(),
+        interrupted: false,
+    };
     let items = judge(&facts).items;
     let summary = &vantages(&facts, &items)[0];
     let tally = summary.transports[&Transport::Tcp];
@@ -343,4 +390,8 @@ fn every_port_is_counted_once() {
     assert_eq!((tally.closed, tally.shielded), (90, 2));
     assert_eq!(summary.answered, 91);
     assert_eq!(lost(&facts).len(), 1, "a lost probe is a gap");
+    let mut second = facts.first.clone();
+    second.sweeps[0].attempts.insert(port(93), attempt(Answer::Rst));
+    let facts = Facts { second: Some(second), ..facts };
+    assert_eq!(lost(&facts), [], "unless the second look settled it");
 }

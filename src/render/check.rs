@@ -5,7 +5,7 @@ use super::owners::{nobody, short_name};
 use super::reason::{reason, target};
 use super::sockets::tab_separated;
 use super::table::{self, Cell, Column, Room};
-use super::{Look, Shown, style};
+use super::{Appearance, Shown, style};
 use crate::model::{Check, PortFinding, State, Transport, Vantage, VantageSummary, Verdict, View};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -33,7 +33,7 @@ pub fn check_table(
     out: &mut dyn Write,
     check: &Check,
     duration: Duration,
-    look: &Look,
+    look: &Appearance,
 ) -> io::Result<Shown> {
     let vantages: Vec<_> = check.vantages.iter().map(|summary| summary.vantage).collect();
     let mut shown = Shown::default();
@@ -60,7 +60,10 @@ fn column(vantage: Vantage) -> Column {
 
 fn row(finding: &PortFinding, vantages: &[Vantage]) -> Vec<Cell> {
     let states = vantages.iter().map(|vantage| Cell::plain(states(finding, *vantage)));
-    let verdict = Cell::styled(style::verdict(finding.verdict), finding.verdict.name());
+    let verdict = match finding.verdict {
+        Some(verdict) => Cell::styled(style::verdict(verdict), verdict.name()),
+        None => Cell::plain("not probed"),
+    };
     let mut cells = vec![
         Cell::styled(style::PORT, finding.endpoint.to_string()),
         Cell::plain(listening(finding)),
@@ -165,7 +168,7 @@ fn counts(check: &Check) -> String {
 /// tabs and `-` where there is nothing.
 ///
 /// The fields are: endpoint (`22/tcp`), verdict, certainty, vantage, target, state, reason, listener, note.
-/// A port without views has one line, with the port's verdict.
+/// A port that was not probed has one line, with the verdict `not-probed`.
 pub fn check_plain(out: &mut dyn Write, check: &Check) -> io::Result<()> {
     for finding in &check.items {
         if finding.views.is_empty() {
@@ -182,7 +185,7 @@ fn plain_line(out: &mut dyn Write, finding: &PortFinding, view: Option<&View>) -
     let field = |read: fn(&View) -> String| view.map(read).unwrap_or_default();
     let fields = [
         finding.endpoint.to_string(),
-        view.map_or(finding.verdict, |view| view.verdict).name().into(),
+        view.map_or("not-probed", |view| view.verdict.name()).into(),
         field(|view| view.certainty.name().into()),
         field(|view| view.vantage.name().into()),
         field(target),

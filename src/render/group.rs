@@ -75,7 +75,7 @@ impl<'a> Group<'a> {
 pub(super) fn full_queue(socket: &Socket) -> Option<String> {
     let listens = socket.transport == Transport::Tcp && socket.state == SocketState::Listen;
     match &socket.queue {
-        Seen::Known(queue) if listens && queue.length > queue.limit => {
+        Seen::Known(queue) if listens && queue.is_full() => {
             Some(format!("{}/{}", queue.length, queue.limit))
         }
         _ => None,

@@ -1,21 +1,29 @@
 //! Why a port has its verdict, in a few words behind the verdict.
 
 use super::bind;
-use super::group::full_queue;
 use super::owners::holders;
 use super::sanitize::sanitize;
 use crate::model::{Certainty, How, Icmp, PortFinding, Socket, Verdict, VerdictFrom, View};
 use std::net::IpAddr;
 
+/// The view that decides the port's verdict; `None` when the port was not probed.
+pub(super) fn deciding(finding: &PortFinding) -> Option<&View> {
+    finding.views.iter().min_by_key(|view| view.verdict)
+}
+
 /// What stands behind the verdict's word: where it holds, why, and how sure it is.
 pub(super) fn reason(finding: &PortFinding) -> String {
-    let view = finding.views.iter().find(|view| view.verdict == finding.verdict);
-    let scope = match (finding.verdict, finding.verdict_from, is_likely(view)) {
-        (Verdict::Reachable, VerdictFrom::Local, false) => " (locally; network not tested)",
-        (Verdict::Reachable, VerdictFrom::Local, true) => " (likely; network not tested)",
+    let Some(view) = deciding(finding) else { return String::new() };
+    let scope = match (view.verdict, finding.verdict_from, view.certainty) {
+        (Verdict::Reachable, VerdictFrom::Local, Certainty::Proved) => {
+            " (locally; network not tested)"
+        }
+        (Verdict::Reachable, VerdictFrom::Local, Certainty::Likely) => {
+            " (likely; network not tested)"
+        }
         _ => "",
     };
-    let place = view.map(|view| place(finding, view)).unwrap_or_default();
+    let place = place(finding, view);
     let why = why(finding, view);
     let separator = if why.is_empty() { "" } else { ": " };
     format!("{scope}{place}{separator}{why}")
@@ -43,45 +51,38 @@ pub(super) fn target(view: &View) -> String {
     }
 }
 
-fn why(finding: &PortFinding, view: Option<&View>) -> String {
+fn why(finding: &PortFinding, view: &View) -> String {
     let cause = cause(finding, view);
     // Of the others, some say it beside their word, and for some it goes without saying.
     let says_so =
-        !matches!(finding.verdict, Verdict::Reachable | Verdict::Closed | Verdict::Inconclusive);
-    let cause = match (cause, is_likely(view) && says_so) {
+        !matches!(view.verdict, Verdict::Reachable | Verdict::Closed | Verdict::Inconclusive);
+    let cause = match (cause, view.certainty == Certainty::Likely && says_so) {
         (Some(cause), true) => format!("{cause} (likely)"),
         (Some(cause), false) => cause,
         (None, true) => "likely".into(),
         (None, false) => String::new(),
     };
-    match finding.verdict {
+    match view.verdict {
         Verdict::Filtered | Verdict::Shielded => format!("{cause}; the rule was not traced"),
         _ => cause,
     }
 }
 
-fn is_likely(view: Option<&View>) -> bool {
-    view.is_some_and(|view| view.certainty == Certainty::Likely)
-}
-
-/// What explains the verdict, from the facts; from the reconciler's note where the facts do not.
-fn cause(finding: &PortFinding, view: Option<&View>) -> Option<String> {
-    let serving = || finding.listeners.iter().filter(|socket| socket.state.serves());
-    let noted = || view.map(note);
-    let bound = || format!("bound to {}", bind::short(&serving().collect::<Vec<_>>()));
-    match finding.verdict {
-        Verdict::Filtered | Verdict::Shielded => view.map(stopped),
-        Verdict::LocalOnly => Some(bound()),
-        Verdict::Overloaded => {
-            let full = serving().find_map(full_queue);
-            full.map(|full| format!("accept queue {full}")).or_else(noted)
-        }
-        Verdict::Unexpected | Verdict::Inconclusive | Verdict::Forwarded => noted(),
+/// What explains the verdict.
+fn cause(finding: &PortFinding, view: &View) -> Option<String> {
+    match view.verdict {
+        Verdict::Filtered | Verdict::Shielded => Some(stopped(view)),
+        Verdict::LocalOnly
+        | Verdict::Overloaded
+        | Verdict::Unexpected
+        | Verdict::Inconclusive
+        | Verdict::Forwarded => Some(note(view)),
         Verdict::Reachable => {
             let partly = finding.views.iter().any(|view| view.verdict == Verdict::LocalOnly);
-            let is_doubted =
-                |view: &&View| view.certainty == Certainty::Likely && view.note.is_some();
-            partly.then(bound).or_else(|| view.filter(is_doubted).map(note))
+            let serving = finding.listeners.iter().filter(|socket| socket.state.serves());
+            let bound = || format!("bound to {}", bind::short(&serving.collect::<Vec<_>>()));
+            let is_doubted = view.certainty == Certainty::Likely && view.note.is_some();
+            partly.then(bound).or_else(|| is_doubted.then(|| note(view)))
         }
         Verdict::Closed => finding.listeners.first().map(held),
     }
@@ -105,6 +106,7 @@ fn stopped(view: &View) -> String {
         Some(How::Rejected) => "rejected",
         Some(How::Reset) => "reset",
         Some(How::NotSent) => "stopped on the way out",
+        Some(How::ReplyDropped) => "reply dropped",
         None => view.reason,
     };
     format!("{how}{}", view.icmp.as_ref().map(icmp).unwrap_or_default())

@@ -5,7 +5,7 @@ use super::number::{age, count};
 use super::owners::{holders, nobody, short_name, user};
 use super::sanitize::sanitize;
 use super::table::{self, Cell, Column, Room};
-use super::{Look, Shown, bind, style};
+use super::{Appearance, Shown, bind, style};
 use crate::model::{Endpoint, Owner, Scope, Socket};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -45,7 +45,7 @@ pub fn sockets_table(
     out: &mut dyn Write,
     sockets: &[Socket],
     extent: Extent,
-    look: &Look,
+    look: &Appearance,
 ) -> io::Result<Shown> {
     if sockets.is_empty() {
         writeln!(out, "{}", extent.nothing())?;
@@ -62,7 +62,7 @@ pub fn sockets_table(
     Ok(shown)
 }
 
-fn row(group: &Group<'_>, troubled: bool, now: i64) -> Vec<Cell> {
+fn row(group: &Group<'_>, troubled: bool, now: u64) -> Vec<Cell> {
     let socket = group.first();
     let listener = group.listener();
     let mut bound = bind::short(group.sockets());
@@ -96,7 +96,8 @@ fn summary(sockets: &[Socket]) -> String {
 
 /// Whether other hosts can reach the socket as far as its binding goes.
 fn is_open_by_binding(socket: &Socket) -> bool {
-    socket.state.serves() && socket.scope() != Scope::Loopback
+    let only_lo = socket.interface.known().is_some_and(|interface| interface.name == "lo");
+    socket.state.serves() && socket.scope() != Scope::Loopback && !only_lo
 }
 
 /// Writes sockets for programs: a line for each socket and owner, without header, its fields separated by

@@ -3,7 +3,7 @@
 
 use super::sanitize::{clip, width};
 use super::style::paint;
-use super::{Look, Shown};
+use super::{Appearance, Shown};
 use anstyle::Style;
 use comfy_table::{Table, presets};
 use std::io::{self, Write};
@@ -72,7 +72,7 @@ impl Cell {
 /// Writes the table as wide as the look allows.
 pub(super) fn write(
     out: &mut dyn Write,
-    look: &Look,
+    look: &Appearance,
     columns: &[Column],
     rows: Vec<Vec<Cell>>,
 ) -> io::Result<Shown> {
@@ -201,7 +201,7 @@ mod tests {
         Column { title: "WHY", room: Room::Cut },
     ];
 
-    fn shown(look: Look) -> (String, Vec<&'static str>) {
+    fn shown(look: Appearance) -> (String, Vec<&'static str>) {
         let bold = Style::new().bold();
         let row = |port: &str, tail: &str| {
             vec![
@@ -219,7 +219,7 @@ mod tests {
 
     #[test]
     fn without_a_limit_everything_is_shown() {
-        let (text, hidden) = shown(Look::default());
+        let (text, hidden) = shown(Appearance::default());
         insta::assert_snapshot!(text, @"
         PORT  FIRST  SECOND  WHY
         22    日本   22      no: because it is not so
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_tail_is_cut_before_columns_are_dropped() {
-        let (text, hidden) = shown(Look { width: Some(42), ..Look::default() });
+        let (text, hidden) = shown(Appearance { width: Some(42), ..Appearance::default() });
         insta::assert_snapshot!(text, @"
         PORT  FIRST  SECOND  WHY
         22    日本   22      no: because it is no…
@@ -241,9 +241,9 @@ mod tests {
 
     #[test]
     fn columns_are_dropped_by_rank_and_the_head_is_never_cut() {
-        let (_, hidden) = shown(Look { width: Some(34), ..Look::default() });
+        let (_, hidden) = shown(Appearance { width: Some(34), ..Appearance::default() });
         assert_eq!(hidden, ["FIRST"]);
-        let (text, hidden) = shown(Look { width: Some(1), ..Look::default() });
+        let (text, hidden) = shown(Appearance { width: Some(1), ..Appearance::default() });
         insta::assert_snapshot!(text, @"
         PORT  WHY
         22    no
@@ -255,7 +255,7 @@ mod tests {
     #[test]
     fn no_line_is_wider_than_the_limit_while_the_kept_cells_fit() {
         for limit in 14..80 {
-            let (text, _) = shown(Look { width: Some(limit), ..Look::default() });
+            let (text, _) = shown(Appearance { width: Some(limit), ..Appearance::default() });
             assert!(text.lines().all(|line| width(line) <= limit.into()), "{limit}: {text}");
             assert_eq!(text.lines().count(), 3, "{limit}: {text}");
         }
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn colour_goes_around_the_heads_only() {
-        let (text, _) = shown(Look { color: true, ..Look::default() });
+        let (text, _) = shown(Appearance { color: true, ..Appearance::default() });
         let lines: Vec<_> = text.lines().collect();
         assert_eq!(lines[0], "PORT  FIRST  SECOND  WHY");
         assert_eq!(

@@ -4,8 +4,9 @@ use super::group::Group;
 use super::number::{age, count, thousands};
 use super::owners::user;
 use super::sanitize::{clip, sanitize};
+use super::shell::shell_word;
 use super::style::{self, paint};
-use super::{Look, bind};
+use super::{Appearance, bind};
 use crate::document::rfc3339;
 use crate::model::{Owner, Process, Queue, Role, Seen, Socket, SocketState, Transport, Via};
 use std::collections::BTreeMap;
@@ -19,7 +20,7 @@ const COMMAND_WIDTH: usize = 2_000;
 /// Writes a block of labelled lines for each port, state and set of owners: who holds it, since when, how it
 /// is bound, and how to stop it. Long lines are left to the terminal. Writes nothing for no sockets: what a
 /// free port is called is the caller's to say.
-pub fn who_text(out: &mut dyn Write, sockets: &[Socket], look: &Look) -> io::Result<()> {
+pub fn who_text(out: &mut dyn Write, sockets: &[Socket], look: &Appearance) -> io::Result<()> {
     for (at, group) in Group::all(sockets).iter().enumerate() {
         if at > 0 {
             writeln!(out)?;
@@ -38,7 +39,7 @@ pub fn who_text(out: &mut dyn Write, sockets: &[Socket], look: &Look) -> io::Res
 
 type Line = (&'static str, String);
 
-fn lines(group: &Group<'_>, look: &Look) -> Vec<Line> {
+fn lines(group: &Group<'_>, look: &Appearance) -> Vec<Line> {
     let socket = group.first();
     let mut lines = match socket.owners.split_first() {
         Some((listener, others)) => owner_lines(socket, listener, others, look.now),
@@ -55,7 +56,7 @@ fn lines(group: &Group<'_>, look: &Look) -> Vec<Line> {
     lines
 }
 
-fn owner_lines(socket: &Socket, listener: &Owner, others: &[Owner], now: i64) -> Vec<Line> {
+fn owner_lines(socket: &Socket, listener: &Owner, others: &[Owner], now: u64) -> Vec<Line> {
     let process = &listener.process;
     let mut lines = vec![("process", told_owner(listener))];
     lines.extend(told(&process.ppid, u32::to_string).map(|ppid| ("parent pid", ppid)));
@@ -123,22 +124,12 @@ fn shared(others: &[Owner]) -> Vec<String> {
 
 /// A command line as a shell would take it, with hostile characters visible.
 fn command(words: &[String]) -> String {
-    let quoted: Vec<_> = words.iter().map(|word| quoted(word)).collect();
+    let quoted: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
     clip(&sanitize(&quoted.join(" ")), COMMAND_WIDTH).into_owned()
 }
 
-/// The word, in quotes where a shell would split or expand it.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_alphanumeric() || "-_=+.,:/@%^~[]".contains(c);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
-}
-
 /// `2026-11-20T04:12:26Z (2h ago)`
-fn started(now: i64, then: u64) -> String {
+fn started(now: u64, then: u64) -> String {
     let age = age(now, then);
     rfc3339(then).map_or_else(|| format!("{age} ago"), |moment| format!("{moment} ({age} ago)"))
 }
@@ -170,7 +161,7 @@ fn queue(socket: &Socket) -> Option<String> {
     };
     let (length, limit) = (thousands(queue.length.into()), thousands(queue.limit.into()));
     let waiting = match socket.transport {
-        Transport::Tcp if queue.length > queue.limit => {
+        Transport::Tcp if queue.is_full() => {
             format!("full: {length} connections wait to be accepted, the limit is {limit}")
         }
         Transport::Tcp => format!(
@@ -194,17 +185,14 @@ fn stop(listener: &Owner, socket: &Socket) -> Line {
     let Process { name, pid, .. } = &listener.process;
     let port = socket.port;
     let instead = match (name.as_str(), pid) {
-        ("systemd", 1) => {
-            "do not kill 1, the init system: it keeps this socket for a service; `systemctl list-sockets` names the unit to stop".into()
-        }
+        ("systemd", _) => format!(
+            "do not kill {pid}, the service manager: it keeps this socket for a service; `systemctl list-sockets` names the unit to stop"
+        ),
         (_, 1) => "do not kill 1, the init process: everything else would end with it; stop the service that it runs".into(),
-        ("docker-proxy", _) => format!(
+        ("docker-proxy" | "rootlessport", _) => format!(
             "do not kill {pid}: it serves a container; `docker ps --filter publish={port}` names the one to stop"
         ),
         ("conmon", _) => format!("do not kill {pid}: it watches a container; `podman ps` names the one to stop"),
-        _ if listener.role == Role::SocketActivated => format!(
-            "do not just kill {pid}: the init system keeps the socket and starts it again; stop the socket unit (`systemctl list-sockets`)"
-        ),
         _ => return ("stop it with:", format!("kill {pid}")),
     };
     ("to stop it:", instead)

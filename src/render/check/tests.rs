@@ -7,7 +7,7 @@ use crate::render::sanitize::width;
 
 const DURATION: Duration = Duration::from_millis(412);
 
-fn shown(check: &Check, look: &Look) -> (String, Vec<&'static str>) {
+fn shown(check: &Check, look: &Appearance) -> (String, Vec<&'static str>) {
     let mut out = Vec::new();
     let shown = check_table(&mut out, check, DURATION, look).unwrap();
     (String::from_utf8(out).unwrap(), shown.hidden)
@@ -53,12 +53,18 @@ fn every_verdict() -> Check {
         finding(
             25,
             vec![tcp("10.0.0.5", 25).owned_by(9, "smtpd")],
-            vec![view(Vantage::Loopback, State::Closed, Verdict::LocalOnly)],
+            vec![noted(
+                view(Vantage::Loopback, State::Closed, Verdict::LocalOnly),
+                "bound to 10.0.0.5",
+            )],
         ),
         finding(
             80,
             vec![tcp("::", 80).owned_by(5, "slow").queue(3, 1, 0)],
-            both(State::Filtered, Verdict::Overloaded),
+            both(State::Filtered, Verdict::Overloaded)
+                .into_iter()
+                .map(|view| noted(view, "accept queue 3/1"))
+                .collect(),
         ),
         finding(
             81,
@@ -103,7 +109,7 @@ fn every_verdict() -> Check {
 #[test]
 fn every_verdict_at_every_width() {
     let check = every_verdict();
-    let (text, hidden) = shown(&check, &Look::default());
+    let (text, hidden) = shown(&check, &Appearance::default());
     insta::assert_snapshot!(text, @"
     PORT      LISTENING     LOOPBACK  SELF      VERDICT
     22/tcp    sshd          open      open      reachable (locally; network not tested)
@@ -121,9 +127,12 @@ fn every_verdict_at_every_width() {
     note: self probes are carried over lo: an open there proves nothing about the network.
     ");
     assert!(hidden.is_empty());
-    assert_eq!(shown(&check, &Look { width: Some(140), ..Look::default() }), (text, hidden));
+    assert_eq!(
+        shown(&check, &Appearance { width: Some(140), ..Appearance::default() }),
+        (text, hidden)
+    );
 
-    let (text, hidden) = shown(&check, &Look { width: Some(80), ..Look::default() });
+    let (text, hidden) = shown(&check, &Appearance { width: Some(80), ..Appearance::default() });
     insta::assert_snapshot!(text, @"
     PORT      LISTENING     LOOPBACK  SELF      VERDICT
     22/tcp    sshd          open      open      reachable (locally; network not tes…
@@ -142,7 +151,7 @@ fn every_verdict_at_every_width() {
     ");
     assert!(hidden.is_empty());
 
-    let (text, hidden) = shown(&check, &Look { width: Some(60), ..Look::default() });
+    let (text, hidden) = shown(&check, &Appearance { width: Some(60), ..Appearance::default() });
     insta::assert_snapshot!(text, @"
     PORT      LISTENING     SELF      VERDICT
     22/tcp    sshd          open      reachable (locally; netwo…
@@ -166,11 +175,11 @@ fn every_verdict_at_every_width() {
 fn a_narrow_terminal_never_wraps() {
     let check = every_verdict();
     for limit in 36..140 {
-        let (text, _) = shown(&check, &Look { width: Some(limit), ..Look::default() });
+        let (text, _) = shown(&check, &Appearance { width: Some(limit), ..Appearance::default() });
         let table: Vec<_> = text.lines().take(1 + check.items.len()).collect();
         assert!(table.iter().all(|line| width(line) <= limit.into()), "{limit}: {text}");
         for (line, finding) in table[1..].iter().zip(&check.items) {
-            assert!(line.contains(finding.verdict.name()), "{limit}: {text}");
+            assert!(line.contains(finding.verdict.unwrap().name()), "{limit}: {text}");
         }
     }
 }
@@ -178,8 +187,8 @@ fn a_narrow_terminal_never_wraps() {
 #[test]
 fn colour_adds_escapes_and_changes_no_word() {
     let check = every_verdict();
-    let (plain, _) = shown(&check, &Look::default());
-    let (colored, _) = shown(&check, &Look { color: true, ..Look::default() });
+    let (plain, _) = shown(&check, &Appearance::default());
+    let (colored, _) = shown(&check, &Appearance { color: true, ..Appearance::default() });
     for painted in [
         "\x1b[1m22/tcp\x1b[0m ",
         "\x1b[32mreachable\x1b[0m (locally",
@@ -213,7 +222,7 @@ fn views_that_differ_within_a_vantage_show_each_state() {
     assert_eq!(states(&[&closed]), "closed");
     let listener = tcp("127.0.0.1", 80).owned_by(1, "a");
     let check = check(vec![finding(80, vec![listener], vec![open.clone(), closed, open])]);
-    insta::assert_snapshot!(shown(&check, &Look::default()).0, @"
+    insta::assert_snapshot!(shown(&check, &Appearance::default()).0, @"
     PORT    LISTENING  LOOPBACK  SELF  VERDICT
     80/tcp  a          open      -     reachable (locally; network not tested): bound to 127.0.0.1
     65,535 TCP and 3 UDP ports as seen from loopback and self in 0.4 s: 1 reachable
@@ -247,12 +256,12 @@ fn an_interrupted_check_says_what_it_did_not_do() {
     let tally = check.vantages[0].transports.get_mut(&Transport::Tcp).unwrap();
     tally.probed -= 1_200;
     tally.not_probed = 1_200;
-    insta::assert_snapshot!(shown(&check, &Look::default()).0, @"
+    insta::assert_snapshot!(shown(&check, &Appearance::default()).0, @"
     65,535 TCP and 3 UDP ports as seen from loopback in 0.4 s: nothing was found, 1,200 not probed (of 65,538, ports times addresses), 1 probe failed on our side; PARTIAL: interrupted
     ");
     check.partial = false;
     check.vantages.clear();
-    insta::assert_snapshot!(shown(&check, &Look::default()).0, @"
+    insta::assert_snapshot!(shown(&check, &Appearance::default()).0, @"
     No port was probed in 0.4 s: nothing was found
     ");
 }
@@ -263,7 +272,9 @@ fn a_port_of_many_addresses_is_counted_once() {
     check.vantages[0].targets.push("::1".parse().unwrap());
     let tally = check.vantages[0].transports.get_mut(&Transport::Tcp).unwrap();
     tally.probed = 2 * 65_535 + 1;
-    assert!(shown(&check, &Look::default()).0.starts_with("65,535 TCP and 3 UDP ports as seen"));
+    assert!(
+        shown(&check, &Appearance::default()).0.starts_with("65,535 TCP and 3 UDP ports as seen")
+    );
 }
 
 #[test]
@@ -273,7 +284,7 @@ fn hostile_text_is_visible_everywhere() {
     seen.interface.name = evil.into();
     seen.target = "fe80::1".parse().unwrap();
     let check = check(vec![finding(1, vec![tcp("::", 1).owned_by(1, evil)], vec![seen])]);
-    insta::assert_snapshot!(shown(&check, &Look::default()).0, @r"
+    insta::assert_snapshot!(shown(&check, &Appearance::default()).0, @r"
     PORT   LISTENING              LOOPBACK  SELF  VERDICT
     1/tcp  \x1b[2J\n\u{202e}日本  -         open  unexpected: \x1b[2J\n\u{202e}日本
     65,535 TCP and 3 UDP ports as seen from loopback and self in 0.4 s: 1 unexpected
@@ -289,10 +300,10 @@ fn plain_has_a_line_for_each_view_and_for_a_port_without() {
     let mut check = every_verdict();
     check.items[0].views.clear();
     insta::assert_snapshot!(plain(&check).replace('\t', "|"), @"
-    22/tcp|reachable|-|-|-|-|-|sshd|-
-    25/tcp|local-only|proved|loopback|127.0.0.1|closed|conn-refused|smtpd|-
-    80/tcp|overloaded|proved|loopback|127.0.0.1|filtered|no-response|slow|-
-    80/tcp|overloaded|proved|self|10.0.0.5|filtered|no-response|slow|-
+    22/tcp|not-probed|-|-|-|-|-|sshd|-
+    25/tcp|local-only|proved|loopback|127.0.0.1|closed|conn-refused|smtpd|bound to 10.0.0.5
+    80/tcp|overloaded|proved|loopback|127.0.0.1|filtered|no-response|slow|accept queue 3/1
+    80/tcp|overloaded|proved|self|10.0.0.5|filtered|no-response|slow|accept queue 3/1
     81/tcp|unexpected|proved|self|10.0.0.5|open|syn-ack|-|nobody listens, yet a connection was opened.
     3306/tcp|shielded|likely|self|10.0.0.5|filtered|no-response|-|-
     5432/tcp|reachable|proved|loopback|127.0.0.1|open|syn-ack|postgres|-

@@ -5,11 +5,11 @@ use crate::document::samples::{NOW, With, tcp, udp};
 use crate::model::{OwnersUnknownReason, Seen, SocketState};
 use crate::render::sanitize::width;
 
-fn look() -> Look {
-    Look { now: i64::try_from(NOW).unwrap(), ..Look::default() }
+fn look() -> Appearance {
+    Appearance { now: NOW, ..Appearance::default() }
 }
 
-fn shown(sockets: &[Socket], look: &Look) -> (String, Vec<&'static str>) {
+fn shown(sockets: &[Socket], look: &Appearance) -> (String, Vec<&'static str>) {
     let mut out = Vec::new();
     let shown = sockets_table(&mut out, sockets, Extent::Everything, look).unwrap();
     (String::from_utf8(out).unwrap(), shown.hidden)
@@ -56,9 +56,9 @@ fn a_host_at_every_width() {
     6 ports, 3 open to the network by binding.
     ");
     assert!(hidden.is_empty());
-    assert_eq!(shown(&host(), &Look { width: Some(140), ..look() }), (text, hidden));
+    assert_eq!(shown(&host(), &Appearance { width: Some(140), ..look() }), (text, hidden));
 
-    let (text, hidden) = shown(&host(), &Look { width: Some(80), ..look() });
+    let (text, hidden) = shown(&host(), &Appearance { width: Some(80), ..look() });
     insta::assert_snapshot!(text, @"
     PORT      SERVICE     BIND                       PROCESS              USER    UP
     22/tcp    ssh         * (v4+v6)                  sshd 812             root    2h
@@ -71,7 +71,7 @@ fn a_host_at_every_width() {
     ");
     assert!(hidden.is_empty());
 
-    let (text, hidden) = shown(&host(), &Look { width: Some(60), ..look() });
+    let (text, hidden) = shown(&host(), &Appearance { width: Some(60), ..look() });
     insta::assert_snapshot!(text, @"
     PORT      BIND                       PROCESS
     22/tcp    * (v4+v6)                  sshd 812
@@ -88,7 +88,7 @@ fn a_host_at_every_width() {
 #[test]
 fn a_narrow_terminal_never_wraps() {
     for limit in 36..140 {
-        let (text, _) = shown(&host(), &Look { width: Some(limit), ..look() });
+        let (text, _) = shown(&host(), &Appearance { width: Some(limit), ..look() });
         let table: Vec<_> = text.lines().take(7).collect();
         assert!(table.iter().all(|line| width(line) <= limit.into()), "{limit}: {text}");
         assert!(table[1].starts_with("22/tcp") && table[1].contains("sshd 812"), "{limit}: {text}");
@@ -98,7 +98,7 @@ fn a_narrow_terminal_never_wraps() {
 #[test]
 fn colour_adds_escapes_and_changes_no_word() {
     let (plain, _) = shown(&host(), &look());
-    let (colored, _) = shown(&host(), &Look { color: true, ..look() });
+    let (colored, _) = shown(&host(), &Appearance { color: true, ..look() });
     assert!(colored.contains("\n\x1b[1m22/tcp\x1b[0m    ssh"), "{colored}");
     assert_eq!(colored.replace("\x1b[1m", "").replace("\x1b[0m", ""), plain);
 }

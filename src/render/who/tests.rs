@@ -5,7 +5,7 @@ use crate::document::samples::{NOW, With, owner, tcp, udp};
 use crate::model::{Need, OwnersUnknownReason};
 
 fn shown(sockets: &[Socket]) -> String {
-    let look = Look { now: i64::try_from(NOW).unwrap(), ..Look::default() };
+    let look = Appearance { now: NOW, ..Appearance::default() };
     let mut out = Vec::new();
     who_text(&mut out, sockets, &look).unwrap();
     String::from_utf8(out).unwrap()
@@ -113,7 +113,8 @@ fn what_must_not_be_killed_is_not() {
     };
     let table = [
         (42, "node", Role::Listener, "stop it with: kill 42"),
-        (1, "systemd", Role::Listener, "to stop it:  do not kill 1, the init system"),
+        (1, "systemd", Role::Listener, "to stop it:  do not kill 1, the service manager"),
+        (900, "systemd", Role::Listener, "to stop it:  do not kill 900, the service manager"),
         (1, "node", Role::Listener, "to stop it:  do not kill 1, the init process"),
         (
             42,
@@ -122,7 +123,6 @@ fn what_must_not_be_killed_is_not() {
             "to stop it:  do not kill 42: it serves a container; `docker ps --filter publish=80`",
         ),
         (42, "conmon", Role::Listener, "to stop it:  do not kill 42: it watches a container"),
-        (42, "sshd", Role::SocketActivated, "to stop it:  do not just kill 42"),
     ];
     for (pid, name, role, start) in table {
         let text = advice(pid, name, role);
@@ -146,7 +146,7 @@ fn hostile_text_is_visible() {
 
 #[test]
 fn colour_marks_the_port_only() {
-    let look = Look { color: true, ..Look::default() };
+    let look = Appearance { color: true, ..Appearance::default() };
     let mut out = Vec::new();
     who_text(&mut out, &[tcp("::", 22).service("ssh")], &look).unwrap();
     let text = String::from_utf8(out).unwrap();

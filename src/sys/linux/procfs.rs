@@ -1,8 +1,8 @@
 //! `/proc`: processes and the sockets they have open (`proc(5)`).
 
-use rustix::fs::{Mode, OFlags, RawDir, openat, readlinkat_raw};
+use rustix::fs::{Mode, OFlags, RawDir, openat, readlinkat, readlinkat_raw};
 use rustix::io::Errno;
-use std::ffi::{CString, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read};
 use std::mem::MaybeUninit;
@@ -22,6 +22,8 @@ pub enum Unreadable {
     Denied,
     /// The process has ended.
     Gone,
+    /// It failed on our side: no descriptor, no memory.
+    Failed,
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -71,6 +73,18 @@ impl Procfs {
         Ok(words)
     }
 
+    /// Where a link of a process leads, as `exe` or `cwd`; `None` where it has none (a kernel thread).
+    ///
+    /// # Errors
+    /// When it may not be read, or the process has ended.
+    pub fn link(&self, pid: u32, name: &str) -> io::Result<Option<OsString>> {
+        match readlinkat(&self.root, format!("{pid}/{name}"), Vec::new()) {
+            Ok(target) => Ok(Some(OsString::from_vec(target.into_bytes()))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
     /// Whether processes of others may be left out (the mount options `hidepid=2` and `hidepid=4`): the first
     /// process of every pid namespace is 1.
     #[must_use]
@@ -83,8 +97,8 @@ impl Procfs {
     /// # Errors
     /// When its descriptors cannot be read.
     pub fn open_sockets(&self, pid: u32, mut found: impl FnMut(u64)) -> Result<(), Unreadable> {
-        let path = CString::new(format!("{pid}/fd")).unwrap_or_default();
-        let directory = openat(&self.root, &*path, DIRECTORY, Mode::empty()).map_err(unreadable)?;
+        let path = format!("{pid}/fd");
+        let directory = openat(&self.root, path, DIRECTORY, Mode::empty()).map_err(unreadable)?;
         let mut buffer = [MaybeUninit::<u8>::uninit(); 8 * 1024];
         let mut entries = RawDir::new(&directory, &mut buffer);
         // "socket:[" and an inode of up to 20 digits; a longer link is no socket.
@@ -109,7 +123,8 @@ impl Procfs {
 fn unreadable(error: Errno) -> Unreadable {
     match error {
         Errno::NOENT | Errno::SRCH => Unreadable::Gone,
-        _ => Unreadable::Denied,
+        Errno::ACCESS | Errno::PERM => Unreadable::Denied,
+        _ => Unreadable::Failed,
     }
 }
 

@@ -1,0 +1,243 @@
+//! The work of `check`: inventory, probes, a second look at what they leave unsettled, and the report.
+
+use super::output::Printer;
+use super::progress;
+use super::request::Request;
+use crate::inventory::{self, Packet, Services, SockDiag};
+use crate::model::{
+    Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, PortSet,
+    Socket, Sweep, TakenBy, Target, Transport, Vantage,
+};
+use crate::probe::{self, Job, Progress};
+use crate::reconcile::{self, Facts, Look, Pair};
+use crate::sys;
+use anyhow::{Context, Result};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, SocketAddr};
+
+/// Looks once at everything that was asked for, and once more at what that leaves unsettled.
+pub(super) fn examine(request: &Request, services: &Services, printer: &Printer) -> Result<Check> {
+    let before = inventory::take(&mut SockDiag, services);
+    let (targets, mut gaps) = targets(request, &before)?;
+    gaps.extend(request.gaps.iter().cloned());
+    let jobs = jobs(request, &targets, &before);
+    let total = jobs.iter().map(|job| u64::from(job.wanted.len())).sum();
+    let progress = Progress::new(sys::interrupted);
+    let mut facts = progress::shown(printer, &progress, total, || {
+        let first = look(&jobs, before, &progress, services);
+        let mut facts = Facts { first, second: None, named: request.named(), interrupted: false };
+        let unsettled = reconcile::judge(&facts).unsettled;
+        if !unsettled.is_empty() && !progress.stopped() {
+            facts.second = Some(look_again(&unsettled, &progress, services));
+        }
+        facts
+    });
+    facts.interrupted = progress.stopped();
+    gaps.extend(name_owners(&mut facts));
+    Ok(report(facts, gaps, services))
+}
+
+/// The addresses to probe, and why others are not.
+fn targets(request: &Request, inventory: &Inventory) -> Result<(Vec<Target>, Vec<Gap>)> {
+    let local = sys::local_addresses().context("cannot list the addresses of this host")?;
+    let bound: Vec<_> =
+        inventory.sockets.iter().map(|socket| socket.address.to_canonical()).collect();
+    let mut wanted = probe::targets(&local.usable, &bound, &request.vantages);
+    wanted.retain(|target| request.wants(Family::of(target.address)));
+    // A host may well have no address but loopback: that is a gap only when it was asked for.
+    let mut gaps: Vec<Gap> = request
+        .vantages
+        .iter()
+        .filter(|vantage| request.vantages_named || **vantage == Vantage::Loopback)
+        .filter(|vantage| !wanted.iter().any(|target| target.vantage == **vantage))
+        .map(|vantage| Gap {
+            what: format!("the vantage {}", vantage.name()),
+            reason: "no interface has an address for it".to_owned(),
+            need: None,
+            hides: Hides::Views,
+        })
+        .collect();
+    let tentative =
+        local.tentative.into_iter().filter(|local| request.wants(Family::of(local.address)));
+    gaps.extend(tentative.filter(|_| request.vantages.contains(&Vantage::Own)).map(|local| Gap {
+        what: format!("{} on {}", local.address, local.interface.name),
+        reason: "the kernel does not use the address (yet): duplicate address detection".to_owned(),
+        need: Some(Need::Retry),
+        hides: Hides::Views,
+    }));
+    let (targets, not_local) = probe::only_local(wanted);
+    gaps.extend(not_local);
+    Ok((targets, gaps))
+}
+
+/// What is to be probed. A further loopback address is probed only at the ports that are bound to it.
+fn jobs(request: &Request, targets: &[Target], inventory: &Inventory) -> Vec<Job> {
+    let ports_of = |transport: Transport, keep: &dyn Fn(&Socket) -> bool| -> PortSet {
+        let sockets = inventory.sockets.iter();
+        let kept = sockets.filter(|socket| socket.transport == transport && keep(socket));
+        kept.map(|socket| socket.port).collect()
+    };
+    let bound_to = |transport, address: IpAddr| {
+        ports_of(transport, &|socket| socket.address.to_canonical() == address)
+    };
+    let mut jobs = Vec::new();
+    for transport in request.transports() {
+        let bound = ports_of(*transport, &|_| true);
+        let wanted = request.ports(*transport, &bound);
+        let named = request.named();
+        let mut detail = bound;
+        detail.extend(of_transport(&named, *transport));
+        for target in targets {
+            let mut wanted = wanted.clone();
+            if target.is_further_loopback() {
+                let only = bound_to(*transport, target.address);
+                wanted = wanted.iter().filter(|port| only.contains(*port)).collect();
+            }
+            if !wanted.is_empty() {
+                jobs.push(Job {
+                    target: target.clone(),
+                    transport: *transport,
+                    wanted,
+                    excluded: request.excluded(*transport),
+                    detail: detail.clone(),
+                });
+            }
+        }
+    }
+    // Target by target, with all its transports.
+    jobs.sort_by(|a, b| (&a.target, a.transport).cmp(&(&b.target, b.transport)));
+    jobs
+}
+
+fn of_transport(
+    endpoints: &BTreeSet<Endpoint>,
+    transport: Transport,
+) -> impl Iterator<Item = Port> {
+    endpoints
+        .iter()
+        .filter(move |endpoint| endpoint.transport == transport)
+        .map(|endpoint| endpoint.port)
+}
+
+/// Probes, and takes the inventory after it.
+fn look(jobs: &[Job], before: Inventory, progress: &Progress, services: &Services) -> Look {
+    let sweeps: Vec<Sweep> = jobs.iter().map(|job| probe::sweep(job, progress)).collect();
+    let after = inventory::take(&mut SockDiag, services);
+    let lookups = lookups(&sweeps, &after);
+    Look { before, after, sweeps, lookups, deliveries: BTreeMap::new() }
+}
+
+/// Looks once more at some pairs: with the counters around UDP probes that stay silent.
+fn look_again(pairs: &[Pair], progress: &Progress, services: &Services) -> Look {
+    let before = inventory::take(&mut SockDiag, services);
+    let mut ports: BTreeMap<(Target, Transport), PortSet> = BTreeMap::new();
+    for pair in pairs {
+        let key = (pair.target.clone(), pair.endpoint.transport);
+        ports.entry(key).or_default().insert(pair.endpoint.port);
+    }
+    let jobs: Vec<Job> = ports
+        .into_iter()
+        .map(|((target, transport), wanted)| Job {
+            target,
+            transport,
+            detail: wanted.clone(),
+            wanted,
+            excluded: PortSet::new(),
+        })
+        .collect();
+    let mut look = look(&jobs, before, progress, services);
+    for sweep in look.sweeps.iter().filter(|sweep| sweep.transport == Transport::Udp) {
+        let silent = sweep.attempts.iter().filter(|(_, attempt)| attempt.answer == Answer::Silence);
+        for (port, _) in silent {
+            if progress.stopped() {
+                return look;
+            }
+            let delivery = probe::delivery(&sweep.target, *port);
+            let endpoint = Endpoint { port: *port, transport: Transport::Udp };
+            let pair = Pair { target: sweep.target.clone(), endpoint };
+            look.deliveries.insert(pair, delivery.map_err(|error| error.to_string()));
+        }
+    }
+    look
+}
+
+/// The kernel's own lookup for each probe that a serving socket should have taken, and did not.
+fn lookups(sweeps: &[Sweep], inventory: &Inventory) -> BTreeMap<Pair, Lookup> {
+    let mut packets: BTreeMap<Pair, Packet> = BTreeMap::new();
+    for sweep in sweeps {
+        let target = &sweep.target;
+        let serving = inventory.sockets.iter().filter(|socket| {
+            socket.transport == sweep.transport
+                && socket.state.serves()
+                && socket.accepts(target.address, target.arrival_device())
+        });
+        for socket in serving {
+            let attempt = sweep.attempts.get(&socket.port);
+            let Some(attempt) = attempt.filter(|attempt| !attempt.answer.got_through()) else {
+                continue;
+            };
+            let anywhere = SocketAddr::new(target.address, u16::MAX);
+            let packet = Packet {
+                transport: sweep.transport,
+                to: target.at(socket.port),
+                from: attempt.source.unwrap_or(anywhere),
+                device: target.arrival_device(),
+            };
+            packets.insert(Pair { target: target.clone(), endpoint: socket.endpoint() }, packet);
+        }
+    }
+    let (pairs, packets): (Vec<Pair>, Vec<Packet>) = packets.into_iter().unzip();
+    pairs.into_iter().zip(inventory::exact(&packets)).collect()
+}
+
+/// Finds the owners of the sockets that the report will show, and only of those.
+fn name_owners(facts: &mut Facts) -> Vec<Gap> {
+    let mut shown: BTreeSet<Endpoint> =
+        reconcile::judge(facts).items.iter().map(|item| item.endpoint).collect();
+    let looks = || std::iter::once(&facts.first).chain(&facts.second);
+    for attempt in looks().flat_map(|look| &look.sweeps).flat_map(|sweep| sweep.attempts.values()) {
+        if let Answer::SynAck(TakenBy::Other(address)) = attempt.answer {
+            let port = Port::new(address.port());
+            shown.extend(port.map(|port| Endpoint { port, transport: Transport::Tcp }));
+        }
+    }
+    let sockets: BTreeMap<Cookie, Socket> = looks()
+        .flat_map(|look| &look.after.sockets)
+        .filter(|socket| shown.contains(&socket.endpoint()))
+        .map(|socket| (socket.cookie, socket.clone()))
+        .collect();
+    let mut owned = Inventory { sockets: sockets.into_values().collect(), gaps: Vec::new() };
+    inventory::find_owners(&mut owned);
+    let owned_by: BTreeMap<Cookie, &Socket> =
+        owned.sockets.iter().map(|socket| (socket.cookie, socket)).collect();
+    for look in std::iter::once(&mut facts.first).chain(&mut facts.second) {
+        for socket in &mut look.after.sockets {
+            if let Some(owned) = owned_by.get(&socket.cookie) {
+                socket.owners.clone_from(&owned.owners);
+                socket.owners_unknown.clone_from(&owned.owners_unknown);
+            }
+        }
+    }
+    owned.gaps
+}
+
+fn report(facts: Facts, mut gaps: Vec<Gap>, services: &Services) -> Check {
+    let mut items = reconcile::judge(&facts).items;
+    for item in &mut items {
+        item.service = services.name(item.endpoint).map(str::to_owned);
+    }
+    let vantages = reconcile::vantages(&facts, &items);
+    gaps.extend(reconcile::lost(&facts));
+    let partial = facts.interrupted;
+    for look in std::iter::once(facts.first).chain(facts.second) {
+        gaps.extend([look.before, look.after].into_iter().flat_map(|inventory| inventory.gaps));
+        gaps.extend(look.sweeps.into_iter().flat_map(|sweep| sweep.gaps));
+    }
+    let mut seen = Vec::new();
+    gaps.retain(|gap| {
+        let new = !seen.contains(gap);
+        seen.push(gap.clone());
+        new
+    });
+    Check { items, vantages, gaps, partial }
+}
