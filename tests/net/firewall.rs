@@ -192,3 +192,33 @@ fn a_short_queue_that_is_not_full_does_not_explain_silence() {
          7002/tcp  lo4  filtered  no-response  overloaded  -        *",
     );
 }
+
+/// The SYN arrives and its answer does not: the half-open connection in the kernel's table tells that from a probe
+/// that was dropped.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_reply_that_is_dropped_is_told_from_a_probe_that_is() {
+    let world = [81, 82, 83].into_iter().fold(World::new().veth(&LAN), |world, port| {
+        world.listens(tcp(&format!("0.0.0.0:{port}")))
+    });
+    let world = world.nft(
+        "table inet fw {
+            chain input {
+                type filter hook input priority 0; policy accept;
+                tcp sport 81 drop
+                tcp dport 83 drop
+            }
+            chain output {
+                type filter hook output priority 0; policy accept;
+                tcp sport 82 drop
+            }
+        }",
+    );
+    assert_views(
+        &world.json("check 81-83 --proto tcp -4"),
+        "PORT    TARGETS  STATE     REASON       VERDICT   HOW            CERTAINTY
+         81/tcp  v4       filtered  no-response  filtered  reply-dropped  likely
+         82/tcp  v4       filtered  no-response  filtered  reply-dropped  likely
+         83/tcp  v4       filtered  no-response  filtered  dropped        likely",
+    );
+}

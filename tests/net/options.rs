@@ -3,6 +3,7 @@
 use crate::sockets::{tcp, udp};
 use crate::truth::{LAN, assert_views, name, names, views};
 use crate::world::World;
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs::File;
 
@@ -64,6 +65,11 @@ fn an_excluded_port_gets_no_packet() {
     let report = world.json("check --exclude 8999-9000");
     assert_eq!(world.counted("probes"), 0);
     assert!(views(&report).all(|(item, _)| name(item) != "9000/tcp"));
+    // It has its row all the same, and no verdict.
+    let items = report["items"].as_array().unwrap();
+    let excluded = items.iter().find(|item| name(item) == "9000/tcp").unwrap();
+    assert_eq!((&excluded["verdict"], &excluded["views"]), (&json!(null), &json!([])));
+    assert_eq!(excluded["unknown"][0]["field"], "verdict");
     assert!(views(&report).any(|(item, _)| name(item) == "22/tcp"));
     // The counter does count.
     world.json("check");
@@ -123,6 +129,10 @@ fn a_wrong_word_is_named_in_one_line() {
         ("check 22 --from moon", &["moon", "loopback", "self"]),
         ("check 22 --from loopbak", &["loopbak", "loopback"]),
         ("check 22 --proto icmp", &["icmp", "tcp", "udp"]),
+        ("check 53/udp --proto tcp", &["nothing to probe", "tcp"]),
+        ("check --all-udp --proto tcp", &["--all-udp", "--proto tcp"]),
+        ("ls --json -o plain", &["--json", "--output"]),
+        ("who", &["PORT"]),
         ("check 22 --fail-on sometimes", &["sometimes", "filtered"]),
         ("check 22 -o yaml", &["yaml", "json"]),
         ("ls -o jsn", &["jsn", "json"]),
