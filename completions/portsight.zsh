@@ -24,11 +24,11 @@ json\:"One JSON document"))' \
 '--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
 always\:"Always"
 never\:"Never"))' \
-'--json[The same as --output json]' \
+'(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr]' \
-'(-q --quiet)--verbose[Say more on stderr]' \
+'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '-V[Print version]' \
@@ -69,14 +69,14 @@ never\:"Never"))' \
 '--processes[As -l]' \
 '-a[As -l]' \
 '--all[As -l]' \
-'--json[The same as --output json]' \
+'(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr]' \
-'(-q --quiet)--verbose[Say more on stderr]' \
+'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-'*::filters -- Keep what matches all of these\: port, proto, state, address, scope, family, interface, service, process, pid, user, uid; as in port=22,80 or user=root:_default' \
+'*::filters -- Keep what matches all of these\: port=22,8000-8100, proto=tcp|udp, state=listen|bound|unconnected, address=IP, scope=any|loopback|link-local|address, family=ipv4|ipv6, interface=NAME, service=NAME, process=NAME, pid=N, user=NAME, uid=N:_default' \
 && ret=0
 ;;
 (who)
@@ -106,11 +106,11 @@ never\:"Never"))' \
 '--processes[As -l]' \
 '-a[As -l]' \
 '--all[As -l]' \
-'--json[The same as --output json]' \
+'(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr]' \
-'(-q --quiet)--verbose[Say more on stderr]' \
+'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '*::subjects -- A port (8080, \:8080, 53/udp, udp\:53, 8000-8100), pid\:N, a service or a process:_default' \
@@ -138,11 +138,11 @@ never\:"Never"))' \
 '(-6 --ipv6)--ipv4[Probe IPv4 addresses only]' \
 '-6[Probe IPv6 addresses only]' \
 '--ipv6[Probe IPv6 addresses only]' \
-'--json[The same as --output json]' \
+'(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr]' \
-'(-q --quiet)--verbose[Say more on stderr]' \
+'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '*::ports -- The ports, as in 80,443,8000-8100,ssh \[default\: every TCP port, and the UDP ports that are bound\]:_default' \
@@ -170,11 +170,11 @@ never\:"Never"))' \
 '(-6 --ipv6)--ipv4[Probe IPv4 addresses only]' \
 '-6[Probe IPv6 addresses only]' \
 '--ipv6[Probe IPv6 addresses only]' \
-'--json[The same as --output json]' \
+'(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr]' \
-'(-q --quiet)--verbose[Say more on stderr]' \
+'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '*::ports -- The ports, as in 80,443,8000-8100,ssh \[default\: every TCP port, and the UDP ports that are bound\]:_default' \
@@ -191,11 +191,11 @@ json\:"One JSON document"))' \
 '--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
 always\:"Always"
 never\:"Never"))' \
-'--json[The same as --output json]' \
+'(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr]' \
-'(-q --quiet)--verbose[Say more on stderr]' \
+'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':shell -- The shell:(bash elvish fish powershell zsh)' \
@@ -212,11 +212,11 @@ json\:"One JSON document"))' \
 '--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
 always\:"Always"
 never\:"Never"))' \
-'--json[The same as --output json]' \
+'(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr]' \
-'(-q --quiet)--verbose[Say more on stderr]' \
+'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0

@@ -10,6 +10,7 @@ mod group;
 mod json;
 mod number;
 mod owners;
+mod plain;
 mod reason;
 mod sanitize;
 mod shell;

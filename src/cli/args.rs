@@ -50,7 +50,7 @@ pub(super) struct Common {
     /// Say nothing on stderr but errors
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
-    /// Say more on stderr
+    /// Say more on stderr: ls says whether a second reader lists the same sockets
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub(super) verbose: bool,
 }
@@ -128,8 +128,9 @@ pub(super) struct Ls {
     pub(super) kinds: Kinds,
     #[command(flatten)]
     pub(super) habits: Habits,
-    /// Keep what matches all of these: port, proto, state, address, scope, family, interface, service,
-    /// process, pid, user, uid; as in port=22,80 or user=root
+    /// Keep what matches all of these: port=22,8000-8100, proto=tcp|udp, state=listen|bound|unconnected,
+    /// address=IP, scope=any|loopback|link-local|address, family=ipv4|ipv6, interface=NAME, service=NAME,
+    /// process=NAME, pid=N, user=NAME, uid=N
     #[arg(value_name = "KEY=VALUE")]
     pub(super) filters: Vec<String>,
 }

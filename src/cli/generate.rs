@@ -3,7 +3,7 @@
 use super::args::Cli;
 use super::exit::Exit;
 use super::output;
-use crate::model::Verdict;
+use crate::model::{Vantage, Verdict};
 use anyhow::Result;
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
@@ -31,9 +31,11 @@ pub(super) fn manual() -> Result<Exit> {
     for command in command.get_subcommands().filter(|command| !command.is_hide_set()) {
         write_command(&mut page, command)?;
     }
+    write_vantages(&mut page)?;
     write_verdicts(&mut page)?;
     write_outputs(&mut page)?;
     write_exit_status(&mut page)?;
+    write_environment(&mut page)?;
     print(&page)
 }
 
@@ -90,6 +92,43 @@ fn write_command(page: &mut dyn Write, command: &Command) -> io::Result<()> {
     let own =
         String::from_utf8_lossy(&own).replace(".SH SYNOPSIS", ".PP").replace(".SH OPTIONS", ".PP");
     page.write_all(own.as_bytes())
+}
+
+fn write_vantages(page: &mut dyn Write) -> io::Result<()> {
+    let mut roff = section("VANTAGES", &[]);
+    entry(
+        &mut roff,
+        Vantage::Loopback.name(),
+        "From this host to 127.0.0.1, ::1, and each other loopback address at the ports that are bound to it: what \
+         local clients get.",
+    );
+    entry(
+        &mut roff,
+        Vantage::Own.name(),
+        "From this host to its own other addresses. The kernel carries these probes over lo, where rules such as iif \
+         lo accept let them pass: an open proves nothing about the network.",
+    );
+    entry(
+        &mut roff,
+        "lan, internet, ssh:USER@HOST",
+        "Known names; this version reports them as not run.",
+    );
+    roff.to_writer(page)
+}
+
+fn write_environment(page: &mut dyn Write) -> io::Result<()> {
+    let mut roff = section("ENVIRONMENT", &[]);
+    entry(&mut roff, "NO_COLOR", "When not empty: no colour, unless --color always.");
+    entry(&mut roff, "CLICOLOR_FORCE", "When neither empty nor 0: colour also without a terminal.");
+    entry(&mut roff, "TERM", "When dumb: no colour.");
+    let mut files = section("FILES", &[]);
+    entry(
+        &mut files,
+        "/etc/services",
+        "The names of services; a small table of IANA's registry fills what it lacks.",
+    );
+    roff.to_writer(&mut *page)?;
+    files.to_writer(page)
 }
 
 fn write_verdicts(page: &mut dyn Write) -> io::Result<()> {

@@ -38,7 +38,7 @@ pub(crate) fn tcp(address: &str, number: u16) -> Socket {
     let address: IpAddr = address.parse().unwrap();
     Socket {
         transport: Transport::Tcp,
-        family: if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 },
+        family: Family::of(address),
         address,
         port: port(number),
         interface: Seen::Absent,

@@ -48,7 +48,7 @@ fn socket(info: &SocketInfo) -> Option<Socket> {
         ProtocolSocketInfo::Udp(_) => (Transport::Udp, SocketState::Unconnected),
     };
     let address = info.local_addr();
-    let family = if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
+    let family = Family::of(address);
     Some(Socket {
         transport,
         family,

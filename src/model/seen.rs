@@ -71,17 +71,6 @@ impl<T> Seen<T> {
             Self::Skipped(why) => Seen::Skipped(why),
         }
     }
-
-    /// The same fact by reference.
-    pub fn as_ref(&self) -> Seen<&T> {
-        match self {
-            Self::Known(value) => Seen::Known(value),
-            Self::Absent => Seen::Absent,
-            Self::Denied(need) => Seen::Denied(*need),
-            Self::Failed(text) => Seen::Failed(text.clone()),
-            Self::Skipped(why) => Seen::Skipped(why),
-        }
-    }
 }
 
 impl<T> From<Option<T>> for Seen<T> {

@@ -220,7 +220,7 @@ mod tests {
         let address: IpAddr = address.parse().unwrap();
         Socket {
             transport: Transport::Tcp,
-            family: if address.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 },
+            family: Family::of(address),
             address,
             port: Port::new(80).unwrap(),
             interface,

@@ -2,6 +2,7 @@
 //! more probes. Each must move them at once, and nothing may move them in the quiet before each. The quiets
 //! differ in length, so that other traffic at a steady pace cannot keep step with the probes.
 
+use super::local::only_local;
 use super::payload::payload;
 use super::plan::SourceHalves;
 use crate::model::{Delivery, Family, Port, Target, Transport};
@@ -38,6 +39,9 @@ struct Counters {
 /// # Errors
 /// When there is no socket to send them from, or the kernel refuses to send them.
 pub fn delivery(target: &Target, port: Port) -> io::Result<Delivery> {
+    if only_local(vec![target.clone()]).0.is_empty() {
+        return Err(io::Error::other("the address is not of this host any more"));
+    }
     let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
     let mut delivery = Delivery::Unseen;
     for patience in PATIENCE {

@@ -2,8 +2,8 @@
 
 use super::number::{count, seconds, thousands};
 use super::owners::{nobody, short_name};
+use super::plain::tab_separated;
 use super::reason::{reason, target};
-use super::sockets::tab_separated;
 use super::table::{self, Cell, Column, Room};
 use super::{Appearance, Shown, style};
 use crate::model::{Check, PortFinding, State, Transport, Vantage, VantageSummary, Verdict, View};

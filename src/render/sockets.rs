@@ -3,7 +3,7 @@
 use super::group::Group;
 use super::number::{age, count};
 use super::owners::{holders, nobody, short_name, user};
-use super::sanitize::sanitize;
+use super::plain::tab_separated;
 use super::table::{self, Cell, Column, Room};
 use super::{Appearance, Shown, bind, style};
 use crate::model::{Endpoint, Owner, Scope, Socket};
@@ -130,15 +130,6 @@ fn plain_line(out: &mut dyn Write, socket: &Socket, owner: Option<&Owner>) -> io
         socket.inode.0.to_string(),
     ];
     tab_separated(out, &fields)
-}
-
-/// Writes fields as a line, sanitized and separated by tabs; an empty one is `-`.
-pub(super) fn tab_separated(out: &mut dyn Write, fields: &[String]) -> io::Result<()> {
-    let fields: Vec<_> = fields
-        .iter()
-        .map(|field| if field.is_empty() { "-".into() } else { sanitize(field) })
-        .collect();
-    writeln!(out, "{}", fields.join("\t"))
 }
 
 #[cfg(test)]

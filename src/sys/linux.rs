@@ -1,6 +1,7 @@
 //! Linux.
 
 pub(super) mod clock;
+mod error_queue;
 pub(super) mod host;
 pub(super) mod interfaces;
 pub(super) mod interrupt;

@@ -23,8 +23,6 @@ const SK_MEMINFO_DROPS: usize = 8;
 
 /// Socket states as the kernel numbers them (`net/tcp_states.h`); UDP uses two of them.
 pub mod state {
-    /// A connection that is up.
-    pub const ESTABLISHED: u8 = 1;
     /// A connection that was asked for.
     pub const SYN_SENT: u8 = 2;
     /// UDP without a peer.
@@ -183,7 +181,7 @@ pub fn lookup(
         Transport::Tcp => (local, remote),
         Transport::Udp => (remote, local),
     };
-    let family = if local.is_ipv4() { Family::Ipv4 } else { Family::Ipv6 };
+    let family = Family::of(local.ip());
     let id = SocketId {
         source_port: source.port().to_be_bytes(),
         destination_port: destination.port().to_be_bytes(),

@@ -21,6 +21,8 @@ enum Step {
 /// A client that plays a script, and counts its open probes against a limit.
 struct Scripted {
     script: RefCell<Script>,
+    /// Ports that answer while they are waited for.
+    late: HashMap<u16, Answer>,
     open: Rc<Cell<usize>>,
     limit: usize,
 }
@@ -64,8 +66,9 @@ impl Client for Scripted {
         self.step(port)
     }
 
-    fn look(&mut self, _probe: &Probe, _port: Port) -> Outcome {
-        Outcome::Pending
+    fn look(&mut self, _probe: &Probe, port: Port) -> Outcome {
+        let late = self.late.get(&port.get());
+        late.map_or(Outcome::Pending, |answer| Outcome::Answered(answer.clone(), Reuse::Spent))
     }
 
     fn knock_again(&mut self, _probe: &mut Probe, port: Port) -> io::Result<Outcome> {
@@ -76,8 +79,9 @@ impl Client for Scripted {
         None
     }
 
-    fn wait<'a>(&self, _probes: impl Iterator<Item = &'a Probe>, _time: Duration) -> Vec<usize> {
-        Vec::new()
+    fn wait<'a>(&self, probes: impl Iterator<Item = &'a Probe>, _time: Duration) -> Vec<usize> {
+        // Everything may have an answer: those that have none are looked at in vain.
+        (0..probes.count()).collect()
     }
 }
 
@@ -91,6 +95,12 @@ fn play(
     limit: usize,
     stop: fn() -> bool,
 ) -> Sweep {
+    let client =
+        Scripted { script: RefCell::new(script), late: HashMap::new(), open: Rc::default(), limit };
+    play_with(client, ports, stop)
+}
+
+fn play_with(client: Scripted, ports: std::ops::RangeInclusive<u16>, stop: fn() -> bool) -> Sweep {
     let job = Job {
         target: Target {
             vantage: Vantage::Loopback,
@@ -103,7 +113,6 @@ fn play(
         excluded: PortSet::new(),
         detail: PortSet::new(),
     };
-    let client = Scripted { script: RefCell::new(script), open: Rc::default(), limit };
     let progress = Progress::new(stop);
     let ports: Vec<Port> = ports.map(port).collect();
     Worker::new(client, &job, &progress, MOST_PARKED).run(&ports)
@@ -140,6 +149,26 @@ fn a_port_that_answers_the_second_time_is_rescued_and_the_others_are_asked_once_
     assert!(sweep.refused.contains(port(3)) && sweep.refused.contains(port(4)));
     assert_eq!(sweep.rescued, 2);
     assert_eq!(sweep.attempts[&port(5)].tries, 4, "each rescue earns the silent ones another try");
+}
+
+#[test]
+fn an_answer_that_comes_while_it_is_waited_for_is_no_silence_and_no_rescue() {
+    let client = Scripted {
+        script: RefCell::default(),
+        late: [2, 4].map(|port| (port, Answer::SynAck(TakenBy::Probed))).into(),
+        open: Rc::default(),
+        limit: 100,
+    };
+    let sweep = play_with(client, 1..=5, || false);
+    let tries = |number| {
+        let attempt = &sweep.attempts[&port(number)];
+        (attempt.answer.got_through(), attempt.tries)
+    };
+    assert_eq!(
+        [1, 2, 3, 4, 5].map(tries),
+        [(false, 2), (true, 1), (false, 2), (true, 1), (false, 2)]
+    );
+    assert_eq!(sweep.rescued, 0);
 }
 
 #[test]

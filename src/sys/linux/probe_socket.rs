@@ -3,16 +3,17 @@
 //! With `IP_RECVERR` the kernel keeps the ICMP error that ended an attempt in the socket's error queue
 //! (`ip(7)`): a reset leaves that queue empty, a firewall's reject does not. On loopback the answer has come
 //! before the first `connect` returns, so a second one reads it.
-#![expect(unsafe_code, reason = "the error queue and IP_LOCAL_PORT_RANGE have no safe wrapper")]
+#![expect(unsafe_code, reason = "IP_RECVERR and IP_LOCAL_PORT_RANGE have no safe wrapper")]
 
+use super::error_queue::queued_icmp;
 use crate::model::{Family, Icmp};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, connect, recv, send, sockopt};
 use socket2::{Domain, Socket, Type};
 use std::io;
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::time::Duration;
 
@@ -264,12 +265,9 @@ fn wait<'a, T: AsFd + 'a>(
     time: Duration,
 ) -> Vec<usize> {
     let mut polled: Vec<PollFd<'_>> = probes.map(|probe| PollFd::new(probe, events)).collect();
-    let time = rustix::event::Timespec {
-        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: time.subsec_nanos().into(),
-    };
+    let time = Timespec::try_from(time).ok();
     // A wait that a signal cut short found nothing yet: the caller looks at its clock.
-    if poll(&mut polled, Some(&time)).is_err() {
+    if poll(&mut polled, time.as_ref()).is_err() {
         return Vec::new();
     }
     polled
@@ -278,92 +276,4 @@ fn wait<'a, T: AsFd + 'a>(
         .filter(|(_, polled)| !polled.revents().is_empty())
         .map(|(index, _)| index)
         .collect()
-}
-
-/// Room for the control messages of one queued error: the option itself with its sender, and a time stamp.
-#[repr(C, align(8))]
-struct Control([u8; 256]);
-
-/// The next ICMP error in the socket's error queue, and where the packet that caused it was going.
-fn queued_icmp(socket: &Socket) -> Option<(Icmp, Option<SocketAddr>)> {
-    let mut control = Control([0; 256]);
-    // SAFETY: all-zero bytes are a valid sockaddr_storage and a valid msghdr.
-    let (mut name, mut header): (libc::sockaddr_storage, libc::msghdr) =
-        unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
-    header.msg_name = (&raw mut name).cast();
-    header.msg_namelen = libc::socklen_t::try_from(size_of_val(&name)).ok()?;
-    header.msg_control = (&raw mut control).cast();
-    header.msg_controllen = size_of::<Control>();
-    // SAFETY: the header's pointers are valid for the lengths beside them, and there is no data buffer.
-    let status = unsafe {
-        libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_ERRQUEUE | libc::MSG_DONTWAIT)
-    };
-    if status < 0 {
-        return None;
-    }
-    let destination = socket_address(&name);
-    // SAFETY: the kernel filled the control buffer and set its length; CMSG_FIRSTHDR and CMSG_NXTHDR stay in it,
-    // and the bytes between the end of a header and the length it names are its data.
-    unsafe {
-        let mut message = libc::CMSG_FIRSTHDR(&raw const header);
-        while let Some(control) = message.as_ref() {
-            let kind = (control.cmsg_level, control.cmsg_type);
-            if kind == (libc::SOL_IP, libc::IP_RECVERR)
-                || kind == (libc::SOL_IPV6, libc::IPV6_RECVERR)
-            {
-                let length = control.cmsg_len.saturating_sub(libc::CMSG_LEN(0) as usize);
-                let data = std::slice::from_raw_parts(libc::CMSG_DATA(message), length);
-                if let Some(icmp) = extended_error(data) {
-                    return Some((icmp, destination));
-                }
-            }
-            message = libc::CMSG_NXTHDR(&raw const header, message);
-        }
-    }
-    // Not an ICMP error: look at the next.
-    queued_icmp(socket)
-}
-
-/// The ICMP error in a `struct sock_extended_err` (16 bytes, `linux/errqueue.h`) and the address of its sender
-/// behind it; `None` for an error of another origin.
-fn extended_error(data: &[u8]) -> Option<Icmp> {
-    let (error, offender) = data.split_at_checked(16)?;
-    let [_, _, _, _, origin, kind, code, ..] = *error else {
-        return None;
-    };
-    let from_icmp = matches!(origin, libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6);
-    from_icmp.then(|| Icmp { kind, code, from: offender_address(offender) })
-}
-
-/// The address in a `struct sockaddr_in` or `struct sockaddr_in6`.
-fn offender_address(sockaddr: &[u8]) -> Option<IpAddr> {
-    let family = u16::from_ne_bytes(sockaddr.get(..2)?.try_into().ok()?);
-    match libc::c_int::from(family) {
-        libc::AF_INET => {
-            Some(Ipv4Addr::from(<[u8; 4]>::try_from(sockaddr.get(4..8)?).ok()?).into())
-        }
-        libc::AF_INET6 => {
-            Some(Ipv6Addr::from(<[u8; 16]>::try_from(sockaddr.get(8..24)?).ok()?).into())
-        }
-        _ => None,
-    }
-}
-
-fn socket_address(storage: &libc::sockaddr_storage) -> Option<SocketAddr> {
-    let start = &raw const *storage;
-    match libc::c_int::from(storage.ss_family) {
-        libc::AF_INET => {
-            // SAFETY: sockaddr_storage is large and aligned enough for every family, and this one is AF_INET.
-            let address = unsafe { start.cast::<libc::sockaddr_in>().read() };
-            let ip = Ipv4Addr::from(address.sin_addr.s_addr.to_ne_bytes());
-            Some(SocketAddr::from((ip, u16::from_be(address.sin_port))))
-        }
-        libc::AF_INET6 => {
-            // SAFETY: as above, with AF_INET6.
-            let address = unsafe { start.cast::<libc::sockaddr_in6>().read() };
-            let ip = Ipv6Addr::from(address.sin6_addr.s6_addr);
-            Some(SocketAddr::from((ip, u16::from_be(address.sin6_port))))
-        }
-        _ => None,
-    }
 }
