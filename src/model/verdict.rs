@@ -93,8 +93,8 @@ impl Verdict {
                 "a socket listens, but its accept queue is full, so the kernel drops what comes"
             }
             Self::Filtered => {
-                "a socket listens for this address, and something stopped the probe: it was dropped, rejected, reset \
-                 or not sent"
+                "a socket listens for this address, and something stopped the probe or its reply: dropped, rejected, \
+                 reset, not-sent or reply-dropped"
             }
             Self::Forwarded => {
                 "the probe got through and another socket took it: something redirects"
