@@ -34,6 +34,9 @@ _portsight() {
             portsight,scan)
                 cmd="portsight__subcmd__check"
                 ;;
+            portsight,schema)
+                cmd="portsight__subcmd__schema"
+                ;;
             portsight,who)
                 cmd="portsight__subcmd__who"
                 ;;
@@ -52,6 +55,9 @@ _portsight() {
             portsight__subcmd__help,man)
                 cmd="portsight__subcmd__help__subcmd__man"
                 ;;
+            portsight__subcmd__help,schema)
+                cmd="portsight__subcmd__help__subcmd__schema"
+                ;;
             portsight__subcmd__help,who)
                 cmd="portsight__subcmd__help__subcmd__who"
                 ;;
@@ -62,18 +68,18 @@ _portsight() {
 
     case "${cmd}" in
         portsight)
-            opts="-o -q -v -h -V --output --json --color --quiet --verbose --help --version ls who check scan completions man help"
+            opts="-o -q -v -h -V --output --json --color --quiet --verbose --help --version ls who check scan completions man schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --output)
-                    COMPREPLY=($(compgen -W "table plain json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table plain json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -111,11 +117,11 @@ _portsight() {
                     return 0
                     ;;
                 --output)
-                    COMPREPLY=($(compgen -W "table plain json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table plain json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -137,11 +143,11 @@ _portsight() {
             fi
             case "${prev}" in
                 --output)
-                    COMPREPLY=($(compgen -W "table plain json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table plain json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -156,7 +162,7 @@ _portsight() {
             return 0
             ;;
         portsight__subcmd__help)
-            opts="ls who check completions man help"
+            opts="ls who check completions man schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -239,6 +245,20 @@ _portsight() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        portsight__subcmd__help__subcmd__schema)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         portsight__subcmd__help__subcmd__who)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
@@ -261,11 +281,11 @@ _portsight() {
             fi
             case "${prev}" in
                 --output)
-                    COMPREPLY=($(compgen -W "table plain json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table plain json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -287,11 +307,37 @@ _portsight() {
             fi
             case "${prev}" in
                 --output)
-                    COMPREPLY=($(compgen -W "table plain json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table plain json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        portsight__subcmd__schema)
+            opts="-o -q -v -h --output --json --color --quiet --verbose --help ls who check"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0
                     ;;
                 --color)
@@ -313,11 +359,11 @@ _portsight() {
             fi
             case "${prev}" in
                 --output)
-                    COMPREPLY=($(compgen -W "table plain json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0
                     ;;
                 -o)
-                    COMPREPLY=($(compgen -W "table plain json" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0
                     ;;
                 --color)

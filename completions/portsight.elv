@@ -36,6 +36,7 @@ set edit:completion:arg-completer[portsight] = {|@words|
             cand scan 'Probe this host and compare with what listens'
             cand completions 'Print a shell completion script'
             cand man 'Print the manual page'
+            cand schema 'Print the JSON Schema of a command''s documents'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'portsight;ls'= {
@@ -160,12 +161,25 @@ set edit:completion:arg-completer[portsight] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'portsight;schema'= {
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to use colour'
+            cand --json 'The same as --output json'
+            cand -q 'Say nothing on stderr but errors'
+            cand --quiet 'Say nothing on stderr but errors'
+            cand -v 'Say more on stderr: ls says whether a second reader lists the same sockets'
+            cand --verbose 'Say more on stderr: ls says whether a second reader lists the same sockets'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'portsight;help'= {
             cand ls 'What is listening, who owns it, and who can reach it by its binding'
             cand who 'Who holds a port'
             cand check 'Probe this host and compare with what listens'
             cand completions 'Print a shell completion script'
             cand man 'Print the manual page'
+            cand schema 'Print the JSON Schema of a command''s documents'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'portsight;help;ls'= {
@@ -177,6 +191,8 @@ set edit:completion:arg-completer[portsight] = {|@words|
         &'portsight;help;completions'= {
         }
         &'portsight;help;man'= {
+        }
+        &'portsight;help;schema'= {
         }
         &'portsight;help;help'= {
         }

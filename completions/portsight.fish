@@ -26,7 +26,9 @@ end
 
 complete -c portsight -n "__fish_portsight_needs_command" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 plain\t'One record on a line, fields separated by tabs, no heading'
-json\t'One JSON document'"
+json\t'One JSON document'
+ndjson\t'Lines of JSON: the document without its items, then each item'
+csv\t'Comma-separated values with headings (RFC 4180)'"
 complete -c portsight -n "__fish_portsight_needs_command" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set or TERM is dumb'
 always\t'Always'
 never\t'Never'"
@@ -41,10 +43,13 @@ complete -c portsight -n "__fish_portsight_needs_command" -f -a "check" -d 'Prob
 complete -c portsight -n "__fish_portsight_needs_command" -f -a "scan" -d 'Probe this host and compare with what listens'
 complete -c portsight -n "__fish_portsight_needs_command" -f -a "completions" -d 'Print a shell completion script'
 complete -c portsight -n "__fish_portsight_needs_command" -f -a "man" -d 'Print the manual page'
+complete -c portsight -n "__fish_portsight_needs_command" -f -a "schema" -d 'Print the JSON Schema of a command\'s documents'
 complete -c portsight -n "__fish_portsight_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c portsight -n "__fish_portsight_using_subcommand ls" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 plain\t'One record on a line, fields separated by tabs, no heading'
-json\t'One JSON document'"
+json\t'One JSON document'
+ndjson\t'Lines of JSON: the document without its items, then each item'
+csv\t'Comma-separated values with headings (RFC 4180)'"
 complete -c portsight -n "__fish_portsight_using_subcommand ls" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set or TERM is dumb'
 always\t'Always'
 never\t'Never'"
@@ -62,7 +67,9 @@ complete -c portsight -n "__fish_portsight_using_subcommand ls" -s v -l verbose 
 complete -c portsight -n "__fish_portsight_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c portsight -n "__fish_portsight_using_subcommand who" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 plain\t'One record on a line, fields separated by tabs, no heading'
-json\t'One JSON document'"
+json\t'One JSON document'
+ndjson\t'Lines of JSON: the document without its items, then each item'
+csv\t'Comma-separated values with headings (RFC 4180)'"
 complete -c portsight -n "__fish_portsight_using_subcommand who" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set or TERM is dumb'
 always\t'Always'
 never\t'Never'"
@@ -86,7 +93,9 @@ complete -c portsight -n "__fish_portsight_using_subcommand check" -l exclude -d
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l fail-on -d 'The verdicts that make the exit status 1' -r
 complete -c portsight -n "__fish_portsight_using_subcommand check" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 plain\t'One record on a line, fields separated by tabs, no heading'
-json\t'One JSON document'"
+json\t'One JSON document'
+ndjson\t'Lines of JSON: the document without its items, then each item'
+csv\t'Comma-separated values with headings (RFC 4180)'"
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set or TERM is dumb'
 always\t'Always'
 never\t'Never'"
@@ -105,7 +114,9 @@ complete -c portsight -n "__fish_portsight_using_subcommand scan" -l exclude -d 
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l fail-on -d 'The verdicts that make the exit status 1' -r
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 plain\t'One record on a line, fields separated by tabs, no heading'
-json\t'One JSON document'"
+json\t'One JSON document'
+ndjson\t'Lines of JSON: the document without its items, then each item'
+csv\t'Comma-separated values with headings (RFC 4180)'"
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set or TERM is dumb'
 always\t'Always'
 never\t'Never'"
@@ -118,7 +129,9 @@ complete -c portsight -n "__fish_portsight_using_subcommand scan" -s v -l verbos
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c portsight -n "__fish_portsight_using_subcommand completions" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 plain\t'One record on a line, fields separated by tabs, no heading'
-json\t'One JSON document'"
+json\t'One JSON document'
+ndjson\t'Lines of JSON: the document without its items, then each item'
+csv\t'Comma-separated values with headings (RFC 4180)'"
 complete -c portsight -n "__fish_portsight_using_subcommand completions" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set or TERM is dumb'
 always\t'Always'
 never\t'Never'"
@@ -128,7 +141,9 @@ complete -c portsight -n "__fish_portsight_using_subcommand completions" -s v -l
 complete -c portsight -n "__fish_portsight_using_subcommand completions" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c portsight -n "__fish_portsight_using_subcommand man" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 plain\t'One record on a line, fields separated by tabs, no heading'
-json\t'One JSON document'"
+json\t'One JSON document'
+ndjson\t'Lines of JSON: the document without its items, then each item'
+csv\t'Comma-separated values with headings (RFC 4180)'"
 complete -c portsight -n "__fish_portsight_using_subcommand man" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set or TERM is dumb'
 always\t'Always'
 never\t'Never'"
@@ -136,9 +151,22 @@ complete -c portsight -n "__fish_portsight_using_subcommand man" -l json -d 'The
 complete -c portsight -n "__fish_portsight_using_subcommand man" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c portsight -n "__fish_portsight_using_subcommand man" -s v -l verbose -d 'Say more on stderr: ls says whether a second reader lists the same sockets'
 complete -c portsight -n "__fish_portsight_using_subcommand man" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c portsight -n "__fish_portsight_using_subcommand help; and not __fish_seen_subcommand_from ls who check completions man help" -f -a "ls" -d 'What is listening, who owns it, and who can reach it by its binding'
-complete -c portsight -n "__fish_portsight_using_subcommand help; and not __fish_seen_subcommand_from ls who check completions man help" -f -a "who" -d 'Who holds a port'
-complete -c portsight -n "__fish_portsight_using_subcommand help; and not __fish_seen_subcommand_from ls who check completions man help" -f -a "check" -d 'Probe this host and compare with what listens'
-complete -c portsight -n "__fish_portsight_using_subcommand help; and not __fish_seen_subcommand_from ls who check completions man help" -f -a "completions" -d 'Print a shell completion script'
-complete -c portsight -n "__fish_portsight_using_subcommand help; and not __fish_seen_subcommand_from ls who check completions man help" -f -a "man" -d 'Print the manual page'
-complete -c portsight -n "__fish_portsight_using_subcommand help; and not __fish_seen_subcommand_from ls who check completions man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c portsight -n "__fish_portsight_using_subcommand schema" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
+plain\t'One record on a line, fields separated by tabs, no heading'
+json\t'One JSON document'
+ndjson\t'Lines of JSON: the document without its items, then each item'
+csv\t'Comma-separated values with headings (RFC 4180)'"
+complete -c portsight -n "__fish_portsight_using_subcommand schema" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set or TERM is dumb'
+always\t'Always'
+never\t'Never'"
+complete -c portsight -n "__fish_portsight_using_subcommand schema" -l json -d 'The same as --output json'
+complete -c portsight -n "__fish_portsight_using_subcommand schema" -s q -l quiet -d 'Say nothing on stderr but errors'
+complete -c portsight -n "__fish_portsight_using_subcommand schema" -s v -l verbose -d 'Say more on stderr: ls says whether a second reader lists the same sockets'
+complete -c portsight -n "__fish_portsight_using_subcommand schema" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c portsight -n "__fish_portsight_using_subcommand help; and not __fish_seen_subcommand_from ls who check completions man schema help" -f -a "ls" -d 'What is listening, who owns it, and who can reach it by its binding'
+complete -c portsight -n "__fish_portsight_using_subcommand help; and not __fish_seen_subcommand_from ls who check completions man schema help" -f -a "who" -d 'Who holds a port'
+complete -c portsight -n "__fish_portsight_using_subcommand help; and not __fish_seen_subcommand_from ls who check completions man schema help" -f -a "check" -d 'Probe this host and compare with what listens'
+complete -c portsight -n "__fish_portsight_using_subcommand help; and not __fish_seen_subcommand_from ls who check completions man schema help" -f -a "completions" -d 'Print a shell completion script'
+complete -c portsight -n "__fish_portsight_using_subcommand help; and not __fish_seen_subcommand_from ls who check completions man schema help" -f -a "man" -d 'Print the manual page'
+complete -c portsight -n "__fish_portsight_using_subcommand help; and not __fish_seen_subcommand_from ls who check completions man schema help" -f -a "schema" -d 'Print the JSON Schema of a command\'s documents'
+complete -c portsight -n "__fish_portsight_using_subcommand help; and not __fish_seen_subcommand_from ls who check completions man schema help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -17,10 +17,14 @@ _portsight() {
     _arguments "${_arguments_options[@]}" : \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--output=[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
 always\:"Always"
 never\:"Never"))' \
@@ -46,10 +50,14 @@ never\:"Never"))' \
 _arguments "${_arguments_options[@]}" : \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--output=[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
 always\:"Always"
 never\:"Never"))' \
@@ -83,10 +91,14 @@ never\:"Never"))' \
 _arguments "${_arguments_options[@]}" : \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--output=[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
 always\:"Always"
 never\:"Never"))' \
@@ -126,10 +138,14 @@ all\:"Both"))' \
 '*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--output=[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
 always\:"Always"
 never\:"Never"))' \
@@ -158,10 +174,14 @@ all\:"Both"))' \
 '*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--output=[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
 always\:"Always"
 never\:"Never"))' \
@@ -184,10 +204,14 @@ never\:"Never"))' \
 _arguments "${_arguments_options[@]}" : \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--output=[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
 always\:"Always"
 never\:"Never"))' \
@@ -205,10 +229,14 @@ never\:"Never"))' \
 _arguments "${_arguments_options[@]}" : \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--output=[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
-json\:"One JSON document"))' \
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
 '--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
 always\:"Always"
 never\:"Never"))' \
@@ -219,6 +247,33 @@ never\:"Never"))' \
 '(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
+&& ret=0
+;;
+(schema)
+_arguments "${_arguments_options[@]}" : \
+'-o+[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
+'--output=[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
+'--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
+always\:"Always"
+never\:"Never"))' \
+'(-o --output)--json[The same as --output json]' \
+'-q[Say nothing on stderr but errors]' \
+'--quiet[Say nothing on stderr but errors]' \
+'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+':command -- The command:((ls\:"The sockets of \`ls\`"
+who\:"The sockets of \`who\`"
+check\:"The ports of \`check\`"))' \
 && ret=0
 ;;
 (help)
@@ -253,6 +308,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(schema)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (help)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -275,6 +334,7 @@ _portsight_commands() {
 'scan:Probe this host and compare with what listens' \
 'completions:Print a shell completion script' \
 'man:Print the manual page' \
+'schema:Print the JSON Schema of a command'\''s documents' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'portsight commands' commands "$@"
@@ -297,6 +357,7 @@ _portsight__subcmd__help_commands() {
 'check:Probe this host and compare with what listens' \
 'completions:Print a shell completion script' \
 'man:Print the manual page' \
+'schema:Print the JSON Schema of a command'\''s documents' \
 'help:Print this message or the help of the given subcommand(s)' \
     )
     _describe -t commands 'portsight help commands' commands "$@"
@@ -326,6 +387,11 @@ _portsight__subcmd__help__subcmd__man_commands() {
     local commands; commands=()
     _describe -t commands 'portsight help man commands' commands "$@"
 }
+(( $+functions[_portsight__subcmd__help__subcmd__schema_commands] )) ||
+_portsight__subcmd__help__subcmd__schema_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight help schema commands' commands "$@"
+}
 (( $+functions[_portsight__subcmd__help__subcmd__who_commands] )) ||
 _portsight__subcmd__help__subcmd__who_commands() {
     local commands; commands=()
@@ -340,6 +406,11 @@ _portsight__subcmd__ls_commands() {
 _portsight__subcmd__man_commands() {
     local commands; commands=()
     _describe -t commands 'portsight man commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__schema_commands] )) ||
+_portsight__subcmd__schema_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight schema commands' commands "$@"
 }
 (( $+functions[_portsight__subcmd__who_commands] )) ||
 _portsight__subcmd__who_commands() {

@@ -57,6 +57,7 @@ fn run(cli: &Cli) -> Exit {
         Command::Check(args) => check::run(args, &printer),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man => generate::manual(),
+        Command::Schema { command } => generate::schema(*command),
     };
     done.unwrap_or_else(|error| {
         output::say(format_args!("portsight: {error:#}"));

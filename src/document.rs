@@ -6,12 +6,14 @@
 
 mod check;
 mod envelope;
+mod schema;
 mod sockets;
 mod time;
 mod unknown;
 
 pub use check::{CheckBody, check};
 pub use envelope::Document;
+pub use schema::{Kind, schema};
 pub use sockets::{Command, SocketsBody, sockets};
 pub use time::rfc3339;
 

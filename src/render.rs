@@ -10,8 +10,8 @@ mod group;
 mod json;
 mod number;
 mod owners;
-mod plain;
 mod reason;
+mod records;
 mod sanitize;
 mod shell;
 mod sockets;
@@ -19,11 +19,12 @@ mod style;
 mod table;
 mod who;
 
-pub use check::{check_plain, check_table};
-pub use json::json;
+pub use check::{check_records, check_table};
+pub use json::{json, ndjson};
+pub use records::Records;
 pub use sanitize::sanitize;
 pub use shell::shell_word;
-pub use sockets::{Extent, sockets_plain, sockets_table};
+pub use sockets::{Extent, sockets_records, sockets_table};
 pub use who::who_text;
 
 /// How human output is to look.

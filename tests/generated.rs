@@ -19,7 +19,9 @@ const GENERATED: &[(&str, &[&str])] = &[
     ("completions/portsight.fish", &["completions", "fish"]),
     ("completions/portsight.ps1", &["completions", "powershell"]),
     ("completions/portsight.zsh", &["completions", "zsh"]),
+    ("doc/check.schema.json", &["schema", "check"]),
     ("doc/portsight.1", &["man"]),
+    ("doc/sockets.schema.json", &["schema", "ls"]),
 ];
 
 /// What the binary prints for these words. Everything that could change its output is taken away.

@@ -71,6 +71,10 @@ pub(super) enum Output {
     Plain,
     /// One JSON document
     Json,
+    /// Lines of JSON: the document without its items, then each item
+    Ndjson,
+    /// Comma-separated values with headings (RFC 4180)
+    Csv,
 }
 
 /// When to use colour.
@@ -102,6 +106,23 @@ pub(super) enum Command {
     /// Print the manual page
     #[command(hide = true)]
     Man,
+    /// Print the JSON Schema of a command's documents
+    #[command(hide = true)]
+    Schema {
+        /// The command
+        command: Documented,
+    },
+}
+
+/// A command that prints documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Documented {
+    /// The sockets of `ls`
+    Ls,
+    /// The sockets of `who`
+    Who,
+    /// The ports of `check`
+    Check,
 }
 
 /// The letters that fingers know from `ss` and `netstat`.

@@ -9,7 +9,7 @@ use super::request::Request;
 use crate::document;
 use crate::inventory::Services;
 use crate::model::{Check, Hides, Verdict};
-use crate::render::{self, Shown};
+use crate::render::{self, Records, Shown};
 use crate::sys;
 use anyhow::{Context, Result};
 
@@ -21,15 +21,18 @@ pub(super) fn run(args: &args::Check, printer: &Printer) -> Result<Exit> {
     let check = examine(&request, &services, printer)?;
     let exit = exit(&check, &request);
     let about = started.about();
+    let document = || document::check(&about, &check);
     let (exit, shown) = output::print(exit, |out| match printer.format() {
         Output::Table => {
             let appearance = printer.appearance(started.unix_seconds());
             render::check_table(out, &check, about.duration, &appearance)
         }
-        Output::Plain => render::check_plain(out, &check).map(|()| Shown::default()),
-        Output::Json => {
-            render::json(out, &document::check(&about, &check)).map(|()| Shown::default())
+        Output::Plain => {
+            render::check_records(out, &check, Records::Plain).map(|()| Shown::default())
         }
+        Output::Csv => render::check_records(out, &check, Records::Csv).map(|()| Shown::default()),
+        Output::Json => render::json(out, &document()).map(|()| Shown::default()),
+        Output::Ndjson => render::ndjson(out, &document()).map(|()| Shown::default()),
     })?;
     if let Some(shown) = shown {
         printer.note_hidden(&shown);

@@ -1,9 +1,11 @@
 //! The generated files: completions and the manual page.
 
-use super::args::Cli;
+use super::args::{Cli, Documented};
 use super::exit::Exit;
 use super::output;
+use crate::document::{self, Kind};
 use crate::model::{Vantage, Verdict};
+use crate::render;
 use anyhow::Result;
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
@@ -37,6 +39,16 @@ pub(super) fn manual() -> Result<Exit> {
     write_exit_status(&mut page)?;
     write_environment(&mut page)?;
     print(&page)
+}
+
+/// Prints the JSON Schema of a command's documents.
+pub(super) fn schema(command: Documented) -> Result<Exit> {
+    let kind = match command {
+        Documented::Ls | Documented::Who => Kind::Sockets,
+        Documented::Check => Kind::Check,
+    };
+    let schema = document::schema(kind);
+    Ok(output::print(Exit::Success, |out| render::json(out, &schema))?.0)
 }
 
 fn print(bytes: &[u8]) -> Result<Exit> {
@@ -161,6 +173,12 @@ fn write_outputs(page: &mut dyn Write) -> io::Result<()> {
         "One line for each record, fields separated by tabs, - for none. ls and who: port, state, binding, process, \
          pid, user, service, scope, inode; a line for each socket and owner. check: port, verdict, certainty, vantage, \
          target, state, reason, listener, note; a line for each view.",
+    );
+    entry(&mut roff, "csv", "The same records with headings (RFC 4180).");
+    entry(
+        &mut roff,
+        "ndjson",
+        "Lines of JSON: the document of json without its items, then a line for each item.",
     );
     entry(
         &mut roff,

@@ -8,7 +8,7 @@ use super::output::{self, Printer};
 use crate::document;
 use crate::inventory::{self, Services, SockDiag};
 use crate::model::{Hides, Inventory};
-use crate::render::{self, Extent, Shown};
+use crate::render::{self, Extent, Records, Shown};
 use anyhow::Result;
 
 pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
@@ -32,15 +32,19 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
         Extent::Selection
     };
     let about = started.about();
+    let document = || document::sockets(document::Command::Ls, &about, sockets, gaps);
     let (exit, shown) = output::print(Exit::Success, |out| match printer.format() {
         Output::Table => {
             render::sockets_table(out, sockets, extent, &printer.appearance(started.unix_seconds()))
         }
-        Output::Plain => render::sockets_plain(out, sockets).map(|()| Shown::default()),
-        Output::Json => {
-            let document = document::sockets(document::Command::Ls, &about, sockets, gaps);
-            render::json(out, &document).map(|()| Shown::default())
+        Output::Plain => {
+            render::sockets_records(out, sockets, Records::Plain).map(|()| Shown::default())
         }
+        Output::Csv => {
+            render::sockets_records(out, sockets, Records::Csv).map(|()| Shown::default())
+        }
+        Output::Json => render::json(out, &document()).map(|()| Shown::default()),
+        Output::Ndjson => render::ndjson(out, &document()).map(|()| Shown::default()),
     })?;
     if let Some(shown) = shown {
         printer.note_hidden(&shown);

@@ -10,7 +10,7 @@ use super::ports::{self, Ports};
 use crate::document;
 use crate::inventory::{self, Services, SockDiag};
 use crate::model::{Hides, Inventory, Socket};
-use crate::render;
+use crate::render::{self, Records};
 use anyhow::{Result, anyhow};
 use std::io::{self, Write};
 
@@ -105,6 +105,7 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
         |socket: &&Socket| found.iter().flatten().any(|other| std::ptr::eq(*other, *socket));
     let sockets: Vec<Socket> = inventory.sockets.iter().filter(is_asked_for).cloned().collect();
     let about = started.about();
+    let document = || document::sockets(document::Command::Who, &about, &sockets, &inventory.gaps);
     let (exit, written) = output::print(exit, |out| match printer.format() {
         Output::Table => {
             render::who_text(out, &sockets, &printer.appearance(started.unix_seconds()))?;
@@ -113,11 +114,10 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
                 write_nobody(out, word, subject, &args.kinds, &inventory, printer)
             })
         }
-        Output::Plain => render::sockets_plain(out, &sockets),
-        Output::Json => render::json(
-            out,
-            &document::sockets(document::Command::Who, &about, &sockets, &inventory.gaps),
-        ),
+        Output::Plain => render::sockets_records(out, &sockets, Records::Plain),
+        Output::Csv => render::sockets_records(out, &sockets, Records::Csv),
+        Output::Json => render::json(out, &document()),
+        Output::Ndjson => render::ndjson(out, &document()),
     })?;
     if written.is_some() {
         printer.note_gaps(&inventory.gaps);

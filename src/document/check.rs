@@ -6,12 +6,13 @@ use super::unknown::UnknownList;
 use crate::model::{
     About, Check, How, Icmp, Need, PortFinding, Tally, VantageSummary, Verdict, View,
 };
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// What the document of `check` has besides the envelope.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct CheckBody<'a> {
     partial: bool,
     summary: BTreeMap<&'static str, u64>,
@@ -39,7 +40,7 @@ fn summary(check: &Check) -> BTreeMap<&'static str, u64> {
 }
 
 /// What one vantage did.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct VantageItem<'a> {
     name: &'static str,
     targets: &'a [IpAddr],
@@ -50,7 +51,7 @@ struct VantageItem<'a> {
     transports: BTreeMap<&'static str, TallyItem>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct TallyItem {
     probed: u64,
     closed: u64,
@@ -87,15 +88,18 @@ impl From<&Tally> for TallyItem {
 }
 
 /// A port.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct PortItem<'a> {
+    #[schemars(extend("enum" = ["tcp", "udp"]))]
     proto: &'static str,
     port: u16,
     service: Option<&'a str>,
     listeners: Vec<SocketItem<'a>>,
+    #[schemars(extend("enum" = ["unexpected", "inconclusive", "overloaded", "filtered", "forwarded", "reachable", "local-only", "shielded", "closed", null]))]
     verdict: Option<&'static str>,
     verdict_from: &'static str,
     /// The verdict over the network vantages: this version has none.
+    #[schemars(with = "Option<String>")]
     network: (),
     views: Vec<ViewItem<'a>>,
     unknown: UnknownList<'a>,
@@ -135,27 +139,34 @@ fn unknown(finding: &PortFinding) -> UnknownList<'static> {
 }
 
 /// A port as seen from one vantage towards one address.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct ViewItem<'a> {
     vantage: &'static str,
     interface: &'a str,
     target: IpAddr,
     source: Option<IpAddr>,
+    #[schemars(extend("enum" = ["connect", "udp"]))]
     method: &'static str,
+    #[schemars(extend("enum" = ["open", "closed", "filtered", "open|filtered", "unknown"]))]
     state: &'static str,
     reason: &'static str,
     icmp: Option<IcmpItem>,
     rtt_us: Option<u64>,
     attempts: u8,
+    #[schemars(extend("enum" = ["unexpected", "inconclusive", "overloaded", "filtered", "forwarded", "reachable", "local-only", "shielded", "closed"]))]
     verdict: &'static str,
+    #[schemars(extend("enum" = ["proved", "likely"]))]
     certainty: &'static str,
+    #[schemars(extend("enum" = ["dropped", "rejected", "reset", "not-sent", "reply-dropped", null]))]
     how: Option<&'static str>,
+    #[schemars(with = "Option<String>")]
     hook: (),
+    #[schemars(with = "Option<serde_json::Value>")]
     rule: (),
     note: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct IcmpItem {
     r#type: u8,
     code: u8,

@@ -2,18 +2,20 @@
 
 use super::time;
 use crate::model::{About, Gap};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// The version of the documents' format. A minor version only adds.
 const FORMAT_VERSION: &str = "1.0";
 
 /// A document: the circumstances of a report, and its body.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct Document<'a, B> {
     schema: &'static str,
     format_version: &'static str,
     tool: Tool,
     host: Host<'a>,
+    /// RFC 3339, in UTC.
     taken_at: Option<String>,
     duration_ms: u64,
     privileges: Privileges<'a>,
@@ -22,26 +24,26 @@ pub struct Document<'a, B> {
     body: B,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Tool {
     name: &'static str,
     version: &'static str,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Host<'a> {
     name: &'a str,
     kernel: &'a str,
     boot_id: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Privileges<'a> {
     uid: u32,
     capabilities: &'a [String],
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct Incomplete<'a> {
     what: &'a str,
     reason: &'a str,
@@ -85,7 +87,7 @@ mod tests {
     use crate::document::samples;
     use crate::model::{Hides, Need};
 
-    #[derive(Serialize)]
+    #[derive(Serialize, JsonSchema)]
     struct Body {
         items: [u8; 0],
     }

@@ -4,6 +4,7 @@ use super::envelope::Document;
 use super::time;
 use super::unknown::UnknownList;
 use crate::model::{About, Gap, Need, Owner, OwnersUnknown, Queue, Seen, Socket};
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::net::IpAddr;
 
@@ -26,7 +27,7 @@ impl Command {
 }
 
 /// What a document of sockets has besides the envelope.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub struct SocketsBody<'a> {
     items: Vec<SocketItem<'a>>,
 }
@@ -44,15 +45,19 @@ pub fn sockets<'a>(
 }
 
 /// A socket.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct SocketItem<'a> {
+    #[schemars(extend("enum" = ["tcp", "udp"]))]
     proto: &'static str,
+    #[schemars(extend("enum" = ["ipv4", "ipv6"]))]
     family: &'static str,
     address: IpAddr,
     port: u16,
     interface: Option<&'a str>,
     dual_stack: Option<bool>,
+    #[schemars(extend("enum" = ["listen", "bound", "unconnected"]))]
     state: &'static str,
+    #[schemars(extend("enum" = ["any", "loopback", "link-local", "address"]))]
     scope: &'static str,
     service: Option<&'a str>,
     inode: u64,
@@ -60,6 +65,7 @@ pub(super) struct SocketItem<'a> {
     user: Option<&'a str>,
     queue: Option<QueueItem>,
     /// Always `null`: the network namespace is ours.
+    #[schemars(with = "Option<String>")]
     netns: (),
     unit: (),
     container: (),
@@ -68,14 +74,14 @@ pub(super) struct SocketItem<'a> {
     unknown: UnknownList<'a>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct QueueItem {
     length: u32,
     limit: u32,
     drops: u32,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct OwnerItem<'a> {
     pid: u32,
     ppid: Option<u32>,
@@ -86,12 +92,15 @@ struct OwnerItem<'a> {
     uid: Option<u32>,
     user: Option<&'a str>,
     started_at: Option<String>,
+    #[schemars(extend("enum" = ["listener", "inherited", "worker", "socket-activated"]))]
     role: &'static str,
+    #[schemars(extend("enum" = ["thread", "in-flight", "io-uring", null]))]
     via: Option<&'static str>,
 }
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 struct OwnersUnknownItem<'a> {
+    #[schemars(extend("enum" = ["permission", "kernel", "other-pid-namespace", "vanished", "no-procfs"]))]
     reason: &'static str,
     text: &'a str,
 }
@@ -99,8 +108,10 @@ struct OwnersUnknownItem<'a> {
 impl<'a> From<&'a Socket> for SocketItem<'a> {
     fn from(socket: &'a Socket) -> Self {
         let mut unknown = UnknownList::default();
-        // `dual_stack` follows from the address and `IPV6_V6ONLY`: it is unknown where the option is.
-        unknown.read("dual_stack", &socket.v6_only);
+        // It follows from the address, and of a wildcard from `IPV6_V6ONLY`.
+        if socket.dual_stack().is_unknown() {
+            unknown.read("dual_stack", &socket.v6_only);
+        }
         let interface = unknown.read("interface", &socket.interface);
         let user = unknown.read("user", &socket.user);
         let queue = unknown.read("queue", &socket.queue);

@@ -1,10 +1,11 @@
 //! The list of what an item does not know, filled while its fields are read.
 
 use crate::model::{Need, Seen};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// A field that is `null` because it could not be seen.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Unknown<'a> {
     field: String,
     reason: &'a str,
@@ -12,7 +13,7 @@ pub(super) struct Unknown<'a> {
 }
 
 /// The unknown fields of one item.
-#[derive(Debug, Default, Serialize)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 #[serde(transparent)]
 pub(super) struct UnknownList<'a>(Vec<Unknown<'a>>);
 

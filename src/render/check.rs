@@ -2,8 +2,8 @@
 
 use super::number::{count, seconds, thousands};
 use super::owners::{nobody, short_name};
-use super::plain::tab_separated;
 use super::reason::{reason, target};
+use super::records::Records;
 use super::table::{self, Cell, Column, Room};
 use super::{Appearance, Shown, style};
 use crate::model::{Check, PortFinding, State, Transport, Vantage, VantageSummary, Verdict, View};
@@ -164,26 +164,25 @@ fn counts(check: &Check) -> String {
     parts.join(", ")
 }
 
-/// Writes the report for programs: a line for each port and view, without header, its fields separated by
-/// tabs and `-` where there is nothing.
-///
-/// The fields are: endpoint (`22/tcp`), verdict, certainty, vantage, target, state, reason, listener, note.
-/// A port that was not probed has one line, with the verdict `not-probed`.
-pub fn check_plain(out: &mut dyn Write, check: &Check) -> io::Result<()> {
-    for finding in &check.items {
-        if finding.views.is_empty() {
-            plain_line(out, finding, None)?;
+/// What a record of a view has: `port` is `22/tcp`.
+const FIELDS: [&str; 9] =
+    ["port", "verdict", "certainty", "vantage", "target", "state", "reason", "listener", "note"];
+
+/// Writes the report for programs: a record for each port and view. A port that was not probed has one, with the
+/// verdict `not-probed`.
+pub fn check_records(out: &mut dyn Write, check: &Check, records: Records) -> io::Result<()> {
+    let of = |finding: &PortFinding| -> Vec<[String; 9]> {
+        match finding.views.as_slice() {
+            [] => vec![record(finding, None)],
+            views => views.iter().map(|view| record(finding, Some(view))).collect(),
         }
-        for view in &finding.views {
-            plain_line(out, finding, Some(view))?;
-        }
-    }
-    Ok(())
+    };
+    records.write(out, FIELDS, check.items.iter().flat_map(of))
 }
 
-fn plain_line(out: &mut dyn Write, finding: &PortFinding, view: Option<&View>) -> io::Result<()> {
+fn record(finding: &PortFinding, view: Option<&View>) -> [String; 9] {
     let field = |read: fn(&View) -> String| view.map(read).unwrap_or_default();
-    let fields = [
+    [
         finding.endpoint.to_string(),
         view.map_or("not-probed", |view| view.verdict.name()).into(),
         field(|view| view.certainty.name().into()),
@@ -193,8 +192,7 @@ fn plain_line(out: &mut dyn Write, finding: &PortFinding, view: Option<&View>) -
         field(|view| view.reason.into()),
         listening(finding),
         field(|view| view.note.clone().unwrap_or_default()),
-    ];
-    tab_separated(out, &fields)
+    ]
 }
 
 #[cfg(test)]

@@ -1,24 +1,38 @@
-//! JSON that a terminal can show.
+//! JSON that a terminal can show: characters that could change what it shows are written as `\u` escapes, which
+//! decode to the same value.
 
 use super::sanitize::is_hostile;
 use serde::Serialize;
-use serde_json::ser::{Formatter, PrettyFormatter};
+use serde_json::Value;
+use serde_json::ser::{CompactFormatter, Formatter, PrettyFormatter};
 use std::io::{self, Write};
 
-/// Writes a document as JSON with two spaces of indentation and a newline at its end. Characters that could
-/// change what a terminal shows are written as `\u` escapes, which decode to the same value.
+/// Writes a document as JSON with two spaces of indentation and a newline at its end.
 pub fn json(out: &mut dyn Write, document: &impl Serialize) -> io::Result<()> {
-    let formatter = Visible(PrettyFormatter::new());
-    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, formatter);
-    document.serialize(&mut serializer)?;
+    write(out, PrettyFormatter::new(), document)
+}
+
+/// Writes a document as lines of JSON: first the document without its items, so that what could not be seen is
+/// said before anything else, then a line for each item.
+pub fn ndjson(out: &mut dyn Write, document: &impl Serialize) -> io::Result<()> {
+    let mut document = serde_json::to_value(document)?;
+    let items = document.as_object_mut().and_then(|fields| fields.shift_remove("items"));
+    write(out, CompactFormatter, &document)?;
+    let items = items.as_ref().and_then(Value::as_array);
+    items.into_iter().flatten().try_for_each(|item| write(out, CompactFormatter, item))
+}
+
+fn write(out: &mut dyn Write, formatter: impl Formatter, value: &impl Serialize) -> io::Result<()> {
+    let mut serializer = serde_json::Serializer::with_formatter(&mut *out, Visible(formatter));
+    value.serialize(&mut serializer)?;
     writeln!(out)
 }
 
-/// The pretty formatter, with hostile characters of strings escaped.
-struct Visible(PrettyFormatter<'static>);
+/// A formatter, with hostile characters of strings escaped.
+struct Visible<F>(F);
 
-/// Passes calls on to the pretty formatter.
-macro_rules! as_pretty {
+/// Passes calls on to the formatter within.
+macro_rules! as_within {
     ($($name:ident($($argument:ident: $type:ty)?);)+) => {
         $(fn $name<W: ?Sized + Write>(&mut self, out: &mut W $(, $argument: $type)?) -> io::Result<()> {
             self.0.$name(out $(, $argument)?)
@@ -26,8 +40,8 @@ macro_rules! as_pretty {
     };
 }
 
-impl Formatter for Visible {
-    as_pretty! {
+impl<F: Formatter> Formatter for Visible<F> {
+    as_within! {
         begin_array();
         end_array();
         begin_array_value(first: bool);
@@ -74,6 +88,18 @@ mod tests {
         assert_eq!(
             written(&json!({"a": [1, {"b": null}], "c": [], "d": {}})),
             "{\n  \"a\": [\n    1,\n    {\n      \"b\": null\n    }\n  ],\n  \"c\": [],\n  \"d\": {}\n}\n"
+        );
+    }
+
+    #[test]
+    fn lines_begin_with_what_is_around_the_items() {
+        let mut out = Vec::new();
+        let document =
+            json!({"schema": "s", "items": [{"a": "\x1b"}, {"b": [1]}], "partial": true});
+        ndjson(&mut out, &document).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "{\"schema\":\"s\",\"partial\":true}\n{\"a\":\"\\u001b\"}\n{\"b\":[1]}\n"
         );
     }
 

@@ -3,7 +3,7 @@
 use super::group::Group;
 use super::number::{age, count};
 use super::owners::{holders, nobody, short_name, user};
-use super::plain::tab_separated;
+use super::records::Records;
 use super::table::{self, Cell, Column, Room};
 use super::{Appearance, Shown, bind, style};
 use crate::model::{Endpoint, Owner, Scope, Socket};
@@ -100,25 +100,28 @@ fn is_open_by_binding(socket: &Socket) -> bool {
     socket.state.serves() && socket.scope() != Scope::Loopback && !only_lo
 }
 
-/// Writes sockets for programs: a line for each socket and owner, without header, its fields separated by
-/// tabs and `-` where there is nothing.
-///
-/// The fields are: endpoint (`22/tcp`), state, address (with `%device`), process name, pid, user, service,
-/// scope, inode. A socket without a known owner has one line, with `root?`, `kernel?` or `?` for the name.
-pub fn sockets_plain(out: &mut dyn Write, sockets: &[Socket]) -> io::Result<()> {
-    for socket in sockets {
-        if socket.owners.is_empty() {
-            plain_line(out, socket, None)?;
+/// What a record of a socket has: `port` is `22/tcp`, `address` may end in `%device`.
+const FIELDS: [&str; 9] =
+    ["port", "state", "address", "process", "pid", "user", "service", "scope", "inode"];
+
+/// Writes sockets for programs: a record for each socket and owner. A socket without a known owner has one, with
+/// `root?`, `kernel?` or `?` for the process.
+pub fn sockets_records(
+    out: &mut dyn Write,
+    sockets: &[Socket],
+    records: Records,
+) -> io::Result<()> {
+    let of = |socket: &Socket| -> Vec<[String; 9]> {
+        match socket.owners.as_slice() {
+            [] => vec![record(socket, None)],
+            owners => owners.iter().map(|owner| record(socket, Some(owner))).collect(),
         }
-        for owner in &socket.owners {
-            plain_line(out, socket, Some(owner))?;
-        }
-    }
-    Ok(())
+    };
+    records.write(out, FIELDS, sockets.iter().flat_map(of))
 }
 
-fn plain_line(out: &mut dyn Write, socket: &Socket, owner: Option<&Owner>) -> io::Result<()> {
-    let fields = [
+fn record(socket: &Socket, owner: Option<&Owner>) -> [String; 9] {
+    [
         socket.endpoint().to_string(),
         socket.state.name().into(),
         format!("{}{}", socket.address, bind::device(socket)),
@@ -128,8 +131,7 @@ fn plain_line(out: &mut dyn Write, socket: &Socket, owner: Option<&Owner>) -> io
         socket.service.clone().unwrap_or_default(),
         socket.scope().name().into(),
         socket.inode.0.to_string(),
-    ];
-    tab_separated(out, &fields)
+    ]
 }
 
 #[cfg(test)]

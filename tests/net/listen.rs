@@ -253,3 +253,30 @@ fn an_empty_namespace_is_an_empty_list() {
         assert!(!run.stdout.contains("/tcp") && !run.stdout.contains("/udp"), "{run:?}");
     }
 }
+
+/// The formats for programs say the same.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn every_format_has_the_same_sockets() {
+    let world = World::new()
+        .listens(tcp("127.0.0.1:22"))
+        .listens(tcp("[::1]:8080"))
+        .echoes(udp("0.0.0.0:53"));
+    for command in ["ls", "who 22,53,8080", "check 22,53/udp,8080 --from loopback"] {
+        let document = world.json(command);
+        let run = |format: &str| world.portsight(&format!("{command} -o {format}")).exits(0).stdout;
+        let ndjson = run("ndjson");
+        let mut lines = ndjson.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let head = lines.next().unwrap();
+        assert_eq!(head["schema"], document["schema"], "{command}");
+        assert_eq!(head["items"], Value::Null, "{command}");
+        let ports = |item: &Value| (item["port"].clone(), item["proto"].clone());
+        let items = document["items"].as_array().unwrap();
+        assert!(lines.map(|item| ports(&item)).eq(items.iter().map(ports)), "{command}");
+        let (plain, csv) = (run("plain"), run("csv"));
+        let of_csv = csv.lines().skip(1).map(|line| line.split(',').next().unwrap());
+        let of_plain = plain.lines().map(|line| line.split('\t').next().unwrap());
+        assert!(of_csv.eq(of_plain), "{command}: {csv} {plain}");
+        assert!(csv.starts_with("port,"), "{csv}");
+    }
+}

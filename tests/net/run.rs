@@ -1,6 +1,7 @@
 //! Running portsight: what it printed, how it ended, on what it was let loose.
 
 use crate::world::{World, alone};
+use jsonschema::Validator;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, memfd_create};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -14,6 +15,7 @@ use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, Stdio};
 use std::ptr;
+use std::sync::LazyLock;
 
 /// How long a run may take.
 const LIMIT: Timespec = Timespec { tv_sec: 120, tv_nsec: 0 };
@@ -34,7 +36,10 @@ impl Run {
     #[track_caller]
     pub(crate) fn document(&self) -> Value {
         match serde_json::from_str(&self.stdout) {
-            Ok(document) => document,
+            Ok(document) => {
+                assert_valid(&document);
+                document
+            }
             Err(error) => panic!("no JSON ({error}): {self:?}"),
         }
     }
@@ -84,6 +89,21 @@ impl World {
         command.stdout(stdout.try_clone().unwrap()).stderr(stderr.try_clone().unwrap());
         Prepared { command, stdout, stderr }
     }
+}
+
+/// Asserts that a document is what its schema says.
+fn assert_valid(document: &Value) {
+    static VALIDATORS: LazyLock<[Validator; 2]> = LazyLock::new(|| {
+        ["ls", "check"].map(|command| {
+            let mut portsight = Command::new(env!("CARGO_BIN_EXE_portsight"));
+            let schema = portsight.args(["schema", command]).output().unwrap();
+            jsonschema::validator_for(&serde_json::from_slice(&schema.stdout).unwrap()).unwrap()
+        })
+    });
+    let [sockets, check] = &*VALIDATORS;
+    let validator = if document["schema"] == "portsight/check" { check } else { sockets };
+    let errors: Vec<_> = validator.iter_errors(document).map(|error| error.to_string()).collect();
+    assert!(errors.is_empty(), "{errors:#?} in {document:#}");
 }
 
 /// A run that has not started.

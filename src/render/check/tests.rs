@@ -15,7 +15,7 @@ fn shown(check: &Check, look: &Appearance) -> (String, Vec<&'static str>) {
 
 fn plain(check: &Check) -> String {
     let mut out = Vec::new();
-    check_plain(&mut out, check).unwrap();
+    check_records(&mut out, check, Records::Plain).unwrap();
     String::from_utf8(out).unwrap()
 }
 

@@ -17,7 +17,7 @@ fn shown(sockets: &[Socket], look: &Appearance) -> (String, Vec<&'static str>) {
 
 fn plain(sockets: &[Socket]) -> String {
     let mut out = Vec::new();
-    sockets_plain(&mut out, sockets).unwrap();
+    sockets_records(&mut out, sockets, Records::Plain).unwrap();
     String::from_utf8(out).unwrap()
 }
 
