@@ -13,7 +13,7 @@ pub use netstat::{Disagreement, Netstat, second_opinion};
 pub use services::Services;
 pub use sock_diag::SockDiag;
 
-use crate::model::{Cookie, Gap, Inventory, Seen, Socket};
+use crate::model::{Cookie, Gap, Hides, Inventory, Seen, Socket};
 use crate::sys;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
@@ -39,12 +39,16 @@ pub fn take(source: &mut dyn Source, services: &Services) -> Inventory {
 /// Finds the processes that hold the sockets of an inventory: nearly all of the cost of one, so leave out first
 /// what will not be shown.
 pub fn find_owners(inventory: &mut Inventory) {
-    // Asked again only when an owner is missing.
+    // Asked again only when an owner is missing. A table that cannot be read again tells of no socket that it is gone.
     let later = OnceCell::new();
     let still_there = |socket: &Socket| {
-        let cookies = || SockDiag.sockets().0.iter().map(|socket| socket.cookie).collect();
-        let cookies: &HashSet<Cookie> = later.get_or_init(cookies);
-        cookies.contains(&socket.cookie)
+        let read = || {
+            let (sockets, gaps) = SockDiag.sockets();
+            let cookies: HashSet<Cookie> = sockets.iter().map(|socket| socket.cookie).collect();
+            gaps.iter().all(|gap| gap.hides != Hides::Sockets).then_some(cookies)
+        };
+        let cookies: &Option<HashSet<Cookie>> = later.get_or_init(read);
+        cookies.as_ref().is_none_or(|cookies| cookies.contains(&socket.cookie))
     };
     let gap = owners::fill(&mut inventory.sockets, still_there);
     inventory.gaps.extend(gap);

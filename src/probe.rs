@@ -21,6 +21,15 @@ pub use sweep::Progress;
 use crate::model::{PortSet, Sweep, Target, Transport};
 use crate::sys;
 
+/// How long silence lasts before it is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Patience {
+    /// As long as an answer over loopback takes: for the many ports of which nothing else is known.
+    Quick,
+    /// Long enough for a firewall that thinks about each packet: before silence is held against anyone.
+    Patient,
+}
+
 /// A part of the work: the ports of one address on one transport.
 #[derive(Debug, Clone)]
 pub struct Job {
@@ -34,25 +43,30 @@ pub struct Job {
     pub excluded: PortSet,
     /// The ports whose attempts are recorded also when they were plainly refused.
     pub detail: PortSet,
+    /// How long silence lasts.
+    pub patience: Patience,
 }
 
 /// Does one job, and stops early when `progress` says so. Nothing is probed when the kernel would send packets
-/// for the address out of this host.
+/// for the address out of this host, and nothing that came back counts when it would do so afterwards.
 #[must_use]
 pub fn sweep(job: &Job, progress: &Progress) -> Sweep {
-    let (here, gaps) = only_local(vec![job.target.clone()]);
-    if here.is_empty() {
+    let nothing = |gaps| {
         let sweep = Sweep::new(job.target.clone(), job.transport, job.wanted.clone());
-        return Sweep { gaps, ..sweep };
+        Sweep { gaps, ..sweep }
+    };
+    let left = || only_local(vec![job.target.clone()]).1;
+    let before = left();
+    if !before.is_empty() {
+        return nothing(before);
     }
     let files = sys::raise_open_files();
     let halves = plan::SourceHalves::new(sys::local_port_range());
-    match job.transport {
-        Transport::Tcp => {
-            sweep::run(job, progress, files, || tcp::Connect::new(&job.target, halves))
-        }
-        Transport::Udp => {
-            sweep::run(job, progress, files, || udp::Datagrams::new(&job.target, halves))
-        }
-    }
+    let target = &job.target;
+    let swept = match job.transport {
+        Transport::Tcp => sweep::run(job, progress, files, || tcp::Connect::new(target, halves)),
+        Transport::Udp => sweep::run(job, progress, files, || udp::Datagrams::new(target, halves)),
+    };
+    let after = left();
+    if after.is_empty() { swept } else { nothing(after) }
 }

@@ -8,11 +8,11 @@ mod case;
 mod reading;
 mod tally;
 
-pub use tally::{lost, vantages};
+pub use tally::{lost, unsteady, vantages};
 
 use crate::model::{
-    Answer, Attempt, Delivery, Endpoint, Inventory, Lookup, Port, PortFinding, Socket, Sweep,
-    Target, VerdictFrom, View,
+    Answer, Attempt, Delivery, Endpoint, Inventory, Lookup, Port, PortFinding, Socket, State,
+    Sweep, Target, Verdict, VerdictFrom, View,
 };
 use case::Case;
 use std::collections::{BTreeMap, BTreeSet};
@@ -39,6 +39,8 @@ pub struct Look {
     pub lookups: BTreeMap<Pair, Lookup>,
     /// Whether silent UDP probes arrived, where that was looked into; the text says why it could not be.
     pub deliveries: BTreeMap<Pair, Result<Delivery, String>>,
+    /// Whether the kernel tracks connections here: only then can it hand a packet to another address or port.
+    pub tracks_connections: bool,
 }
 
 impl Look {
@@ -64,6 +66,45 @@ pub struct Facts {
     pub interrupted: bool,
 }
 
+impl Facts {
+    /// Whether the silence of a sweep's ports proves anything: not when asking again kept bringing answers, and not
+    /// when the second look, which waits longer, got one where the first had none.
+    fn silence_is_steady(&self, sweep: &Sweep) -> bool {
+        let steady = |sweep: &Sweep| !sweep.unsteady;
+        let broken = |second: &Sweep| {
+            sweep.attempts.iter().any(|(port, attempt)| {
+                let again = second.attempts.get(port).map(|attempt| &attempt.answer);
+                attempt.answer == Answer::Silence
+                    && !matches!(again, None | Some(Answer::Silence | Answer::Failed(_)))
+            })
+        };
+        let mut second =
+            self.second.iter().flat_map(|look| &look.sweeps).filter(|second| {
+                second.target == sweep.target && second.transport == sweep.transport
+            });
+        steady(sweep) && second.all(|second| steady(second) && !broken(second))
+    }
+
+    /// Some of the ports whose silence nothing else explains, spread over each sweep: the second look asks them
+    /// again, and longer, to see whether silence is steady.
+    #[must_use]
+    pub fn samples(&self) -> Vec<Pair> {
+        const MOST: usize = 32;
+        let samples = |sweep: &Sweep| -> Vec<Pair> {
+            let silent =
+                sweep.attempts.iter().filter(|(_, attempt)| attempt.answer == Answer::Silence);
+            let ports: Vec<Port> = silent.map(|(port, _)| *port).collect();
+            let step = ports.len().div_ceil(MOST).max(1);
+            let pair = |port: &Port| Pair {
+                target: sweep.target.clone(),
+                endpoint: Endpoint { port: *port, transport: sweep.transport },
+            };
+            ports.iter().step_by(step).map(pair).collect()
+        };
+        self.first.sweeps.iter().flat_map(samples).collect()
+    }
+}
+
 /// What follows from the facts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Judgement {
@@ -77,10 +118,20 @@ pub struct Judgement {
 #[must_use]
 pub fn judge(facts: &Facts) -> Judgement {
     let mut unsettled = Vec::new();
-    let items = endpoints(facts)
+    let sweeps: Vec<(&Sweep, bool)> =
+        facts.first.sweeps.iter().map(|sweep| (sweep, facts.silence_is_steady(sweep))).collect();
+    let mut items: Vec<PortFinding> = endpoints(facts)
         .into_iter()
-        .map(|endpoint| finding(facts, endpoint, &mut unsettled))
+        .map(|endpoint| finding(facts, &sweeps, endpoint, &mut unsettled))
         .collect();
+    // What answered once and is closed at the second look was a stray: a probe of ours that met another.
+    items.retain(|item| {
+        let views = || item.views.iter();
+        facts.named.contains(&item.endpoint)
+            || !item.listeners.is_empty()
+            || views()
+                .any(|view| view.state == State::Open || view.verdict == Verdict::Inconclusive)
+    });
     Judgement { items, unsettled }
 }
 
@@ -103,11 +154,16 @@ fn endpoints(facts: &Facts) -> BTreeSet<Endpoint> {
     endpoints
 }
 
-fn finding(facts: &Facts, endpoint: Endpoint, unsettled: &mut Vec<Pair>) -> PortFinding {
+fn finding(
+    facts: &Facts,
+    sweeps: &[(&Sweep, bool)],
+    endpoint: Endpoint,
+    unsettled: &mut Vec<Pair>,
+) -> PortFinding {
     let mut views = Vec::new();
     let mut latest = &facts.first;
     let transport = endpoint.transport;
-    for sweep in facts.first.sweeps.iter().filter(|sweep| sweep.transport == transport) {
+    for (sweep, steady) in sweeps.iter().filter(|(sweep, _)| sweep.transport == transport) {
         let pair = Pair { target: sweep.target.clone(), endpoint };
         let again = facts.second.as_ref().and_then(|second| {
             let attempt = second.sweep(&pair.target, endpoint)?.attempts.get(&endpoint.port)?;
@@ -123,7 +179,7 @@ fn finding(facts: &Facts, endpoint: Endpoint, unsettled: &mut Vec<Pair>) -> Port
         let Some(attempt) = recorded.cloned().or_else(|| refusal(sweep, endpoint.port)) else {
             continue;
         };
-        let mut judged = Case::new(look, &pair, &attempt).judge();
+        let mut judged = Case::new(facts, look, &pair, &attempt, *steady).judge();
         // A refusal that was kept as one bit lacks what a view tells.
         let wants_second_look = judged.wants_second_look || recorded.is_none();
         if judged.wants_second_look && facts.second.is_none() && facts.interrupted {

@@ -7,12 +7,14 @@ pub use linux::clock::pause;
 pub use linux::host::{
     boot_id, capabilities, effective_uid, host_name, kernel_release, kernel_version,
 };
-pub use linux::interfaces::{LocalAddress, LocalAddresses, interface_name, local_addresses};
+pub use linux::interfaces::{
+    LocalAddress, LocalAddresses, interface_name, local_addresses, loopback_is_up,
+};
 pub use linux::interrupt::{catch_interrupt, interrupted};
 pub use linux::limits::raise_open_files;
 pub use linux::netlink_socket::{NetlinkSocket, Protocol};
 pub use linux::probe_socket::{
-    SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
+    Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
 pub use linux::procfs::{Procfs, Unreadable, pid_namespace_is_initial};
 pub use linux::sysctl::{conntrack_room, local_port_range, udp_datagrams_received};

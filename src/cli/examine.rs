@@ -8,9 +8,9 @@ use crate::model::{
     Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, PortSet,
     Socket, Sweep, TakenBy, Target, Transport, Vantage,
 };
-use crate::probe::{self, Job, Progress};
+use crate::probe::{self, Job, Patience, Progress};
 use crate::reconcile::{self, Facts, Look, Pair};
-use crate::sys;
+use crate::sys::{self, LocalAddresses};
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -18,17 +18,19 @@ use std::net::{IpAddr, SocketAddr};
 /// Looks once at everything that was asked for, and once more at what that leaves unsettled.
 pub(super) fn examine(request: &Request, services: &Services, printer: &Printer) -> Result<Check> {
     let before = inventory::take(&mut SockDiag, services);
-    let (targets, mut gaps) = targets(request, &before)?;
+    let local = sys::local_addresses().context("cannot list the addresses of this host")?;
+    let (targets, mut gaps) = targets(request, &local, &before);
     gaps.extend(request.gaps.iter().cloned());
-    let jobs = jobs(request, &targets, &before);
+    let jobs = jobs(request, &local, &targets, &before);
     let total = jobs.iter().map(|job| u64::from(job.wanted.len())).sum();
     let progress = Progress::new(sys::interrupted);
     let mut facts = progress::shown(printer, &progress, total, || {
         let first = look(&jobs, before, &progress, services);
         let mut facts = Facts { first, second: None, named: request.named(), interrupted: false };
-        let unsettled = reconcile::judge(&facts).unsettled;
-        if !unsettled.is_empty() && !progress.stopped() {
-            facts.second = Some(look_again(&unsettled, &progress, services));
+        let mut again: BTreeSet<Pair> = facts.samples().into_iter().collect();
+        again.extend(reconcile::judge(&facts).unsettled);
+        if !again.is_empty() && !progress.stopped() {
+            facts.second = Some(look_again(&again, &progress, services));
         }
         facts
     });
@@ -38,8 +40,11 @@ pub(super) fn examine(request: &Request, services: &Services, printer: &Printer)
 }
 
 /// The addresses to probe, and why others are not.
-fn targets(request: &Request, inventory: &Inventory) -> Result<(Vec<Target>, Vec<Gap>)> {
-    let local = sys::local_addresses().context("cannot list the addresses of this host")?;
+fn targets(
+    request: &Request,
+    local: &LocalAddresses,
+    inventory: &Inventory,
+) -> (Vec<Target>, Vec<Gap>) {
     let bound: Vec<_> =
         inventory.sockets.iter().map(|socket| socket.address.to_canonical()).collect();
     let mut wanted = probe::targets(&local.usable, &bound, &request.vantages);
@@ -57,21 +62,33 @@ fn targets(request: &Request, inventory: &Inventory) -> Result<(Vec<Target>, Vec
             hides: Hides::Views,
         })
         .collect();
-    let tentative =
-        local.tentative.into_iter().filter(|local| request.wants(Family::of(local.address)));
+    let tentative = local.tentative.iter().filter(|local| request.wants(Family::of(local.address)));
     gaps.extend(tentative.filter(|_| request.vantages.contains(&Vantage::Own)).map(|local| Gap {
         what: format!("{} on {}", local.address, local.interface.name),
         reason: "the kernel does not use the address (yet): duplicate address detection".to_owned(),
         need: Some(Need::Retry),
         hides: Hides::Views,
     }));
-    let (targets, not_local) = probe::only_local(wanted);
+    let (listed, further) = wanted.into_iter().partition(|target| is_listed(local, target));
+    let (mut targets, not_local) = probe::only_local(listed);
     gaps.extend(not_local);
-    Ok((targets, gaps))
+    // An address that a socket is bound to and that is not here (yet) is nothing that this host could be asked at.
+    targets.extend(probe::only_local(further).0);
+    (targets, gaps)
 }
 
-/// What is to be probed. A further loopback address is probed only at the ports that are bound to it.
-fn jobs(request: &Request, targets: &[Target], inventory: &Inventory) -> Vec<Job> {
+/// Whether an interface has the address.
+fn is_listed(local: &LocalAddresses, target: &Target) -> bool {
+    local.usable.iter().any(|local| local.address == target.address)
+}
+
+/// What is to be probed. An address that no interface has is probed only at the ports that are bound to it.
+fn jobs(
+    request: &Request,
+    local: &LocalAddresses,
+    targets: &[Target],
+    inventory: &Inventory,
+) -> Vec<Job> {
     let ports_of = |transport: Transport, keep: &dyn Fn(&Socket) -> bool| -> PortSet {
         let sockets = inventory.sockets.iter();
         let kept = sockets.filter(|socket| socket.transport == transport && keep(socket));
@@ -89,7 +106,7 @@ fn jobs(request: &Request, targets: &[Target], inventory: &Inventory) -> Vec<Job
         detail.extend(of_transport(&named, *transport));
         for target in targets {
             let mut wanted = wanted.clone();
-            if target.is_further_loopback() {
+            if !is_listed(local, target) {
                 let only = bound_to(*transport, target.address);
                 wanted = wanted.iter().filter(|port| only.contains(*port)).collect();
             }
@@ -100,6 +117,7 @@ fn jobs(request: &Request, targets: &[Target], inventory: &Inventory) -> Vec<Job
                     wanted,
                     excluded: request.excluded(*transport),
                     detail: detail.clone(),
+                    patience: Patience::Quick,
                 });
             }
         }
@@ -119,16 +137,23 @@ fn of_transport(
         .map(|endpoint| endpoint.port)
 }
 
-/// Probes, and takes the inventory after it.
+/// Probes, and takes the inventory after it. The kernel is asked for its lookups after each sweep: what a probe has
+/// left half open is soon gone.
 fn look(jobs: &[Job], before: Inventory, progress: &Progress, services: &Services) -> Look {
-    let sweeps: Vec<Sweep> = jobs.iter().map(|job| probe::sweep(job, progress)).collect();
+    let mut sweeps = Vec::new();
+    let mut lookups = BTreeMap::new();
+    for job in jobs {
+        let sweep = probe::sweep(job, progress);
+        lookups.extend(lookups_of(&sweep, &before));
+        sweeps.push(sweep);
+    }
     let after = inventory::take(&mut SockDiag, services);
-    let lookups = lookups(&sweeps, &after);
-    Look { before, after, sweeps, lookups, deliveries: BTreeMap::new() }
+    let tracks_connections = sys::conntrack_room().is_some_and(|(free, size)| free < size);
+    Look { before, after, sweeps, lookups, deliveries: BTreeMap::new(), tracks_connections }
 }
 
 /// Looks once more at some pairs: with the counters around UDP probes that stay silent.
-fn look_again(pairs: &[Pair], progress: &Progress, services: &Services) -> Look {
+fn look_again(pairs: &BTreeSet<Pair>, progress: &Progress, services: &Services) -> Look {
     let before = inventory::take(&mut SockDiag, services);
     let mut ports: BTreeMap<(Target, Transport), PortSet> = BTreeMap::new();
     for pair in pairs {
@@ -143,12 +168,19 @@ fn look_again(pairs: &[Pair], progress: &Progress, services: &Services) -> Look 
             detail: wanted.clone(),
             wanted,
             excluded: PortSet::new(),
+            patience: Patience::Patient,
         })
         .collect();
     let mut look = look(&jobs, before, progress, services);
     for sweep in look.sweeps.iter().filter(|sweep| sweep.transport == Transport::Udp) {
+        let served = |port| {
+            let endpoint = Endpoint { port, transport: Transport::Udp };
+            look.after
+                .at(endpoint)
+                .any(|socket| socket.accepts(sweep.target.address, sweep.target.device))
+        };
         let silent = sweep.attempts.iter().filter(|(_, attempt)| attempt.answer == Answer::Silence);
-        for (port, _) in silent {
+        for (port, _) in silent.filter(|(port, _)| served(**port)) {
             if progress.stopped() {
                 return look;
             }
@@ -162,29 +194,27 @@ fn look_again(pairs: &[Pair], progress: &Progress, services: &Services) -> Look 
 }
 
 /// The kernel's own lookup for each probe that a serving socket should have taken, and did not.
-fn lookups(sweeps: &[Sweep], inventory: &Inventory) -> BTreeMap<Pair, Lookup> {
+fn lookups_of(sweep: &Sweep, inventory: &Inventory) -> BTreeMap<Pair, Lookup> {
+    let target = &sweep.target;
+    let serving = inventory.sockets.iter().filter(|socket| {
+        socket.transport == sweep.transport
+            && socket.state.serves()
+            && socket.accepts(target.address, target.device)
+    });
     let mut packets: BTreeMap<Pair, Packet> = BTreeMap::new();
-    for sweep in sweeps {
-        let target = &sweep.target;
-        let serving = inventory.sockets.iter().filter(|socket| {
-            socket.transport == sweep.transport
-                && socket.state.serves()
-                && socket.accepts(target.address, target.arrival_device())
-        });
-        for socket in serving {
-            let attempt = sweep.attempts.get(&socket.port);
-            let Some(attempt) = attempt.filter(|attempt| !attempt.answer.got_through()) else {
-                continue;
-            };
-            let anywhere = SocketAddr::new(target.address, u16::MAX);
-            let packet = Packet {
-                transport: sweep.transport,
-                to: target.at(socket.port),
-                from: attempt.source.unwrap_or(anywhere),
-                device: target.arrival_device(),
-            };
-            packets.insert(Pair { target: target.clone(), endpoint: socket.endpoint() }, packet);
-        }
+    for socket in serving {
+        let attempt = sweep.attempts.get(&socket.port);
+        let Some(attempt) = attempt.filter(|attempt| !attempt.answer.got_through()) else {
+            continue;
+        };
+        let anywhere = SocketAddr::new(target.address, u16::MAX);
+        let packet = Packet {
+            transport: sweep.transport,
+            to: target.at(socket.port),
+            from: attempt.source.unwrap_or(anywhere),
+            device: target.device,
+        };
+        packets.insert(Pair { target: target.clone(), endpoint: socket.endpoint() }, packet);
     }
     let (pairs, packets): (Vec<Pair>, Vec<Packet>) = packets.into_iter().unzip();
     pairs.into_iter().zip(inventory::exact(&packets)).collect()
@@ -228,6 +258,7 @@ fn report(facts: Facts, mut gaps: Vec<Gap>, services: &Services) -> Check {
     }
     let vantages = reconcile::vantages(&facts, &items);
     gaps.extend(reconcile::lost(&facts));
+    gaps.extend(reconcile::unsteady(&facts));
     let partial = facts.interrupted;
     for look in std::iter::once(facts.first).chain(facts.second) {
         gaps.extend([look.before, look.after].into_iter().flat_map(|inventory| inventory.gaps));

@@ -35,8 +35,8 @@ pub(super) fn shown<T>(
     }
     let over = AtomicBool::new(false);
     thread::scope(|scope| {
-        let drawer = scope.spawn(|| draw(progress, total, &over));
-        let line = Line { over: &over, drawer: drawer.thread().clone() };
+        let drawer = thread::Builder::new().spawn_scoped(scope, || draw(progress, total, &over));
+        let line = drawer.ok().map(|drawer| Line { over: &over, drawer: drawer.thread().clone() });
         let done = work();
         drop(line);
         done

@@ -76,6 +76,13 @@ impl Request {
             let names: Vec<_> = self.transports.iter().map(|transport| transport.name()).collect();
             bail!("nothing to probe: none of the ports is one of {}", names.join(" or "));
         }
+        let left = |proto: &Transport| {
+            let asked = self.ports(*proto, &PortSet::full());
+            asked.iter().any(|port| !self.excluded(*proto).contains(port))
+        };
+        if !self.transports.iter().any(left) {
+            bail!("nothing to probe: --exclude leaves no port");
+        }
         Ok(())
     }
 

@@ -143,7 +143,10 @@ fn write_nobody(
         _ => "",
     };
     match subject {
-        Subject::Ports(_) => writeln!(out, "Nobody holds {word}{over}{unseen}."),
+        Subject::Ports(_) => writeln!(
+            out,
+            "Nobody listens on {word}{over}, and nothing else is bound to it{unseen}."
+        ),
         Subject::Pid(pid) => writeln!(out, "Process {pid} holds no port{unseen}."),
         Subject::Name { ports: Some(_), .. } => {
             writeln!(

@@ -95,7 +95,9 @@ fn scan(procfs: &Procfs, wanted: &HashSet<u64>) -> io::Result<Scan> {
     };
     let threads = thread::available_parallelism().map_or(1, |n| n.get().min(8));
     let mut all = thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        // Where the system gives no more threads, those that run do the work.
+        let start = |_| thread::Builder::new().spawn_scoped(scope, work).ok();
+        let others: Vec<_> = (1..threads).filter_map(start).collect();
         let mut all = work();
         for other in others {
             let found =
@@ -178,7 +180,13 @@ impl Processes {
             cwd: self.link(pid, "cwd"),
             uid: uid.map_or_else(|| Seen::Failed("/proc does not say".to_owned()), Seen::Known),
             user: uid.map_or(Seen::Absent, |uid| self.users.name(uid)),
-            started_at: Seen::Known(process.start_time()),
+            // sysinfo counts from the boot, which a /proc without its first files does not tell.
+            started_at: match System::boot_time() {
+                Ok(0) | Err(_) => {
+                    Seen::Failed("/proc does not tell when the host booted".to_owned())
+                }
+                Ok(_) => Seen::Known(process.start_time()),
+            },
         })
     }
 

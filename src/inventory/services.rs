@@ -77,7 +77,8 @@ impl Services {
     /// Reads `/etc/services`; what it lacks comes from the built-in table.
     #[must_use]
     pub fn load() -> Self {
-        Self::parse(&fs::read_to_string("/etc/services").unwrap_or_default())
+        let bytes = fs::read("/etc/services").unwrap_or_default();
+        Self::parse(&String::from_utf8_lossy(&bytes))
     }
 
     fn parse(text: &str) -> Self {

@@ -6,7 +6,7 @@ use crate::model::{
 };
 use crate::sys::{self, NetlinkSocket, Protocol};
 use crate::wire::netlink::{self, AnswerError};
-use crate::wire::sock_diag::{self, Row, state};
+use crate::wire::sock_diag::{self, Keep, Row, state};
 use std::io;
 
 /// How often a table is read when it changes while it is read.
@@ -52,7 +52,7 @@ fn dump(transport: Transport, family: Family) -> (Vec<Row>, Option<AnswerError>)
         let mut rows = Vec::new();
         let seq = netlink.next_seq();
         let mut answer = netlink::Answer::dump(seq);
-        let request = sock_diag::dump(transport, family, states(transport), None, seq);
+        let request = sock_diag::dump(transport, family, states(transport), Keep::All, seq);
         let read = netlink.converse(&request, |datagram| {
             answer.take(datagram, |_, payload| rows.extend(sock_diag::row(payload)))
         });

@@ -3,7 +3,7 @@
 
 use super::{Cookie, Gap, Interface, Port, PortSet, Transport};
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 /// Where a probe comes from.
@@ -37,24 +37,13 @@ pub struct Target {
     pub interface: Interface,
     /// The scope id of a link-local IPv6 address, else 0.
     pub scope_id: u32,
+    /// The index of the device on which the kernel looks up the socket for a packet of this host to the address.
+    /// The packet arrives on `lo`, but the lookup takes the device of the address's route: a socket bound to `eth0`
+    /// serves local clients of eth0's address (`ip_route_output_key_hash_rcu`).
+    pub device: u32,
 }
 
 impl Target {
-    /// The index of the device on which the kernel looks up the socket for a packet of this host to the address.
-    /// The packet arrives on `lo`, but the lookup takes the device that the address's route belongs to: a socket
-    /// bound to `eth0` serves local clients of eth0's address (`ip_route_output_key_hash_rcu`).
-    #[must_use]
-    pub fn arrival_device(&self) -> u32 {
-        self.interface.index
-    }
-
-    /// Whether it is a loopback address that no interface needs to have: any but 127.0.0.1 and `::1`.
-    #[must_use]
-    pub fn is_further_loopback(&self) -> bool {
-        let usual = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-        self.address.is_loopback() && !usual.contains(&self.address)
-    }
-
     /// The socket address of one of its ports.
     #[must_use]
     pub fn at(&self, port: Port) -> SocketAddr {
@@ -205,6 +194,8 @@ pub struct Sweep {
     pub sent: u64,
     /// How many ports answered only when asked again.
     pub rescued: u64,
+    /// Whether asking again still brought answers when it was given up: silence proves nothing then.
+    pub unsteady: bool,
     /// What kept it from its end.
     pub gaps: Vec<Gap>,
 }
@@ -221,6 +212,7 @@ impl Sweep {
             wanted,
             sent: 0,
             rescued: 0,
+            unsteady: false,
             gaps: Vec::new(),
         }
     }

@@ -30,8 +30,9 @@ pub(super) trait Client {
     /// One probe: a socket.
     type Probe;
 
-    /// Makes a probe that can knock on `port`.
-    fn open(&mut self, port: Port) -> io::Result<Self::Probe>;
+    /// Makes a probe that can knock on `port`. `freely` lets the kernel choose any source port, for a host where the
+    /// half that `port` is not in has none.
+    fn open(&mut self, port: Port, freely: bool) -> io::Result<Self::Probe>;
 
     /// Whether a probe that was opened for one port may knock on the other.
     fn serves_both(&self, one: Port, other: Port) -> bool;

@@ -1,6 +1,11 @@
-//! Whether a UDP probe that nobody answered arrived: the counters of the socket and of the namespace around three
-//! more probes. Each must move them at once, and nothing may move them in the quiet before each. The quiets
-//! differ in length, so that other traffic at a steady pace cannot keep step with the probes.
+//! Whether a UDP probe that nobody answered arrived, by the counters around more probes.
+//!
+//! First the counters of the socket itself, read just before a datagram is sent and just after: over loopback it is
+//! in the queue when the send returns. Nothing else may move them in a window as short as that without a send.
+//!
+//! A program may have read it by then. So next the namespace's count of received datagrams: it must rise by one
+//! soon after each probe, and be quiet before each. The quiets differ in length, so that other traffic at a steady
+//! pace cannot keep step with the probes.
 
 use super::local::only_local;
 use super::payload::payload;
@@ -10,12 +15,13 @@ use crate::sys::{self, NetlinkSocket, Protocol, UdpAnswer, UdpProbe};
 use crate::wire::netlink::{self, AnswerError};
 use crate::wire::sock_diag;
 use std::io;
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 /// How long the counters must be quiet before each probe, in milliseconds. With [`REACTION`] after each, no period
 /// of other traffic fits all three.
 const QUIETS: [u32; 3] = [6, 13, 20];
+/// How many datagrams must be seen in the socket's queue.
+const QUEUE_ROUNDS: u32 = 5;
 /// How long a program has to read a datagram.
 const REACTION: Duration = Duration::from_millis(5);
 /// Where something moved and proved nothing, a program may be slow: a second attempt takes so many times as long.
@@ -23,14 +29,20 @@ const PATIENCE: [u32; 2] = [1, 3];
 /// How often the counters are read meanwhile.
 const TICK: Duration = Duration::from_millis(1);
 
-/// The counters at one moment; `None` where one could not be read.
+/// The counters of a socket at one moment; `None` where one could not be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct AtSocket {
+    /// Bytes in its receive queue.
+    queued: Option<u32>,
+    /// Datagrams dropped at it.
+    dropped: Option<u32>,
+}
+
+/// The counters at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Counters {
-    /// Bytes in the socket's receive queue.
-    queued: Option<u32>,
-    /// Datagrams dropped at the socket.
-    dropped: Option<u32>,
-    /// Datagrams that the programs of the namespace have received.
+    socket: AtSocket,
+    /// Datagrams that the programs of the namespace have received, where that can be read.
     received: Option<u64>,
 }
 
@@ -42,10 +54,14 @@ pub fn delivery(target: &Target, port: Port) -> io::Result<Delivery> {
     if only_local(vec![target.clone()]).0.is_empty() {
         return Err(io::Error::other("the address is not of this host any more"));
     }
-    let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
+    let mut knocker = Knocker::new(target, port)?;
+    let at_the_socket = knocker.queue()?;
+    if let Some(delivery) = at_the_socket {
+        return Ok(delivery);
+    }
     let mut delivery = Delivery::Unseen;
     for patience in PATIENCE {
-        delivery = attempt(&mut netlink, target, port, patience)?;
+        delivery = knocker.reads(patience)?;
         if delivery != Delivery::Noisy {
             break;
         }
@@ -53,44 +69,103 @@ pub fn delivery(target: &Target, port: Port) -> io::Result<Delivery> {
     Ok(delivery)
 }
 
-fn attempt(
-    netlink: &mut NetlinkSocket,
-    target: &Target,
+/// A probe of one port, with the counters around it.
+struct Knocker<'a> {
+    target: &'a Target,
     port: Port,
-    patience: u32,
-) -> io::Result<Delivery> {
-    let to = target.at(port);
-    let halves = SourceHalves::new(sys::local_port_range());
-    let probe = UdpProbe::new(Family::of(target.address), halves.avoiding(port))?;
-    probe.point(to)?;
-    let from = probe.source()?;
-    let mut read = || counters(netlink, target, to, from);
-    let mut rounds = Vec::new();
-    let mut start = read();
-    for quiet in QUIETS {
-        sys::pause(Duration::from_millis((quiet * patience).into()));
-        let sent = read();
-        match probe.knock(to, payload(port)) {
-            UdpAnswer::Pending => {}
-            UdpAnswer::Payload(_) => return Ok(Delivery::Replied),
-            UdpAnswer::Icmp(_) => return Ok(Delivery::Unseen),
-            UdpAnswer::NotSent => return Err(io::ErrorKind::PermissionDenied.into()),
-            UdpAnswer::Failed(error) => return Err(error),
-        }
-        let sent_at = Instant::now();
-        let mut end = read();
-        while sent_at.elapsed() < REACTION * patience && !end.was_read_since(sent) {
-            if !sys::wait_readable([&probe].into_iter(), TICK).is_empty()
-                && let UdpAnswer::Payload(_) = probe.look(to)
-            {
-                return Ok(Delivery::Replied);
-            }
-            end = read();
-        }
-        rounds.push(Round { start, sent, end });
-        start = end;
+    probe: UdpProbe,
+    netlink: NetlinkSocket,
+}
+
+impl<'a> Knocker<'a> {
+    fn new(target: &'a Target, port: Port) -> io::Result<Self> {
+        let halves = SourceHalves::new(sys::local_port_range());
+        let probe = UdpProbe::new(Family::of(target.address), halves.source(target, port))?;
+        probe.point(target.at(port))?;
+        Ok(Self { target, port, probe, netlink: NetlinkSocket::open(Protocol::SockDiag)? })
     }
-    Ok(judge(&rounds))
+
+    /// Sends a datagram. `Some` is an answer that ends the matter.
+    fn knock(&mut self) -> io::Result<Option<Delivery>> {
+        match self.probe.knock(self.target.at(self.port), payload(self.port)) {
+            UdpAnswer::Pending => Ok(None),
+            UdpAnswer::Payload(_) => Ok(Some(Delivery::Replied)),
+            UdpAnswer::Icmp(_) => Ok(Some(Delivery::Unseen)),
+            UdpAnswer::NotSent => Err(io::ErrorKind::PermissionDenied.into()),
+            UdpAnswer::Failed(error) => Err(error),
+        }
+    }
+
+    /// Whether each of a few datagrams is in the socket's queue, or dropped there, as soon as it is sent.
+    fn queue(&mut self) -> io::Result<Option<Delivery>> {
+        for _ in 0..QUEUE_ROUNDS {
+            let control = self.at_the_socket();
+            let sent = self.at_the_socket();
+            if let Some(delivery) = self.knock()? {
+                return Ok(Some(delivery));
+            }
+            let end = self.at_the_socket();
+            if control.rose_to(sent) || !sent.rose_to(end) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(Delivery::Queued))
+    }
+
+    /// Whether a program reads each of a few datagrams.
+    fn reads(&mut self, patience: u32) -> io::Result<Delivery> {
+        let to = self.target.at(self.port);
+        let mut rounds = Vec::new();
+        let mut start = self.counters();
+        for quiet in QUIETS {
+            sys::pause(Duration::from_millis((quiet * patience).into()));
+            let sent = self.counters();
+            if let Some(delivery) = self.knock()? {
+                return Ok(delivery);
+            }
+            let sent_at = Instant::now();
+            let mut end = self.counters();
+            while sent_at.elapsed() < REACTION * patience && !end.was_read_since(sent) {
+                if !sys::wait_readable([&self.probe].into_iter(), TICK).is_empty()
+                    && let UdpAnswer::Payload(_) = self.probe.look(to)
+                {
+                    return Ok(Delivery::Replied);
+                }
+                end = self.counters();
+            }
+            rounds.push(Round { start, sent, end });
+            start = end;
+        }
+        Ok(judge(&rounds))
+    }
+
+    fn counters(&mut self) -> Counters {
+        Counters {
+            socket: self.at_the_socket(),
+            received: sys::udp_datagrams_received(Family::of(self.target.address)),
+        }
+    }
+
+    fn at_the_socket(&mut self) -> AtSocket {
+        let row = self.socket_behind().ok().flatten();
+        AtSocket {
+            queued: row.as_ref().map(|row| row.receive_queue),
+            dropped: row.as_ref().and_then(|row| row.drops),
+        }
+    }
+
+    /// The socket that the kernel would deliver our datagram to.
+    fn socket_behind(&mut self) -> Result<Option<sock_diag::Row>, AnswerError> {
+        let mut row = None;
+        let seq = self.netlink.next_seq();
+        let mut answer = netlink::Answer::entry(seq);
+        let (to, from) = (self.target.at(self.port), self.probe.source()?);
+        let request = sock_diag::lookup(Transport::Udp, to, from, self.target.device, seq);
+        self.netlink.converse(&request, |datagram| {
+            answer.take(datagram, |_, payload| row = sock_diag::row(payload))
+        })?;
+        Ok(row)
+    }
 }
 
 /// The counters around one probe.
@@ -104,21 +179,22 @@ struct Round {
     end: Counters,
 }
 
-impl Counters {
-    /// Whether a program has read a datagram since, and none waits that did not wait then: no need to wait on.
-    fn was_read_since(self, before: Self) -> bool {
-        self.received > before.received && self.queued <= before.queued
+impl AtSocket {
+    /// Whether the socket got a datagram in between, into its queue or past it.
+    fn rose_to(self, after: Self) -> bool {
+        self.queued.is_some() && (after.queued > self.queued || after.dropped > self.dropped)
     }
 }
 
-/// What the counters around the probes say.
+impl Counters {
+    /// Whether a program has read a datagram since, and none waits that did not wait then: no need to wait on.
+    fn was_read_since(self, before: Self) -> bool {
+        self.received > before.received && self.socket.queued <= before.socket.queued
+    }
+}
+
+/// What the counters around the probes say of a program that reads.
 fn judge(rounds: &[Round]) -> Delivery {
-    let queue = |counters: &Counters| (counters.queued, counters.dropped);
-    let queue_was_quiet = rounds.iter().all(|round| queue(&round.start) == queue(&round.sent));
-    let queue_never_moved = rounds.iter().all(|round| queue(&round.sent) == queue(&round.end));
-    let queue_rose = rounds.iter().all(|Round { sent, end, .. }| {
-        sent.queued.is_some() && (end.queued > sent.queued || end.dropped > sent.dropped)
-    });
     let received = |by: u64| {
         rounds.iter().all(|Round { start, sent, end }| {
             match (start.received, sent.received, end.received) {
@@ -129,43 +205,16 @@ fn judge(rounds: &[Round]) -> Delivery {
             }
         })
     };
-    match queue_was_quiet {
-        true if queue_rose => Delivery::Queued,
-        _ if received(1) => Delivery::Read,
-        true if queue_never_moved && received(0) => Delivery::Unseen,
-        _ => Delivery::Noisy,
+    let nothing_moved = rounds
+        .iter()
+        .all(|Round { start, sent, end }| start.socket == sent.socket && sent.socket == end.socket);
+    if received(1) {
+        Delivery::Read
+    } else if nothing_moved && received(0) {
+        Delivery::Unseen
+    } else {
+        Delivery::Noisy
     }
-}
-
-fn counters(
-    netlink: &mut NetlinkSocket,
-    target: &Target,
-    to: SocketAddr,
-    from: SocketAddr,
-) -> Counters {
-    let row = socket_behind(netlink, target, to, from).ok().flatten();
-    Counters {
-        queued: row.as_ref().map(|row| row.receive_queue),
-        dropped: row.as_ref().and_then(|row| row.drops),
-        received: sys::udp_datagrams_received(Family::of(target.address)),
-    }
-}
-
-/// The socket that the kernel would deliver our datagram to.
-fn socket_behind(
-    netlink: &mut NetlinkSocket,
-    target: &Target,
-    to: SocketAddr,
-    from: SocketAddr,
-) -> Result<Option<sock_diag::Row>, AnswerError> {
-    let mut row = None;
-    let seq = netlink.next_seq();
-    let mut answer = netlink::Answer::entry(seq);
-    let request = sock_diag::lookup(Transport::Udp, to, from, target.arrival_device(), seq);
-    netlink.converse(&request, |datagram| {
-        answer.take(datagram, |_, payload| row = sock_diag::row(payload))
-    })?;
-    Ok(row)
 }
 
 #[cfg(test)]
@@ -178,8 +227,7 @@ mod tests {
     /// Rounds of the counters at the start, and then when each probe was sent and when its time was over.
     fn judged(start: At, rounds: [(At, At); 3]) -> Delivery {
         let at = |(queued, dropped, received): At| Counters {
-            queued: Some(queued),
-            dropped: Some(dropped),
+            socket: AtSocket { queued: Some(queued), dropped: Some(dropped) },
             received: Some(received),
         };
         let mut start = at(start);
@@ -195,14 +243,9 @@ mod tests {
         let idle = (0, 0, 5);
         let table = [
             (
-                "queued",
+                "queued by others",
                 [(idle, (7, 0, 5)), ((7, 0, 5), (14, 0, 5)), ((14, 0, 5), (21, 0, 5))],
-                Delivery::Queued,
-            ),
-            (
-                "full",
-                [(idle, (0, 1, 5)), ((0, 1, 5), (0, 2, 5)), ((0, 2, 5), (0, 3, 5))],
-                Delivery::Queued,
+                Delivery::Noisy,
             ),
             (
                 "read",
@@ -239,8 +282,19 @@ mod tests {
     }
 
     #[test]
+    fn a_socket_got_a_datagram_when_its_queue_or_its_drops_rose() {
+        let at = |queued, dropped| AtSocket { queued, dropped };
+        assert!(at(Some(0), Some(0)).rose_to(at(Some(7), Some(0))));
+        assert!(at(Some(9), Some(3)).rose_to(at(Some(9), Some(4))), "a full queue");
+        assert!(!at(Some(7), Some(0)).rose_to(at(Some(0), Some(0))), "read");
+        assert!(!at(Some(7), Some(0)).rose_to(at(Some(7), Some(0))));
+        assert!(!at(None, None).rose_to(at(Some(7), Some(0))), "not known before");
+    }
+
+    #[test]
     fn counters_that_cannot_be_read_prove_nothing() {
-        let blind = Counters { queued: None, dropped: None, received: None };
+        let unread = AtSocket { queued: None, dropped: None };
+        let blind = Counters { socket: unread, received: None };
         assert_eq!(judge(&[Round { start: blind, sent: blind, end: blind }; 3]), Delivery::Noisy);
     }
 

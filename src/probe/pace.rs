@@ -1,25 +1,34 @@
 //! How long silence lasts.
 
+use super::Patience;
 use std::time::Duration;
 
 /// The waits of a sweep. On loopback the answer has come before the send returns, so silence is settled
 /// quickly; a slow or busy host stretches it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Pace {
+    shortest: Duration,
     slowest: Duration,
-    patience: u32,
+    stretch: u32,
+    most_tries: u8,
 }
 
 impl Pace {
-    /// The shortest wait.
-    const SHORTEST: Duration = Duration::from_millis(20);
+    /// The shortest wait of a quick sweep.
+    const QUICK: Duration = Duration::from_millis(20);
+    /// The shortest wait of a patient one: what holds a packet for so long is rare on the way to oneself.
+    const PATIENT: Duration = Duration::from_millis(300);
     /// The longest wait before it is stretched.
-    const LONGEST: Duration = Duration::from_millis(250);
+    const LONGEST: Duration = Duration::from_millis(300);
     /// How often a silent port is asked in the end.
     const MOST_TRIES: u8 = 5;
 
-    pub(super) fn new() -> Self {
-        Self { slowest: Duration::ZERO, patience: 1 }
+    pub(super) fn new(patience: Patience) -> Self {
+        let shortest = match patience {
+            Patience::Quick => Self::QUICK,
+            Patience::Patient => Self::PATIENT,
+        };
+        Self { shortest, slowest: Duration::ZERO, stretch: 1, most_tries: Self::MOST_TRIES }
     }
 
     /// Takes note of an answer's round-trip time.
@@ -29,7 +38,7 @@ impl Pace {
 
     /// How long to wait for the answers to one pass.
     pub(super) fn wait(self) -> Duration {
-        (self.slowest * 4).clamp(Self::SHORTEST, Self::LONGEST) * self.patience
+        (self.slowest * 4).clamp(self.shortest, Self::LONGEST) * self.stretch
     }
 
     /// Whether the ports that are still silent are asked again, after `tries` of which the last one rescued
@@ -37,9 +46,14 @@ impl Pace {
     /// that asking before did not.
     pub(super) fn ask_again(&mut self, tries: u8, rescued: u64) -> bool {
         if rescued > 0 {
-            self.patience = (self.patience * 2).min(8);
+            self.stretch = (self.stretch * 2).min(4);
         }
-        tries < 2 || (rescued > 0 && tries < Self::MOST_TRIES)
+        tries < 2 || (rescued > 0 && tries < self.most_tries)
+    }
+
+    /// From now on asks no port more than twice: asking more often has not led to an end.
+    pub(super) fn give_up(&mut self) {
+        self.most_tries = 2;
     }
 }
 
@@ -49,22 +63,24 @@ mod tests {
 
     #[test]
     fn waits_follow_the_slowest_answer_within_bounds() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(Patience::Quick);
         assert_eq!(pace.wait(), Duration::from_millis(20));
         pace.answered_after(Duration::from_millis(30));
         pace.answered_after(Duration::from_millis(1));
         assert_eq!(pace.wait(), Duration::from_millis(120));
         pace.answered_after(Duration::from_secs(2));
-        assert_eq!(pace.wait(), Duration::from_millis(250));
+        assert_eq!(pace.wait(), Duration::from_millis(300));
     }
 
     #[test]
     fn silence_is_asked_twice_and_more_often_only_while_that_rescues() {
-        let mut pace = Pace::new();
+        let mut pace = Pace::new(Patience::Quick);
         assert!(pace.ask_again(1, 0));
         assert!(!pace.ask_again(2, 0));
         assert!(pace.ask_again(2, 1));
         assert_eq!(pace.wait(), Duration::from_millis(40));
         assert!(!pace.ask_again(5, 1), "bounded");
+        pace.give_up();
+        assert!(pace.ask_again(1, 1) && !pace.ask_again(2, 1));
     }
 }

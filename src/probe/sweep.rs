@@ -8,6 +8,7 @@ use crate::model::{Answer, Attempt, Gap, Hides, Need, Port, PortSet, Sweep, Targ
 use crate::sys;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// How a sweep tells others how far it is, and hears that it should stop.
@@ -53,29 +54,43 @@ pub(super) fn run<C: Client>(
     files: usize,
     client: impl Fn() -> C + Sync,
 ) -> Sweep {
-    let ports: Vec<Port> = job.wanted.iter().filter(|port| !job.excluded.contains(*port)).collect();
-    let threads = std::thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS));
-    let room = (files.saturating_sub(SPARE_FILES) / threads).clamp(1, MOST_PARKED);
-    let part = ports.len().div_ceil(threads).max(1);
     let mut sweep = Sweep::new(job.target.clone(), job.transport, job.wanted.clone());
-    let work = |ports| Worker::new(client(), job, progress, room).run(ports);
-    std::thread::scope(|scope| {
-        let work = &work;
-        let running: Vec<_> =
-            ports.chunks(part).map(|ports| scope.spawn(move || work(ports))).collect();
-        for thread in running {
-            match thread.join() {
-                Ok(part) => merge(&mut sweep, part),
-                // The thread's ports have no answer and count as not probed.
-                Err(_panic) => sweep.gaps.push(gap(
-                    &job.target,
-                    job.transport,
-                    "a probing thread failed".into(),
-                    None,
-                )),
+    let ports: Vec<Port> = job.wanted.iter().filter(|port| !job.excluded.contains(*port)).collect();
+    let Some(first) = ports.first() else { return sweep };
+    // Ports of one half of the source ports are probed from the other. Both at once could meet each other half
+    // way, and each would look like an open port to the other.
+    let (one, other): (Vec<Port>, Vec<Port>) = {
+        let client = client();
+        ports.iter().partition(|port| client.serves_both(*first, **port))
+    };
+    let threads = thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS));
+    let room = (files - SPARE_FILES.min(files / 2)) / threads;
+    let room = room.clamp(1, MOST_PARKED);
+    let work = |ports: &[Port]| Worker::new(client(), job, progress, room).run(ports);
+    for ports in [one, other] {
+        let size = ports.len().div_ceil(threads).max(1);
+        let mut shares = ports.chunks(size);
+        let own = shares.next().unwrap_or_default();
+        thread::scope(|scope| {
+            let work = &work;
+            let start =
+                |ports| (ports, thread::Builder::new().spawn_scoped(scope, move || work(ports)));
+            let others: Vec<_> = shares.map(start).collect();
+            merge(&mut sweep, work(own));
+            for (ports, started) in others {
+                match started.map(thread::ScopedJoinHandle::join) {
+                    Ok(Ok(part)) => merge(&mut sweep, part),
+                    // Its ports have no answer and count as not probed.
+                    Ok(Err(_panic)) => {
+                        let reason = "a probing thread failed".to_owned();
+                        sweep.gaps.push(gap(&job.target, job.transport, reason, None));
+                    }
+                    // The system gives no more threads.
+                    Err(_refused) => merge(&mut sweep, work(ports)),
+                }
             }
-        }
-    });
+        });
+    }
     sweep.gaps.dedup();
     sweep
 }
@@ -85,6 +100,7 @@ fn merge(sweep: &mut Sweep, part: Sweep) {
     sweep.refused.extend(part.refused.iter());
     sweep.sent += part.sent;
     sweep.rescued += part.rescued;
+    sweep.unsteady |= part.unsteady;
     sweep.gaps.extend(part.gaps);
 }
 
@@ -122,7 +138,7 @@ impl<'a, C: Client> Worker<'a, C> {
             detail: &job.detail,
             progress,
             room,
-            pace: Pace::new(),
+            pace: Pace::new(job.patience),
             parked: Vec::new(),
             sweep: Sweep::new(job.target.clone(), job.transport, PortSet::new()),
         }
@@ -130,17 +146,22 @@ impl<'a, C: Client> Worker<'a, C> {
 
     fn run(mut self, ports: &[Port]) -> Sweep {
         let mut spare: Option<(Port, C::Probe)> = None;
-        for (count, port) in ports.iter().enumerate() {
+        let mut until_next_look = 0;
+        for port in ports {
             if self.progress.stopped() {
                 break;
             }
-            if count % 1024 == 0
-                && let Some(reason) = no_room_to_track(sys::conntrack_room())
-            {
-                let gap = gap(self.target, self.sweep.transport, reason, Some(Need::Retry));
-                self.sweep.gaps.push(gap);
-                break;
+            if until_next_look == 0 {
+                match room_to_track(sys::conntrack_room()) {
+                    Ok(probes) => until_next_look = probes,
+                    Err(reason) => {
+                        let gap = gap(self.target, self.sweep.transport, reason, Some(Need::Retry));
+                        self.sweep.gaps.push(gap);
+                        break;
+                    }
+                }
             }
+            until_next_look -= 1;
             if self.parked.len() >= self.room {
                 self.settle();
             }
@@ -155,22 +176,18 @@ impl<'a, C: Client> Worker<'a, C> {
     /// Knocks on a port, with the spare probe where that will do. Returns the probe when it can be used again.
     fn probe(&mut self, port: Port, spare: Option<(Port, C::Probe)>) -> Option<(Port, C::Probe)> {
         let mut spare = spare.filter(|(opened_for, _)| self.client.serves_both(*opened_for, port));
+        let mut freely = false;
         for _ in 0..MOST_MEETINGS {
-            let probe = match spare.take() {
-                Some((_, probe)) => probe,
-                None => match self.open(port) {
-                    Ok(probe) => probe,
-                    Err(error) => {
-                        self.record(
-                            port,
-                            None,
-                            Answer::Failed(format!("socket: {error}")),
-                            1,
-                            None,
-                        );
-                        return None;
-                    }
-                },
+            let opened = match spare.take() {
+                Some((_, probe)) => Ok(probe),
+                None => self.open(port, freely),
+            };
+            let probe = match opened {
+                Ok(probe) => probe,
+                Err(error) => {
+                    self.record(port, None, Answer::Failed(format!("socket: {error}")), 1, None);
+                    return None;
+                }
             };
             self.sweep.sent += 1;
             let sent_at = Instant::now();
@@ -179,9 +196,12 @@ impl<'a, C: Client> Worker<'a, C> {
                     self.parked.push(Parked { port, probe, sent_at });
                     return None;
                 }
+                // Want of source ports or memory, it may be: those of the silent ones are given back first.
+                Outcome::Answered(Answer::Failed(_), _) if !self.parked.is_empty() => self.settle(),
+                Outcome::Answered(Answer::Failed(_), _) if !freely => freely = true,
                 Outcome::Answered(answer, reuse) => {
                     self.record(port, Some(&probe), answer, 1, Some(sent_at.elapsed()));
-                    return (reuse == Reuse::Again).then_some((port, probe));
+                    return (reuse == Reuse::Again && !freely).then_some((port, probe));
                 }
                 Outcome::MetItself => {}
             }
@@ -192,13 +212,13 @@ impl<'a, C: Client> Worker<'a, C> {
     }
 
     /// A new probe; when there are no descriptors left, those of the silent ones are given back first.
-    fn open(&mut self, port: Port) -> io::Result<C::Probe> {
-        self.client.open(port).or_else(|error| {
+    fn open(&mut self, port: Port, freely: bool) -> io::Result<C::Probe> {
+        self.client.open(port, freely).or_else(|error| {
             if self.parked.is_empty() {
                 return Err(error);
             }
             self.settle();
-            self.client.open(port)
+            self.client.open(port, freely)
         })
     }
 
@@ -214,6 +234,11 @@ impl<'a, C: Client> Worker<'a, C> {
             }
             tries += 1;
             rescued = self.ask_again(tries);
+        }
+        // Asking again still brought answers when it was given up: what is silent now may only be unlucky.
+        if rescued > 0 && !self.parked.is_empty() {
+            self.sweep.unsteady = true;
+            self.pace.give_up();
         }
         for silent in std::mem::take(&mut self.parked) {
             // A port that was interrupted before its second try has not been found silent.
@@ -311,12 +336,18 @@ impl<'a, C: Client> Worker<'a, C> {
     }
 }
 
-/// Each probe that is not refused, and each UDP probe, takes a place in the connection tracking table. A full
-/// table makes the kernel drop the traffic of others: a tenth of it is left alone.
-fn no_room_to_track(room: Option<(u64, u64)>) -> Option<String> {
-    let (free, size) = room?;
-    (free < size / 10)
-        .then(|| format!("the connection tracking table is nearly full ({free} of {size} free)"))
+/// How many probes may be sent before the connection tracking table is looked at again. Each probe that is not
+/// refused, and each UDP probe, takes a place in it, and a full table makes the kernel drop the traffic of others:
+/// a tenth of it is left alone.
+fn room_to_track(room: Option<(u64, u64)>) -> Result<u64, String> {
+    const MOST: u64 = 1024;
+    let Some((free, size)) = room else { return Ok(MOST) };
+    if free < size / 10 {
+        return Err(format!(
+            "the connection tracking table is nearly full ({free} of {size} free)"
+        ));
+    }
+    Ok((free / 64).clamp(1, MOST))
 }
 
 #[cfg(test)]

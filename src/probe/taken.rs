@@ -4,7 +4,7 @@
 use crate::model::{Family, TakenBy, Transport};
 use crate::sys::{NetlinkSocket, Protocol};
 use crate::wire::netlink::{self, AnswerError};
-use crate::wire::sock_diag::{self, Row, state};
+use crate::wire::sock_diag::{self, Keep, Row, state};
 use std::io;
 use std::net::SocketAddr;
 
@@ -52,32 +52,43 @@ fn find(
     if at_port.iter().any(|row| row.state != state::LISTEN && row.peer.port() == from.port()) {
         return Ok(TakenBy::Probed);
     }
-    // The other end is a socket whose peer has our port. Our own end has that port as its own.
-    let states = state::ALL & !state::bit(state::LISTEN) & !state::bit(state::SYN_SENT);
+    // The other end is a socket whose peer is our end.
+    let states = [state::LISTEN, state::SYN_SENT, state::TIME_WAIT].map(state::bit);
+    let states = states.iter().fold(state::ALL, |all, bit| all & !bit);
+    let port = from.port();
     let mut ends = Vec::new();
+    let mut starts = Vec::new();
     for family in [Family::Ipv4, Family::Ipv6] {
-        let seq = netlink.next_seq();
-        let request = sock_diag::dump(Transport::Tcp, family, states, Some(from.port()), seq);
-        ends.extend(ask(netlink, &request, netlink::Answer::dump(seq))?);
+        for (keep, rows) in
+            [(Keep::PeerPort(port), &mut ends), (Keep::LocalPort(port), &mut starts)]
+        {
+            let seq = netlink.next_seq();
+            let request = sock_diag::dump(Transport::Tcp, family, states, keep, seq);
+            rows.extend(ask(netlink, &request, netlink::Answer::dump(seq))?);
+        }
     }
     // Who closed meanwhile has no other end, and another's connection must not pass for it.
     if !is_up() {
         return Ok(TakenBy::Gone);
     }
-    ends.retain(|row| row.peer.port() == from.port() && row.local.port() != from.port());
-    // Our address may have been rewritten on the way; where one end has it, that is the one.
-    let ours = |row: &&Row| row.peer.ip().to_canonical() == from.ip();
-    let end = ends.iter().find(ours).or(match ends.as_slice() {
-        [only] => Some(only),
-        _ => None,
-    });
-    Ok(match end {
-        Some(row) => {
-            TakenBy::Other(SocketAddr::new(row.local.ip().to_canonical(), row.local.port()))
-        }
-        None if ends.is_empty() => TakenBy::Nobody,
-        None => TakenBy::Unknown("several connections may be its other end".to_owned()),
+    Ok(match other_end(&ends, &starts, from) {
+        Some(end) if end == to => TakenBy::Probed,
+        Some(end) => TakenBy::Other(end),
+        None => TakenBy::Nobody,
     })
+}
+
+/// The other end of a connection from `from` among the sockets whose peer has its port. A client may have used the
+/// same port to go elsewhere: such an end has its own start among the sockets with that port.
+fn other_end(ends: &[Row], starts: &[Row], from: SocketAddr) -> Option<SocketAddr> {
+    let same = |one: SocketAddr, other: SocketAddr| {
+        (one.ip().to_canonical(), one.port()) == (other.ip().to_canonical(), other.port())
+    };
+    let has_start =
+        |end: &Row| starts.iter().any(|row| same(row.local, end.peer) && same(row.peer, end.local));
+    let mut ours = ends.iter().filter(|end| same(end.peer, from) && !has_start(end));
+    let end = ours.next()?.local;
+    Some(SocketAddr::new(end.ip().to_canonical(), end.port()))
 }
 
 /// The rows of the answer; none where the kernel knows no such socket.
@@ -94,5 +105,46 @@ fn ask(
         Ok(()) => Ok(rows),
         Err(AnswerError::Refused(error)) if error.kind() == io::ErrorKind::NotFound => Ok(rows),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Cookie, Inode};
+
+    fn row(local: &str, peer: &str) -> Row {
+        let (local, peer): (SocketAddr, SocketAddr) =
+            (local.parse().unwrap(), peer.parse().unwrap());
+        Row {
+            family: Family::of(local.ip()),
+            state: 1,
+            local,
+            peer,
+            interface: 0,
+            cookie: Cookie(0),
+            receive_queue: 0,
+            write_queue: 0,
+            uid: 0,
+            inode: Inode(0),
+            v6_only: None,
+            cgroup: None,
+            receive_buffer: None,
+            drops: None,
+        }
+    }
+
+    #[test]
+    fn only_an_end_without_a_start_of_its_own_is_ours() {
+        let from: SocketAddr = "127.0.0.1:40000".parse().unwrap();
+        let redirected = row("[::ffff:127.0.0.1]:22", "[::ffff:127.0.0.1]:40000");
+        let others = row("127.0.0.1:443", "127.0.0.1:40000");
+        let remote = row("127.0.0.1:443", "10.0.0.9:40000");
+        let starts =
+            [row("127.0.0.1:40000", "127.0.0.1:443"), row("127.0.0.1:40000", "127.0.0.1:8070")];
+        let found = |ends: &[Row]| other_end(ends, &starts, from).map(|end| end.to_string());
+        assert_eq!(found(&[others.clone(), redirected]).as_deref(), Some("127.0.0.1:22"));
+        assert_eq!(found(&[others]), None, "a client of 443 that has the same port");
+        assert_eq!(found(&[remote]), None, "a client elsewhere");
     }
 }

@@ -4,7 +4,7 @@ use super::client::{Client, Outcome, Reuse};
 use super::plan::SourceHalves;
 use super::taken::{Connection, OtherEnds};
 use crate::model::{Answer, Family, Port, TakenBy, Target};
-use crate::sys::{self, TcpAnswer, TcpProbe};
+use crate::sys::{self, Source, TcpAnswer, TcpProbe};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -47,7 +47,7 @@ impl<'a> Connect<'a> {
         if (from.ip(), from.port()) == (to.ip(), to.port()) {
             return None;
         }
-        let connection = Connection { from, to, device: self.target.arrival_device() };
+        let connection = Connection { from, to, device: self.target.device };
         Some(self.other_ends.of(connection, || probe.is_up()))
     }
 }
@@ -55,8 +55,10 @@ impl<'a> Connect<'a> {
 impl Client for Connect<'_> {
     type Probe = TcpProbe;
 
-    fn open(&mut self, port: Port) -> io::Result<TcpProbe> {
-        TcpProbe::new(Family::of(self.target.address), self.halves.avoiding(port))
+    fn open(&mut self, port: Port, freely: bool) -> io::Result<TcpProbe> {
+        let source = self.halves.source(self.target, port);
+        let ports = if freely { None } else { source.ports };
+        TcpProbe::new(Family::of(self.target.address), Source { ports, ..source })
     }
 
     fn serves_both(&self, one: Port, other: Port) -> bool {
@@ -75,7 +77,7 @@ impl Client for Connect<'_> {
 
     /// The kernel would send its own second SYN only after a second: a new socket sends it now.
     fn knock_again(&mut self, probe: &mut TcpProbe, port: Port) -> io::Result<Outcome> {
-        *probe = self.open(port)?;
+        *probe = self.open(port, false)?;
         Ok(self.knock(probe, port))
     }
 

@@ -4,7 +4,7 @@ use super::client::{Client, Outcome, Reuse};
 use super::payload::payload;
 use super::plan::SourceHalves;
 use crate::model::{Answer, Family, Port, Target};
-use crate::sys::{self, UdpAnswer, UdpProbe};
+use crate::sys::{self, Source, UdpAnswer, UdpProbe};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -37,8 +37,10 @@ fn outcome(answer: UdpAnswer) -> Outcome {
 impl Client for Datagrams<'_> {
     type Probe = UdpProbe;
 
-    fn open(&mut self, port: Port) -> io::Result<UdpProbe> {
-        UdpProbe::new(Family::of(self.target.address), self.halves.avoiding(port))
+    fn open(&mut self, port: Port, freely: bool) -> io::Result<UdpProbe> {
+        let source = self.halves.source(self.target, port);
+        let ports = if freely { None } else { source.ports };
+        UdpProbe::new(Family::of(self.target.address), Source { ports, ..source })
     }
 
     fn serves_both(&self, one: Port, other: Port) -> bool {

@@ -1,6 +1,6 @@
 //! One port of one address: the judgement.
 
-use super::{Look, Pair};
+use super::{Facts, Look, Pair};
 use crate::model::{
     Answer, Attempt, Certainty, Cookie, Delivery, How, Inventory, Lookup, Seen, Socket,
     SocketState, State, TakenBy, Transport, Verdict,
@@ -14,6 +14,8 @@ pub(super) struct Case<'a> {
     look: &'a Look,
     pair: &'a Pair,
     answer: &'a Answer,
+    /// Whether silence means anything on the way to this address.
+    silence_is_steady: bool,
     /// Sockets that serve the port and take packets for this address, before and after the probe.
     here: Vec<&'a Socket>,
     /// The same, but only before or only after.
@@ -71,25 +73,37 @@ impl Judged {
 }
 
 impl<'a> Case<'a> {
-    pub(super) fn new(look: &'a Look, pair: &'a Pair, attempt: &'a Attempt) -> Self {
-        let (before, after) = (cookies(&look.before, pair), cookies(&look.after, pair));
+    pub(super) fn new(
+        facts: &'a Facts,
+        look: &'a Look,
+        pair: &'a Pair,
+        attempt: &'a Attempt,
+        silence_is_steady: bool,
+    ) -> Self {
         let mut case = Self {
             look,
             pair,
             answer: &attempt.answer,
+            silence_is_steady,
             here: Vec::new(),
             passing: Vec::new(),
             elsewhere: Vec::new(),
         };
-        let gone = look.before.at(pair.endpoint).filter(|socket| !after.contains(&socket.cookie));
-        for socket in
-            look.after.at(pair.endpoint).chain(gone).filter(|socket| socket.state.serves())
-        {
-            let stays = before.contains(&socket.cookie) && after.contains(&socket.cookie);
-            match (socket.accepts(pair.target.address, pair.target.arrival_device()), stays) {
-                (true, true) => case.here.push(socket),
-                (true, false) => case.passing.push(socket),
-                (false, _) => case.elsewhere.push(socket),
+        let (before, after) = (servers(&look.before, pair), servers(&look.after, pair));
+        let earlier = [&look.before, &facts.first.before, &facts.first.after];
+        let mut seen = BTreeSet::new();
+        for inventory in [&look.after].into_iter().chain(earlier) {
+            for socket in inventory.at(pair.endpoint).filter(|socket| socket.state.serves()) {
+                if !seen.insert(socket.cookie) {
+                    continue;
+                }
+                let stays = before.contains(&socket.cookie) && after.contains(&socket.cookie);
+                let accepts = socket.accepts(pair.target.address, pair.target.device);
+                match (accepts, stays) {
+                    (true, true) => case.here.push(socket),
+                    (true, false) => case.passing.push(socket),
+                    (false, _) => case.elsewhere.push(socket),
+                }
             }
         }
         case
@@ -100,7 +114,7 @@ impl<'a> Case<'a> {
             Answer::SynAck(TakenBy::Other(address)) => Judged::proved(Verdict::Forwarded)
                 .note(format!("taken by the socket at {address}{}", self.holder(*address))),
             Answer::SynAck(taken) => self.opened(taken),
-            Answer::Payload(_) => self.answered(),
+            Answer::Payload(_) => self.replied(),
             Answer::Silence
                 if self.pair.endpoint.transport == Transport::Udp && !self.here.is_empty() =>
             {
@@ -133,6 +147,17 @@ impl<'a> Case<'a> {
             _ => return self.answered(),
         };
         Judged { certainty: Certainty::Likely, ..judged }
+    }
+
+    /// A UDP probe that was answered. The answer looks the same when another socket gave it: the kernel rewrites its
+    /// address, where it tracks connections.
+    fn replied(&self) -> Judged {
+        let judged = self.answered();
+        if judged.verdict == Verdict::Reachable && self.look.tracks_connections {
+            let note = "it answers; which socket did cannot be seen where connections are tracked";
+            return Judged { certainty: Certainty::Likely, ..judged }.note(note);
+        }
+        judged
     }
 
     /// A probe that somebody answered.
@@ -192,9 +217,15 @@ impl<'a> Case<'a> {
     /// lookup were checked, and twice.
     fn stopped_before_a_listener(&self, how: How) -> Judged {
         if how == How::Dropped
-            && let Some(queue) = self.full_queue()
+            && let Some(socket) = self.looked_up()
+            && let Some(judged) = self.dropped_at(socket)
         {
-            return Judged::proved(Verdict::Overloaded).note(queue);
+            return judged;
+        }
+        if how == How::Dropped && !self.silence_is_steady {
+            return Judged::inconclusive(
+                "no answer, but others on this way answered only when asked again: it may be a rate limit or loss",
+            );
         }
         let how = match self.look.lookups.get(self.pair) {
             Some(Lookup::Socket(cookie)) if self.is_here(*cookie) => how,
@@ -245,15 +276,34 @@ impl<'a> Case<'a> {
         }
     }
 
-    /// The accept queue of a listener that is full: the kernel drops the SYN of every new client.
-    fn full_queue(&self) -> Option<String> {
-        let both = [&self.look.before, &self.look.after];
-        both.into_iter()
-            .flat_map(|inventory| inventory.at(self.pair.endpoint))
-            .filter(|socket| socket.state == SocketState::Listen && self.is_here(socket.cookie))
-            .filter_map(|socket| socket.queue.known())
-            .find(|queue| queue.is_full())
-            .map(|queue| format!("accept queue {}/{}", queue.length, queue.limit))
+    /// The socket that the kernel would deliver to, where that is one that should take the probe.
+    fn looked_up(&self) -> Option<&'a Socket> {
+        let Some(Lookup::Socket(cookie)) = self.look.lookups.get(self.pair) else { return None };
+        self.here.iter().find(|socket| socket.cookie == *cookie).copied()
+    }
+
+    /// What the socket itself shows: an accept queue without room, for which the kernel drops the SYN of every new
+    /// client, or drops that were counted at the socket while it was probed.
+    fn dropped_at(&self, socket: &Socket) -> Option<Judged> {
+        let queue = |inventory: &'a Inventory| {
+            let mut sockets = inventory.at(self.pair.endpoint);
+            let same = sockets.find(|other| other.cookie == socket.cookie)?;
+            (same.state == SocketState::Listen).then(|| same.queue.known()).flatten()
+        };
+        let (before, after) = (queue(&self.look.before)?, queue(&self.look.after)?);
+        let full = [after, before].into_iter().find(|queue| queue.is_full());
+        if let Some(full) = full {
+            let note = format!("accept queue {}/{}", full.length, full.limit);
+            let both = before.is_full() && after.is_full();
+            let sure = if both { Judged::proved } else { Judged::likely };
+            return Some(sure(Verdict::Overloaded).note(note));
+        }
+        (after.drops > before.drops).then(|| {
+            Judged::likely(Verdict::Filtered).how(How::Dropped).after_second_look().note(
+                "the probe reached the socket and was dropped there: a full SYN queue, a filter on the socket or a \
+                 missing TCP signature, and no firewall rule",
+            )
+        })
     }
 
     fn is_here(&self, cookie: Cookie) -> bool {
@@ -282,15 +332,16 @@ impl<'a> Case<'a> {
         let listener = sockets.find(|socket| {
             socket.state == SocketState::Listen
                 && socket.port.get() == address.port()
-                && socket.accepts(address.ip(), self.pair.target.arrival_device())
+                && socket.accepts(address.ip(), self.pair.target.device)
         });
         let process = listener.and_then(|socket| socket.owners.first()).map(|owner| &owner.process);
         process.map_or_else(String::new, |process| format!(" ({} {})", process.name, process.pid))
     }
 }
 
-fn cookies(inventory: &Inventory, pair: &Pair) -> BTreeSet<Cookie> {
-    inventory.at(pair.endpoint).map(|socket| socket.cookie).collect()
+fn servers(inventory: &Inventory, pair: &Pair) -> BTreeSet<Cookie> {
+    let serving = inventory.at(pair.endpoint).filter(|socket| socket.state.serves());
+    serving.map(|socket| socket.cookie).collect()
 }
 
 fn binding(socket: &Socket) -> String {

@@ -71,7 +71,9 @@ fn add(summary: &mut VantageSummary, facts: &Facts, sweep: &Sweep, listed: &BTre
         |answer: &Answer| matches!(answer, Answer::Silence | Answer::Icmp(_) | Answer::NotSent);
     let unlisted =
         sweep.attempts.iter().filter(|(port, _)| !lists(**port) && !sweep.refused.contains(**port));
-    tally.shielded += unlisted.filter(|(_, attempt)| stopped(&attempt.answer)).count() as u64;
+    let steady = facts.silence_is_steady(sweep);
+    let counts = |answer: &Answer| stopped(answer) && (steady || *answer != Answer::Silence);
+    tally.shielded += unlisted.filter(|(_, attempt)| counts(&attempt.answer)).count() as u64;
 }
 
 /// The ports of a sweep whose probe failed on our side, with the error. One that the second look settled is not
@@ -96,6 +98,25 @@ fn error(attempt: &Attempt) -> Option<&str> {
         Answer::Failed(error) => Some(error),
         _ => None,
     }
+}
+
+/// A gap for each sweep whose silence proves nothing.
+#[must_use]
+pub fn unsteady(facts: &Facts) -> Vec<Gap> {
+    let unsteady = facts.first.sweeps.iter().filter(|sweep| !facts.silence_is_steady(sweep));
+    let gap = |sweep: &Sweep| {
+        let silent = sweep.attempts.values().filter(|attempt| attempt.answer == Answer::Silence);
+        let (address, vantage) = (sweep.target.address, sweep.target.vantage.name());
+        Gap {
+            what: format!("{} silent {} ports of {address} from {vantage}", silent.count(), sweep.transport),
+            reason: "others there answered only when asked again or waited for longer: a rate limit, loss or \
+                     delay makes silence no proof"
+                .to_owned(),
+            need: Some(Need::Retry),
+            hides: Hides::Views,
+        }
+    };
+    unsteady.map(gap).collect()
 }
 
 /// A gap for each sweep with probes that failed on our side.

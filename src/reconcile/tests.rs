@@ -81,6 +81,7 @@ impl World {
             address: "127.0.0.1".parse().unwrap(),
             interface: Interface { index: 1, name: "lo".into() },
             scope_id: 0,
+            device: 1,
         }
     }
 
@@ -102,6 +103,7 @@ impl World {
                 .iter()
                 .map(|delivery| (pair.clone(), Ok(*delivery)))
                 .collect(),
+            tracks_connections: false,
         }
     }
 

@@ -144,6 +144,13 @@ fn counts(check: &Check) -> String {
             Some(format!("{} {verdict}", thousands(*count)))
         })
         .collect();
+    let listed = check.items.iter().flat_map(|item| &item.views);
+    let listed = listed.filter(|view| view.verdict == Verdict::Shielded).count();
+    let shielded: u64 = tallies().map(|tally| tally.shielded).sum();
+    let unlisted = shielded.saturating_sub(u64::try_from(listed).unwrap_or(u64::MAX));
+    if unlisted > 0 {
+        parts.push(format!("{} more shielded (ports times addresses)", thousands(unlisted)));
+    }
     if parts.is_empty() {
         // Not "nothing there": what was missed may be just what would have been found.
         let complete = !check.vantages.is_empty()

@@ -1,30 +1,46 @@
-//! One question to the kernel's routing table over `NETLINK_ROUTE` (`linux/rtnetlink.h`): where would a
-//! packet to this address go?
+//! Questions to the kernel's routing over `NETLINK_ROUTE` (`linux/rtnetlink.h`, `linux/fib_rules.h`): would a
+//! packet to this address stay on this host, and does only the address decide that?
 
 use super::netlink;
+use crate::model::Family;
 use std::net::IpAddr;
 
 const RTM_GETROUTE: u16 = 26;
+const RTM_GETRULE: u16 = 34;
 
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
 
+/// `RTM_F_FIB_MATCH`: answer with the entry of the table, which names the device that has the address.
+const RTM_F_FIB_MATCH: u32 = 0x2000;
 /// `RTN_LOCAL`: the packet is delivered on this host.
 const RTN_LOCAL: u8 = 2;
+/// `RT_TABLE_LOCAL`: the addresses of this host.
+const RT_TABLE_LOCAL: u8 = 255;
 
-/// Where `rtm_type` stands in `struct rtmsg` (12 bytes).
-const RTM_TYPE: usize = 7;
+const FRA_PRIORITY: u16 = 6;
+const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
+const FRA_TABLE: u16 = 15;
+const FRA_PROTOCOL: u16 = 21;
+
+fn family_number(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => 2,
+        Family::Ipv6 => 10,
+    }
+}
 
 /// A request for the route to `destination`, through the device with index `interface` where that is not 0.
 #[must_use]
 pub fn get(destination: IpAddr, interface: u32, seq: u32) -> Vec<u8> {
-    let (family, octets) = match destination {
-        IpAddr::V4(address) => (2, address.octets().to_vec()),
-        IpAddr::V6(address) => (10, address.octets().to_vec()),
+    let octets = match destination {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
     };
     let prefix_bits = u8::try_from(octets.len() * 8).unwrap_or(u8::MAX);
-    // struct rtmsg: family, destination length, and ten bytes that a question leaves 0.
-    let mut body = vec![family, prefix_bits, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    // struct rtmsg: family, destination length, six bytes that a question leaves 0, flags.
+    let mut body = vec![family_number(Family::of(destination)), prefix_bits, 0, 0, 0, 0, 0, 0];
+    body.extend(RTM_F_FIB_MATCH.to_ne_bytes());
     netlink::push_attribute(&mut body, RTA_DST, &octets);
     if interface != 0 {
         netlink::push_attribute(&mut body, RTA_OIF, &interface.to_ne_bytes());
@@ -32,10 +48,44 @@ pub fn get(destination: IpAddr, interface: u32, seq: u32) -> Vec<u8> {
     netlink::request(RTM_GETROUTE, 0, seq, &body)
 }
 
-/// Whether the answer says that the packet stays on this host; `None` when it is cut short.
+/// A route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Route {
+    /// Whether packets stay on this host.
+    pub is_local: bool,
+    /// The index of the device that it belongs to.
+    pub device: Option<u32>,
+}
+
+/// The route in an answer; `None` when it is cut short.
 #[must_use]
-pub fn stays_here(payload: &[u8]) -> Option<bool> {
-    payload.get(RTM_TYPE).map(|kind| *kind == RTN_LOCAL)
+pub fn route(payload: &[u8]) -> Option<Route> {
+    // struct rtmsg has 12 bytes, the type is the eighth.
+    let (header, attributes) = payload.split_at_checked(12)?;
+    let is_local = header.get(7) == Some(&RTN_LOCAL);
+    let mut device = netlink::attributes(attributes).filter(|(kind, _)| *kind == RTA_OIF);
+    let device =
+        device.next().and_then(|(_, index)| Some(u32::from_ne_bytes(index.try_into().ok()?)));
+    Some(Route { is_local, device })
+}
+
+/// A request for the routing rules of a family, which the kernel sends in their order.
+#[must_use]
+pub fn rules(family: Family, seq: u32) -> Vec<u8> {
+    let mut body = vec![0; 12];
+    body.splice(..1, [family_number(family)]);
+    netlink::request(RTM_GETRULE, netlink::DUMP, seq, &body)
+}
+
+/// Whether a rule sends every packet to the table of this host's addresses. When it is the first one, nothing but
+/// the address decides whether a packet stays.
+#[must_use]
+pub fn asks_for_local_addresses(payload: &[u8]) -> bool {
+    // struct fib_rule_hdr: family, destination and source length, tos, table, two reserved, action, flags.
+    let Some((header, attributes)) = payload.split_at_checked(12) else { return false };
+    let [_, 0, 0, 0, RT_TABLE_LOCAL, _, _, 1, ..] = *header else { return false };
+    let harmless = [FRA_PRIORITY, FRA_SUPPRESS_PREFIXLEN, FRA_TABLE, FRA_PROTOCOL];
+    netlink::attributes(attributes).all(|(kind, _)| harmless.contains(&kind))
 }
 
 #[cfg(test)]
@@ -53,9 +103,30 @@ mod tests {
 
     #[test]
     fn only_the_local_type_stays_here() {
-        let answer = |kind: u8| [2, 32, 0, 0, 255, 0, 0, kind, 0, 0, 0, 0];
-        assert_eq!(stays_here(&answer(RTN_LOCAL)), Some(true));
-        assert_eq!(stays_here(&answer(1)), Some(false), "unicast leaves through a device");
-        assert_eq!(stays_here(&[2, 32]), None);
+        let answer = |kind: u8| {
+            let mut bytes = vec![2, 32, 0, 0, 255, 0, 0, kind, 0, 0, 0, 0];
+            netlink::push_attribute(&mut bytes, RTA_OIF, &7u32.to_ne_bytes());
+            route(&bytes)
+        };
+        assert_eq!(answer(RTN_LOCAL), Some(Route { is_local: true, device: Some(7) }));
+        assert_eq!(answer(1), Some(Route { is_local: false, device: Some(7) }), "unicast leaves");
+        assert_eq!(route(&[2, 32]), None);
+    }
+
+    #[test]
+    fn a_rule_with_a_selector_does_not_ask_for_every_packet() {
+        let rule = |change: fn(&mut Vec<u8>)| {
+            let mut bytes = vec![2, 0, 0, 0, RT_TABLE_LOCAL, 0, 0, 1, 0, 0, 0, 0];
+            netlink::push_attribute(&mut bytes, FRA_TABLE, &255u32.to_ne_bytes());
+            change(&mut bytes);
+            asks_for_local_addresses(&bytes)
+        };
+        assert!(rule(|_| ()));
+        assert!(!rule(|bytes| bytes[4] = 254), "another table");
+        assert!(!rule(|bytes| bytes[1] = 8), "a destination");
+        assert!(!rule(|bytes| bytes[7] = 6), "blackhole");
+        // FRA_DPORT_RANGE
+        assert!(!rule(|bytes| netlink::push_attribute(bytes, 24, &[0; 4])), "ports");
+        assert!(!asks_for_local_addresses(&[2, 0]));
     }
 }

@@ -25,6 +25,8 @@ const SK_MEMINFO_DROPS: usize = 8;
 pub mod state {
     /// A connection that was asked for.
     pub const SYN_SENT: u8 = 2;
+    /// A connection that was closed a moment ago.
+    pub const TIME_WAIT: u8 = 6;
     /// UDP without a peer.
     pub const CLOSE: u8 = 7;
     /// A listener.
@@ -140,30 +142,35 @@ fn request(transport: Transport, family: Family, states: u32, id: SocketId) -> R
     }
 }
 
-/// A request for all sockets of a transport and family in one of `states` (bits of [`state`]). `peer_port`
-/// keeps those with that remote port.
+/// Which sockets a dump keeps, by their ports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Keep {
+    /// All.
+    All,
+    /// Those with this port.
+    LocalPort(u16),
+    /// Those with this port at the other end.
+    PeerPort(u16),
+}
+
+/// A request for the sockets of a transport and family in one of `states` (bits of [`state`]).
 #[must_use]
-pub fn dump(
-    transport: Transport,
-    family: Family,
-    states: u32,
-    peer_port: Option<u16>,
-    seq: u32,
-) -> Vec<u8> {
+pub fn dump(transport: Transport, family: Family, states: u32, keep: Keep, seq: u32) -> Vec<u8> {
+    let (local, peer) = match keep {
+        Keep::All => (0, 0),
+        Keep::LocalPort(port) => (port, 0),
+        Keep::PeerPort(port) => (0, port),
+    };
     let id = SocketId {
-        source_port: [0; 2],
-        destination_port: peer_port.unwrap_or(0).to_be_bytes(),
+        source_port: local.to_be_bytes(),
+        destination_port: peer.to_be_bytes(),
         source: [0; 16],
         destination: [0; 16],
         interface: 0,
         cookie: NO_COOKIE,
     };
-    netlink::request(
-        BY_FAMILY,
-        netlink::DUMP,
-        seq,
-        request(transport, family, states, id).as_bytes(),
-    )
+    let request = request(transport, family, states, id);
+    netlink::request(BY_FAMILY, netlink::DUMP, seq, request.as_bytes())
 }
 
 /// A request for the one socket that a packet from `remote` to `local`, arriving on the device with index

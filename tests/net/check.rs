@@ -64,11 +64,11 @@ pub(crate) const BIG_WORLD: &str = "
     8071/tcp  v6       closed         conn-refused  local-only    -        *
     8072/tcp  v4       open           syn-ack       forwarded     -        *
     8072/tcp  v6       closed         conn-refused  local-only    -        *
-    53/udp    v4       open           udp-response  reachable     -        proved
+    53/udp    v4       open           udp-response  reachable     -        likely
     53/udp    v6       closed         port-unreach  local-only    -        *
     54/udp    v4       open           no-response   reachable     -        proved
     54/udp    v6       closed         port-unreach  local-only    -        *
-    55/udp    v4       open           no-response   reachable     -        likely
+    55/udp    v4       open           no-response   reachable     -        *
     55/udp    v6       closed         port-unreach  local-only    -        *
     56/udp    v4       open|filtered  no-response   inconclusive  -        *
     56/udp    v6       closed         port-unreach  local-only    -        *
@@ -96,7 +96,7 @@ const BIG_WORLD_WITHOUT_RULES: &str = "
     53/udp    v6       closed         port-unreach  local-only    -        *
     54/udp    v4       open           no-response   reachable     -        proved
     54/udp    v6       closed         port-unreach  local-only    -        *
-    55/udp    v4       open           no-response   reachable     -        likely
+    55/udp    v4       open           no-response   reachable     -        *
     55/udp    v6       closed         port-unreach  local-only    -        *
     56/udp    v4       open           udp-response  reachable     -        proved
     56/udp    v6       closed         port-unreach  local-only    -        *

@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::Icmp;
 use crate::model::{Interface, TakenBy, Vantage};
+use crate::probe::Patience;
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -50,7 +51,7 @@ impl Scripted {
 impl Client for Scripted {
     type Probe = Probe;
 
-    fn open(&mut self, _port: Port) -> io::Result<Probe> {
+    fn open(&mut self, _port: Port, _freely: bool) -> io::Result<Probe> {
         if self.open.get() == self.limit {
             return Err(io::Error::other("too many open files"));
         }
@@ -107,11 +108,13 @@ fn play_with(client: Scripted, ports: std::ops::RangeInclusive<u16>, stop: fn() 
             address: "127.0.0.1".parse().unwrap(),
             interface: Interface { index: 1, name: "lo".into() },
             scope_id: 0,
+            device: 1,
         },
         transport: Transport::Tcp,
         wanted: ports.clone().map(port).collect(),
         excluded: PortSet::new(),
         detail: PortSet::new(),
+        patience: Patience::Quick,
     };
     let progress = Progress::new(stop);
     let ports: Vec<Port> = ports.map(port).collect();
@@ -190,6 +193,30 @@ fn a_probe_that_cannot_be_made_is_lost_and_never_silence() {
 }
 
 #[test]
+fn what_answers_again_and_again_only_when_asked_again_makes_silence_unsteady() {
+    let silent = |tries: usize| {
+        let mut steps = vec![Step::Silent; tries];
+        steps.push(Step::Say(Answer::Rst));
+        steps
+    };
+    let script: Script = (1..=4).map(|port| (port, silent(usize::from(port)))).collect();
+    assert!(play(1..=5, script, 100, || false).unsteady, "one was rescued by each try");
+    let script = Script::from([(1, silent(1))]);
+    let sweep = play(1..=5, script, 100, || false);
+    assert!(!sweep.unsteady, "a pass without a rescue followed");
+    assert_eq!(sweep.rescued, 1);
+}
+
+#[test]
+fn a_failure_while_others_wait_is_tried_again_when_they_are_settled() {
+    let failed = || Step::Say(Answer::Failed("no source port".into()));
+    let script = Script::from([(2, vec![failed(), Step::Say(Answer::Rst)])]);
+    let sweep = play(1..=2, script, 100, || false);
+    assert_eq!(sweep.attempts[&port(1)].answer, Answer::Silence);
+    assert!(sweep.refused.contains(port(2)));
+}
+
+#[test]
 fn a_probe_that_meets_itself_is_sent_from_another_port() {
     let script =
         Script::from([(7, vec![Step::MeetItself, Step::MeetItself, Step::Say(Answer::Rst)])]);
@@ -206,9 +233,11 @@ fn what_was_interrupted_was_not_probed() {
 
 #[test]
 fn a_tenth_of_the_tracking_table_is_left_alone() {
-    assert_eq!(no_room_to_track(None), None);
-    assert_eq!(no_room_to_track(Some((30_000, 262_144))), None);
-    assert!(no_room_to_track(Some((26_000, 262_144))).is_some());
+    assert_eq!(room_to_track(None), Ok(1024));
+    assert_eq!(room_to_track(Some((262_144, 262_144))), Ok(1024));
+    assert_eq!(room_to_track(Some((30_000, 262_144))), Ok(468));
+    assert_eq!(room_to_track(Some((10, 64))), Ok(1));
+    assert!(room_to_track(Some((26_000, 262_144))).is_err());
 }
 
 #[test]

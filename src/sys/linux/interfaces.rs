@@ -53,6 +53,14 @@ pub fn local_addresses() -> io::Result<LocalAddresses> {
     Ok(found)
 }
 
+/// Whether `lo` is up.
+#[must_use]
+pub fn loopback_is_up() -> bool {
+    pnet::datalink::interfaces()
+        .iter()
+        .any(|interface| interface.is_loopback() && interface.is_up())
+}
+
 /// The name of the interface with this index in our network namespace.
 #[must_use]
 pub fn interface_name(index: u32) -> Option<String> {

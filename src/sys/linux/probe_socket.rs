@@ -54,7 +54,16 @@ pub enum UdpAnswer {
     Failed(io::Error),
 }
 
-fn new_socket(family: Family, kind: Type, source_ports: Option<SourcePorts>) -> io::Result<Socket> {
+/// Where a probe is sent from, as far as that is not the kernel's choice.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Source {
+    /// The address; its port is 0.
+    pub address: Option<SocketAddr>,
+    /// The ports.
+    pub ports: Option<SourcePorts>,
+}
+
+fn new_socket(family: Family, kind: Type, source: Source) -> io::Result<Socket> {
     let domain = match family {
         Family::Ipv4 => Domain::IPV4,
         Family::Ipv6 => Domain::IPV6,
@@ -65,7 +74,12 @@ fn new_socket(family: Family, kind: Type, source_ports: Option<SourcePorts>) -> 
         Family::Ipv6 => (libc::SOL_IPV6, libc::IPV6_RECVERR),
     };
     set_option(&socket, level, receive_errors, 1)?;
-    set_source_ports(&socket, source_ports);
+    set_source_ports(&socket, source.ports);
+    if let Some(address) = source.address {
+        // The port is chosen when it connects: then many probes may have the same one, each to another port.
+        set_option(&socket, libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
+        socket.bind(&address.into())?;
+    }
     Ok(socket)
 }
 
@@ -104,8 +118,8 @@ impl TcpProbe {
     ///
     /// # Errors
     /// When there is no descriptor or memory for it, or the host has no such family.
-    pub fn new(family: Family, source_ports: Option<SourcePorts>) -> io::Result<Self> {
-        let socket = new_socket(family, Type::STREAM, source_ports)?;
+    pub fn new(family: Family, source: Source) -> io::Result<Self> {
+        let socket = new_socket(family, Type::STREAM, source)?;
         socket.set_linger(Some(Duration::ZERO))?;
         Ok(Self(socket))
     }
@@ -177,8 +191,8 @@ impl UdpProbe {
     ///
     /// # Errors
     /// When there is no descriptor or memory for it, or the host has no such family.
-    pub fn new(family: Family, source_ports: Option<SourcePorts>) -> io::Result<Self> {
-        new_socket(family, Type::DGRAM, source_ports).map(Self)
+    pub fn new(family: Family, source: Source) -> io::Result<Self> {
+        new_socket(family, Type::DGRAM, source).map(Self)
     }
 
     /// Points it at `to`: from now on it hears only what comes from there.
@@ -238,7 +252,10 @@ impl AsFd for UdpProbe {
 }
 
 fn local_name(socket: &Socket) -> io::Result<SocketAddr> {
-    socket.local_addr()?.as_socket().ok_or_else(|| io::ErrorKind::Unsupported.into())
+    let address = socket.local_addr()?.as_socket();
+    // After a refusal a socket that is not bound has no name any more.
+    let named = address.filter(|address| !address.ip().is_unspecified());
+    named.ok_or_else(|| io::ErrorKind::AddrNotAvailable.into())
 }
 
 /// Waits until one of the probes can be read or has an error, or until `time` is over. Returns the indices of

@@ -103,6 +103,7 @@ impl Procfs {
         let mut entries = RawDir::new(&directory, &mut buffer);
         // "socket:[" and an inode of up to 20 digits; a longer link is no socket.
         let mut link = [MaybeUninit::<u8>::uninit(); 32];
+        let mut read = Ok(());
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(unreadable)?;
             match readlinkat_raw(&directory, entry.file_name(), &mut link) {
@@ -113,10 +114,11 @@ impl Procfs {
                 }
                 // Closed since it was listed; "." and ".." are no links.
                 Err(Errno::NOENT | Errno::INVAL) => {}
-                Err(error) => return Err(unreadable(error)),
+                // The next may be read all the same.
+                Err(error) => read = Err(unreadable(error)),
             }
         }
-        Ok(())
+        read
     }
 }
 
