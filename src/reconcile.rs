@@ -143,9 +143,8 @@ fn endpoints(facts: &Facts) -> BTreeSet<Endpoint> {
         };
         facts.first.sweeps.iter().any(asks)
     };
-    let bound = facts.first.after.sockets.iter().map(Socket::endpoint);
-    let named = facts.named.iter().copied();
-    let mut endpoints: BTreeSet<Endpoint> = bound.chain(named).filter(in_question).collect();
+    let bound = facts.first.after.sockets.iter().map(Socket::endpoint).filter(in_question);
+    let mut endpoints: BTreeSet<Endpoint> = facts.named.iter().copied().chain(bound).collect();
     for sweep in &facts.first.sweeps {
         let open = sweep.attempts.iter().filter(|(_, attempt)| attempt.answer.got_through());
         endpoints

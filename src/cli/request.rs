@@ -114,7 +114,10 @@ impl Request {
     /// The ports that get a row in any case.
     pub(super) fn named(&self) -> BTreeSet<Endpoint> {
         match &self.ports {
-            Some(ports) if ports.numbers() <= MOST_ROWS => ports.iter().collect(),
+            Some(ports) if ports.numbers() <= MOST_ROWS => ports
+                .iter()
+                .filter(|endpoint| self.transports.contains(&endpoint.transport))
+                .collect(),
             _ => BTreeSet::new(),
         }
     }

@@ -27,6 +27,7 @@ mod listen;
 mod options;
 mod ordinary;
 mod run;
+mod safety;
 mod scan;
 mod sockets;
 mod terminal;
