@@ -13,6 +13,13 @@ pub(super) struct Place {
     inside: String,
 }
 
+impl Place {
+    /// The same place, with this container in it.
+    pub(super) fn holding(self, container: Found) -> Self {
+        Self { container: Some(container), ..self }
+    }
+}
+
 /// A container, as far as a path tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Found {

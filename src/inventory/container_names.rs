@@ -133,7 +133,7 @@ fn supervisors(root: &Path) -> HashMap<String, String> {
 }
 
 /// The id and the name in the arguments of a conmon: `conmon … -c ID … -n NAME …`.
-fn supervised(words: &[String]) -> Option<(String, String)> {
+pub(super) fn supervised(words: &[String]) -> Option<(String, String)> {
     let (program, arguments) = words.split_first()?;
     if program.rsplit('/').next() != Some("conmon") {
         return None;

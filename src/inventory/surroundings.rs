@@ -1,7 +1,6 @@
 //! Whether we run inside a container, or in a network namespace of one's own: what we list is then not the host's.
 
 use super::cgroup_path::{self, Found};
-use super::container_names::Names;
 use crate::model::{Container, Need, Runtime, Seen, Surroundings};
 use crate::sys::{self, Mount, Procfs};
 use std::fs;
@@ -56,11 +55,16 @@ pub fn surroundings() -> Surroundings {
 
 /// The container that these traces prove.
 fn container(traces: &Traces) -> Seen<Container> {
-    /// What stands below it comes from outside.
+    /// The files of the runtime are outside.
     const NOT_TOLD: &str = "not told inside of it";
+    let told = |text: Option<String>| text.map_or(Seen::Skipped(NOT_TOLD), Seen::Known);
     let mut paths = traces.cgroups.lines().filter_map(|line| line.splitn(3, ':').nth(2));
     if let Some(found) = paths.find_map(|path| cgroup_path::place(path).container) {
-        return Seen::Known(Names::default().container(found));
+        let name = match found.runtime {
+            Runtime::Lxc | Runtime::Nspawn => told(found.id.clone()),
+            _ => Seen::Skipped(NOT_TOLD),
+        };
+        return Seen::Known(Container { id: told(found.id), name, runtime: found.runtime });
     }
     // The files may be left over in an image that was made into a machine: a container has a namespace as well.
     if traces.initial {
@@ -70,7 +74,6 @@ fn container(traces: &Traces) -> Seen<Container> {
     let known = |runtime: Runtime, name: Option<String>, id: Option<String>| {
         let hint = hint.as_ref().filter(|hint| hint.runtime == runtime);
         let id = id.or_else(|| hint.and_then(|hint| hint.id.clone()));
-        let told = |text: Option<String>| text.map_or(Seen::Skipped(NOT_TOLD), Seen::Known);
         Seen::Known(Container { id: told(id), name: told(name), runtime })
     };
     // Either file is of a living container only where its runtime has also mounted something of ours.

@@ -1,10 +1,11 @@
 //! The unit and the container of each socket: by the id of its cgroup, which the kernel shows to everybody, and
 //! else by the cgroup of the process that holds it.
 
-use super::cgroup_path::{self, Place};
-use super::container_names::Names;
+use super::cgroup_path::{self, Found, Place};
+use super::container_names::{Names, supervised};
 use crate::model::{
-    Gap, Hides, Inventory, Need, OwnersUnknownReason, Seen, Socket, Surroundings, Unit,
+    Gap, Hides, Inventory, Need, Owner, OwnersUnknownReason, Runtime, Seen, Socket, Surroundings,
+    Unit,
 };
 use crate::sys::{Cgroup2, CgroupPaths, Procfs};
 use std::collections::{HashMap, HashSet};
@@ -118,7 +119,7 @@ impl Finder {
             return by_id;
         }
         let by_owner = self.by_owner(socket);
-        settle(by_id, by_owner)
+        settle(by_id, by_owner).map(|place| with_watched(place, socket.owners.first()))
     }
 
     fn by_id(&self, socket: &Socket) -> Led {
@@ -147,11 +148,12 @@ impl Finder {
         }
     }
 
-    /// Where the process is that holds the socket: the listener, unless that is the init system and there is another.
+    /// Where the process is that holds the socket: the listener, unless that is a service manager and there is another.
     fn by_owner(&mut self, socket: &Socket) -> Led {
         const INIT: u32 = 1;
-        let mut pids = socket.owners.iter().map(|owner| owner.process.pid);
-        let Some(pid) = pids.clone().find(|pid| *pid != INIT).or_else(|| pids.next()) else {
+        let manages = |owner: &&Owner| owner.process.pid == INIT || owner.process.name == "systemd";
+        let served = socket.owners.iter().find(|owner| !manages(owner));
+        let Some(pid) = served.or(socket.owners.first()).map(|owner| owner.process.pid) else {
             return match socket.owners_unknown.as_ref().map(|unknown| unknown.reason) {
                 Some(OwnersUnknownReason::Permission) => Seen::Denied(Need::Root),
                 _ => Seen::Skipped("its owner is not known"),
@@ -206,7 +208,20 @@ fn is_decisive(place: &Place) -> bool {
         unit.name.ends_with(".socket")
             || (unit.name.ends_with(".service") && !unit.name.starts_with("user@"))
     };
-    place.container.is_some() || place.unit.as_ref().is_some_and(is_service)
+    place.unit.as_ref().map_or(place.container.is_some(), is_service)
+}
+
+/// The place with the container that the socket is held for: podman publishes a port by a socket that it gives to
+/// conmon, the supervisor of the container, which may be in no cgroup of it.
+fn with_watched(place: Place, listener: Option<&Owner>) -> Place {
+    let supervisor = listener.filter(|owner| owner.process.name == "conmon");
+    let words = supervisor.and_then(|owner| owner.process.cmdline.known());
+    match words.and_then(|words| supervised(words)) {
+        Some((id, _)) if place.container.is_none() => {
+            place.holding(Found { runtime: Runtime::Podman, id: Some(id), pod: None })
+        }
+        _ => place,
+    }
 }
 
 /// Whether it is a unit that opens sockets for a service.

@@ -9,6 +9,13 @@ use crate::model::{Container, Manager, Process, Runtime, Socket, Unit};
 /// The last line of `who`: a command that frees the port, or why there is none.
 pub(super) fn stop(socket: &Socket) -> Option<(&'static str, String)> {
     let command = |command: String| Some(("stop it with:", command));
+    if let Some(service) = activated(socket) {
+        let service = sanitize(service);
+        return Some((
+            "to stop it:",
+            format!("stop the socket unit that `systemctl list-sockets` names, then {service}"),
+        ));
+    }
     if let Some(by_manager) = by_manager(socket) {
         return command(by_manager);
     }
@@ -26,6 +33,13 @@ pub(super) fn stop(socket: &Socket) -> Option<(&'static str, String)> {
         _ => return command(format!("kill {pid}")),
     };
     Some(("to stop it:", instead))
+}
+
+/// The service that has the socket from a service manager, which has it too and would keep the port.
+fn activated(socket: &Socket) -> Option<&str> {
+    let managed = socket.owners.iter().any(|owner| owner.process.name == "systemd");
+    let unit = socket.unit.known().filter(|_| managed)?;
+    unit.name.ends_with(".service").then_some(unit.name.as_str())
 }
 
 /// The command of the unit or the container; `None` where neither is known, or stopping it would stop more.
@@ -164,7 +178,13 @@ mod tests {
         assert!(told(&conmon).starts_with("to stop it: do not kill 42"));
         let conmon = conmon.in_container(Runtime::Podman, "3fa2", "web");
         assert_eq!(told(&conmon), "stop it with: podman stop web");
-        let init = tcp("::", 80).owned_by(1, "systemd").of_unit("web.socket");
-        assert_eq!(told(&init), "stop it with: systemctl stop web.socket");
+        let init = tcp("::", 80).owned_by(1, "systemd");
+        let opened = init.clone().of_unit("web.socket");
+        assert_eq!(told(&opened), "stop it with: systemctl stop web.socket");
+        let activated = init.owned_by(42, "node").of_unit("web.service");
+        assert_eq!(
+            told(&activated),
+            "to stop it: stop the socket unit that `systemctl list-sockets` names, then web.service"
+        );
     }
 }

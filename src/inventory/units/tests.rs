@@ -1,7 +1,7 @@
 //! Whose word counts: the cgroup that a socket was made in, or that of the process that holds it now.
 
 use super::*;
-use crate::model::Manager;
+use crate::model::{Manager, Process, Role};
 
 fn at(path: &str) -> Led {
     Seen::Known(cgroup_path::place(path))
@@ -42,6 +42,8 @@ fn a_socket_keeps_the_cgroup_that_it_was_made_in() {
         (at(SESSION), at(SESSION), "session-1.scope -"),
         (at(SESSION), at("/"), "- -"),
         (at(SESSION), Seen::Denied(Need::Root), "session-1.scope -"),
+        // The same within a container.
+        (at("/payload/init.scope"), at("/payload/system.slice/web.service"), "web.service -"),
         // The root of the hierarchy says little.
         (at("/"), at(SERVICE), "web.service -"),
         (at("/"), Seen::Denied(Need::Root), "- -"),
@@ -97,4 +99,31 @@ fn the_lines_of_a_process() {
         lines("3:cpu,cpuacct:/a:b\n0::/c\n").collect::<Vec<_>>(),
         [("cpu,cpuacct", "/a:b"), ("", "/c")]
     );
+}
+
+/// Podman's supervisor holds a published port; its arguments name the container.
+#[test]
+fn what_conmon_holds_is_its_containers() {
+    let id = "ab".repeat(32);
+    let words = ["/usr/bin/conmon", "-c", &id, "-n", "web"].map(str::to_owned);
+    let mut owner = Owner {
+        process: Process {
+            pid: 7,
+            ppid: Seen::Absent,
+            name: "conmon".into(),
+            exe: Seen::Absent,
+            cmdline: Seen::Known(words.to_vec()),
+            cwd: Seen::Absent,
+            uid: Seen::Known(0),
+            user: Seen::Absent,
+            started_at: Seen::Absent,
+        },
+        role: Role::Listener,
+        via: None,
+    };
+    let place = with_watched(cgroup_path::place("/system.slice/web.service"), Some(&owner));
+    assert_eq!(told(Seen::Known(place)), "web.service ab");
+    assert_eq!(with_watched(Place::default(), None), Place::default());
+    owner.process.name = "liar".into();
+    assert_eq!(with_watched(Place::default(), Some(&owner)), Place::default());
 }
