@@ -84,7 +84,7 @@ never\:"Never"))' \
 '(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-'*::filters -- Keep what matches all of these\: port=22,8000-8100, proto=tcp|udp, state=listen|bound|unconnected, address=IP, scope=any|loopback|link-local|address, family=ipv4|ipv6, interface=NAME, service=NAME, process=NAME, pid=N, user=NAME, uid=N:_default' \
+'*::filters -- Keep what matches all of these\: port=22,8000-8100, proto=tcp|udp, state=listen|bound|unconnected, address=IP, scope=any|loopback|link-local|address, family=ipv4|ipv6, interface=NAME, service=NAME, process=NAME, pid=N, user=NAME, uid=N, unit=NAME, container=NAME|ID:_default' \
 && ret=0
 ;;
 (who)

@@ -1,17 +1,23 @@
-//! What is bound on this host, and by whom.
+//! What is bound on this host, by whom, and what manages them.
 //!
 //! A failure to see is data: it comes back as a [`Gap`] of the [`Inventory`], never as an empty list.
 
+mod cgroup_path;
+mod container_names;
 mod lookup;
 mod netstat;
 mod owners;
 mod services;
 mod sock_diag;
+mod surroundings;
+mod units;
 
 pub use lookup::{Packet, exact};
 pub use netstat::{Disagreement, Netstat, second_opinion};
 pub use services::Services;
 pub use sock_diag::SockDiag;
+pub use surroundings::surroundings;
+pub use units::find_units;
 
 use crate::model::{Cookie, Gap, Hides, Inventory, Seen, Socket};
 use crate::sys;

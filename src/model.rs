@@ -7,6 +7,7 @@ pub mod probe;
 pub mod process;
 pub mod seen;
 pub mod socket;
+pub mod unit;
 pub mod verdict;
 
 pub use about::{About, Gap, Hides};
@@ -15,6 +16,7 @@ pub use probe::{Answer, Attempt, Delivery, Icmp, Lookup, Sweep, TakenBy, Target,
 pub use process::{Owner, OwnersUnknown, OwnersUnknownReason, Process, Role, Via};
 pub use seen::{Need, Seen};
 pub use socket::{Cookie, Inode, Inventory, Queue, Scope, Socket, SocketState};
+pub use unit::{Container, Manager, Runtime, Surroundings, Unit};
 pub use verdict::{
     Certainty, Check, How, PortFinding, State, Tally, VantageSummary, Verdict, VerdictFrom, View,
 };

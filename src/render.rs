@@ -7,6 +7,7 @@
 mod bind;
 mod check;
 mod group;
+mod header;
 mod json;
 mod number;
 mod owners;
@@ -15,11 +16,14 @@ mod records;
 mod sanitize;
 mod shell;
 mod sockets;
+mod stop;
 mod style;
 mod table;
+mod units;
 mod who;
 
 pub use check::{check_records, check_table};
+pub use header::header;
 pub use json::{json, ndjson};
 pub use records::Records;
 pub use sanitize::sanitize;

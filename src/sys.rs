@@ -3,6 +3,7 @@
 
 mod linux;
 
+pub use linux::cgroup::{Cgroup2, CgroupPaths};
 pub use linux::clock::pause;
 pub use linux::host::{
     boot_id, capabilities, effective_uid, host_name, kernel_release, kernel_version,
@@ -12,11 +13,16 @@ pub use linux::interfaces::{
 };
 pub use linux::interrupt::{catch_interrupt, interrupted};
 pub use linux::limits::raise_open_files;
+pub use linux::mounts::{Mount, mounts};
+pub use linux::namespaces::{
+    Namespace, cgroup_namespace_is_initial, first_process_environment, network_namespace,
+    pid_namespace_is_initial,
+};
 pub use linux::netlink_socket::{NetlinkSocket, Protocol};
 pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
-pub use linux::procfs::{Procfs, Unreadable, pid_namespace_is_initial};
+pub use linux::procfs::{Procfs, Unreadable};
 pub use linux::sysctl::{conntrack_room, local_port_range, udp_datagrams_received};
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;

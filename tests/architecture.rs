@@ -65,7 +65,8 @@ const IMPURE: &[&str] = &[
 /// Crates that belong to some rooms only.
 const HOMES: &[(&str, &[&str])] = &[
     ("serde", &["document", "render", "cli"]),
-    ("serde_json", &["document", "render", "cli"]),
+    // The inventory reads the files of container runtimes; its own values have no form in JSON.
+    ("serde_json", &["inventory", "document", "render", "cli"]),
     ("schemars", &["document", "render", "cli"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
@@ -820,6 +821,10 @@ fn a_crate_away_from_home_is_reported() {
         "fn f() { serde_json::to_string(&1); }",
     ] {
         for room in ["model", "wire", "sys", "inventory", "probe", "reconcile"] {
+            if room == "inventory" && text.contains("serde_json") {
+                free("inventory.rs", text);
+                continue;
+            }
             reported(&format!("{room}.rs"), text, "must not use serde");
         }
         for room in ["document", "render", "cli"] {

@@ -1,6 +1,6 @@
 //! The circumstances of a report: the only place that reads the wall clock.
 
-use crate::model::About;
+use crate::model::{About, Surroundings};
 use crate::sys;
 use std::time::{Instant, SystemTime};
 
@@ -29,7 +29,7 @@ impl Started {
     }
 
     /// The circumstances, once the facts are taken.
-    pub(super) fn about(self) -> About {
+    pub(super) fn about(self, surroundings: Surroundings) -> About {
         About {
             version: env!("CARGO_PKG_VERSION"),
             host: sys::host_name(),
@@ -39,6 +39,7 @@ impl Started {
             duration: self.monotonic.elapsed(),
             uid: sys::effective_uid(),
             capabilities: sys::capabilities(),
+            surroundings,
         }
     }
 }

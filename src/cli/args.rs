@@ -151,7 +151,7 @@ pub(super) struct Ls {
     pub(super) habits: Habits,
     /// Keep what matches all of these: port=22,8000-8100, proto=tcp|udp, state=listen|bound|unconnected,
     /// address=IP, scope=any|loopback|link-local|address, family=ipv4|ipv6, interface=NAME, service=NAME,
-    /// process=NAME, pid=N, user=NAME, uid=N
+    /// process=NAME, pid=N, user=NAME, uid=N, unit=NAME, container=NAME|ID
     #[arg(value_name = "KEY=VALUE")]
     pub(super) filters: Vec<String>,
 }

@@ -7,7 +7,7 @@ use super::exit::Exit;
 use super::output::{self, Printer};
 use super::request::Request;
 use crate::document;
-use crate::inventory::Services;
+use crate::inventory::{self, Services};
 use crate::model::{Check, Hides, Verdict};
 use crate::render::{self, Records, Shown};
 use crate::sys;
@@ -18,13 +18,15 @@ pub(super) fn run(args: &args::Check, printer: &Printer) -> Result<Exit> {
     let services = Services::load();
     let request = Request::parse(args, &services)?;
     sys::catch_interrupt().context("cannot catch SIGINT")?;
-    let check = examine(&request, &services, printer)?;
+    let surroundings = inventory::surroundings();
+    let check = examine(&request, &services, &surroundings, printer)?;
     let exit = exit(&check, &request);
-    let about = started.about();
+    let about = started.about(surroundings);
     let document = || document::check(&about, &check);
     let (exit, shown) = output::print(exit, |out| match printer.format() {
         Output::Table => {
             let appearance = printer.appearance(started.unix_seconds());
+            render::header(out, &about.surroundings)?;
             render::check_table(out, &check, about.duration, &appearance)
         }
         Output::Plain => {

@@ -6,7 +6,7 @@ use super::request::Request;
 use crate::inventory::{self, Packet, Services, SockDiag};
 use crate::model::{
     Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, PortSet,
-    Socket, Sweep, TakenBy, Target, Transport, Vantage,
+    Socket, Surroundings, Sweep, TakenBy, Target, Transport, Vantage,
 };
 use crate::probe::{self, Job, Patience, Progress};
 use crate::reconcile::{self, Facts, Look, Pair};
@@ -16,7 +16,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 /// Looks once at everything that was asked for, and once more at what that leaves unsettled.
-pub(super) fn examine(request: &Request, services: &Services, printer: &Printer) -> Result<Check> {
+pub(super) fn examine(
+    request: &Request,
+    services: &Services,
+    surroundings: &Surroundings,
+    printer: &Printer,
+) -> Result<Check> {
     let before = inventory::take(&mut SockDiag, services);
     let local = sys::local_addresses().context("cannot list the addresses of this host")?;
     let (targets, mut gaps) = targets(request, &local, &before);
@@ -35,7 +40,7 @@ pub(super) fn examine(request: &Request, services: &Services, printer: &Printer)
         facts
     });
     facts.interrupted = progress.stopped();
-    gaps.extend(name_owners(&mut facts));
+    gaps.extend(name_owners(&mut facts, surroundings));
     Ok(report(facts, gaps, services))
 }
 
@@ -220,8 +225,8 @@ fn lookups_of(sweep: &Sweep, inventory: &Inventory) -> BTreeMap<Pair, Lookup> {
     pairs.into_iter().zip(inventory::exact(&packets)).collect()
 }
 
-/// Finds the owners of the sockets that the report will show, and only of those.
-fn name_owners(facts: &mut Facts) -> Vec<Gap> {
+/// Finds the owners, units and containers of the sockets that the report will show, and only of those.
+fn name_owners(facts: &mut Facts, surroundings: &Surroundings) -> Vec<Gap> {
     let mut shown: BTreeSet<Endpoint> =
         reconcile::judge(facts).items.iter().map(|item| item.endpoint).collect();
     let looks = || std::iter::once(&facts.first).chain(&facts.second);
@@ -238,6 +243,7 @@ fn name_owners(facts: &mut Facts) -> Vec<Gap> {
         .collect();
     let mut owned = Inventory { sockets: sockets.into_values().collect(), gaps: Vec::new() };
     inventory::find_owners(&mut owned);
+    inventory::find_units(&mut owned, surroundings);
     let owned_by: BTreeMap<Cookie, &Socket> =
         owned.sockets.iter().map(|socket| (socket.cookie, socket)).collect();
     for look in std::iter::once(&mut facts.first).chain(&mut facts.second) {
@@ -245,6 +251,8 @@ fn name_owners(facts: &mut Facts) -> Vec<Gap> {
             if let Some(owned) = owned_by.get(&socket.cookie) {
                 socket.owners.clone_from(&owned.owners);
                 socket.owners_unknown.clone_from(&owned.owners_unknown);
+                socket.unit.clone_from(&owned.unit);
+                socket.container.clone_from(&owned.container);
             }
         }
     }

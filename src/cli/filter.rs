@@ -4,13 +4,13 @@ use super::args::Kinds;
 use super::hint;
 use super::ports::Ports;
 use crate::inventory::Services;
-use crate::model::{Seen, Socket, Transport};
+use crate::model::{Container, Seen, Socket, Transport};
 use anyhow::{Result, bail};
 
 /// A test that a socket passes or not.
 type Test = Box<dyn Fn(&Socket) -> bool>;
 
-const KEYS: [&str; 14] = [
+const KEYS: [&str; 16] = [
     "port",
     "proto",
     "state",
@@ -25,18 +25,22 @@ const KEYS: [&str; 14] = [
     "pid",
     "user",
     "uid",
+    "unit",
+    "container",
 ];
 
 /// What a list is narrowed to.
 #[derive(Default)]
 pub(super) struct Filter {
-    by_socket: Vec<Test>,
-    by_owner: Vec<Test>,
+    sockets: Vec<Test>,
+    owners: Vec<Test>,
+    units: Vec<Test>,
 }
 
 impl std::fmt::Debug for Filter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Filter({} + {} tests)", self.by_socket.len(), self.by_owner.len())
+        let (sockets, owners, units) = (self.sockets.len(), self.owners.len(), self.units.len());
+        write!(f, "Filter({sockets} + {owners} + {units} tests)")
     }
 }
 
@@ -50,9 +54,13 @@ impl Filter {
                     "{word:?} is no filter: filters are key=value; to look up a port or a name: portsight who {word}"
                 );
             };
+            if let Some(test) = by_unit(key, value) {
+                filter.units.push(test);
+                continue;
+            }
             match by_owner(key, word, value)? {
-                Some(test) => filter.by_owner.push(test),
-                None => filter.by_socket.push(by_socket(key, word, value, services)?),
+                Some(test) => filter.owners.push(test),
+                None => filter.sockets.push(by_socket(key, word, value, services)?),
             }
         }
         Ok(filter)
@@ -60,27 +68,32 @@ impl Filter {
 
     /// The filter of the switches alone.
     pub(super) fn of_kinds(kinds: &Kinds) -> Self {
-        Self { by_socket: of_kinds(kinds), by_owner: Vec::new() }
+        Self { sockets: of_kinds(kinds), ..Self::default() }
     }
 
     /// Whether it lets everything through.
     pub(super) fn is_empty(&self) -> bool {
-        self.by_socket.is_empty() && self.by_owner.is_empty()
+        self.sockets.is_empty() && self.owners.is_empty() && self.units.is_empty()
     }
 
     /// Whether it looks at the owners: a socket whose owner is not known fails it, rightly or not.
     pub(super) fn is_by_owner(&self) -> bool {
-        !self.by_owner.is_empty()
+        !self.owners.is_empty()
+    }
+
+    /// Whether it looks at units or containers: a socket whose unit is not known fails it, rightly or not.
+    pub(super) fn is_by_unit(&self) -> bool {
+        !self.units.is_empty()
     }
 
     /// Whether a socket passes, as far as that can be told without its owners.
     pub(super) fn keeps(&self, socket: &Socket) -> bool {
-        self.by_socket.iter().all(|test| test(socket))
+        self.sockets.iter().all(|test| test(socket))
     }
 
-    /// Whether a socket passes by its owners.
+    /// Whether a socket passes by its owners, its unit and its container.
     pub(super) fn keeps_by_owner(&self, socket: &Socket) -> bool {
-        self.by_owner.iter().all(|test| test(socket))
+        self.owners.iter().chain(&self.units).all(|test| test(socket))
     }
 }
 
@@ -117,6 +130,33 @@ fn by_owner(key: &str, word: &str, value: &str) -> Result<Option<Test>> {
         })),
         _ => None,
     })
+}
+
+fn by_unit(key: &str, value: &str) -> Option<Test> {
+    let value = value.to_owned();
+    match key {
+        "unit" => Some(Box::new(move |socket| {
+            socket.unit.known().is_some_and(|unit| is_called(&unit.name, &value))
+        })),
+        "container" => Some(Box::new(move |socket| {
+            socket.container.known().is_some_and(|container| is_container(container, &value))
+        })),
+        _ => None,
+    }
+}
+
+/// Whether a unit has this name; as for `systemctl`, `ssh` is `ssh.service`.
+fn is_called(unit: &str, name: &str) -> bool {
+    unit == name || unit.strip_suffix(".service") == Some(name)
+}
+
+/// Whether a container has this name, this id, or an id that starts so.
+fn is_container(container: &Container, value: &str) -> bool {
+    /// What runtimes show of an id.
+    const SHORT: usize = 12;
+    let is = |text: &Seen<String>| text.known().is_some_and(|text| text == value);
+    let starts = container.id.known().is_some_and(|id| id.starts_with(value));
+    is(&container.name) || is(&container.id) || (starts && value.len() >= SHORT)
 }
 
 /// Whether an owner is run by a user; where no owner is known, whether that user made the socket.
@@ -179,4 +219,30 @@ fn one_of(
 
 fn parse_number(word: &str, value: &str) -> Result<u32> {
     value.parse().or_else(|_| bail!("{word:?}: {value:?} is no number"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Runtime;
+
+    #[test]
+    fn a_unit_and_a_container_go_by_the_names_that_people_use() {
+        assert!(is_called("ssh.service", "ssh") && is_called("ssh.service", "ssh.service"));
+        assert!(is_called("web.socket", "web.socket"));
+        assert!(!is_called("web.socket", "web") && !is_called("ssh.service", "ss"));
+        let container = Container {
+            id: Seen::Known("3fa2c1aabbcc0011".into()),
+            name: Seen::Known("minio".into()),
+            runtime: Runtime::Docker,
+        };
+        for value in ["minio", "3fa2c1aabbcc0011", "3fa2c1aabbcc"] {
+            assert!(is_container(&container, value), "{value}");
+        }
+        for value in ["min", "3fa2c1", "", "c1aabbcc0011", "docker"] {
+            assert!(!is_container(&container, value), "{value}");
+        }
+        let lost = Container { id: Seen::Skipped(""), name: Seen::Skipped(""), ..container };
+        assert!(!is_container(&lost, ""));
+    }
 }

@@ -139,6 +139,18 @@ fn write_environment(page: &mut dyn Write) -> io::Result<()> {
         "/etc/services",
         "The names of services; a small table of IANA's registry fills what it lacks.",
     );
+    entry(
+        &mut files,
+        "/sys/fs/cgroup, /proc/PID/cgroup",
+        "The units of systemd and the containers: the kernel shows everybody in which cgroup a socket was made.",
+    );
+    entry(
+        &mut files,
+        "/var/lib/docker/containers/ID/config.v2.json, /var/lib/containers/storage/overlay-containers/containers.json, \
+         /var/log/containers",
+        "The names of containers; those of Podman also from the arguments of their conmon. A name that may not be read \
+         is not known, and the id stands for it.",
+    );
     roff.to_writer(&mut *page)?;
     files.to_writer(page)
 }

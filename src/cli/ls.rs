@@ -21,20 +21,25 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
     }
     inventory.sockets.retain(|socket| filter.keeps(socket));
     inventory::find_owners(&mut inventory);
+    let surroundings = inventory::surroundings();
+    inventory::find_units(&mut inventory, &surroundings);
+    let unit_unknown = inventory.sockets.iter().any(|socket| socket.unit.is_unknown());
     inventory.sockets.retain(|socket| filter.keeps_by_owner(socket));
     let Inventory { sockets, gaps } = &inventory;
     let owner_unknown = gaps.iter().any(|gap| gap.hides == Hides::Owners);
-    let extent = if inventory.may_lack_servers() || (owner_unknown && filter.is_by_owner()) {
+    let may_lack = (owner_unknown && filter.is_by_owner()) || (unit_unknown && filter.is_by_unit());
+    let extent = if inventory.may_lack_servers() || may_lack {
         Extent::Incomplete
     } else if filter.is_empty() {
         Extent::Everything
     } else {
         Extent::Selection
     };
-    let about = started.about();
+    let about = started.about(surroundings);
     let document = || document::sockets(document::Command::Ls, &about, sockets, gaps);
     let (exit, shown) = output::print(Exit::Success, |out| match printer.format() {
         Output::Table => {
+            render::header(out, &about.surroundings)?;
             render::sockets_table(out, sockets, extent, &printer.appearance(started.unix_seconds()))
         }
         Output::Plain => {

@@ -90,6 +90,8 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
         filter.keeps(socket) && subjects.iter().any(|subject| subject.may_mean(socket))
     });
     inventory::find_owners(&mut inventory);
+    let surroundings = inventory::surroundings();
+    inventory::find_units(&mut inventory, &surroundings);
     let found: Vec<Vec<&Socket>> =
         subjects.iter().map(|subject| subject.sockets(&inventory)).collect();
     let nothing = |(subject, found): (&Subject, &Vec<&Socket>)| {
@@ -104,7 +106,7 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
     let is_asked_for =
         |socket: &&Socket| found.iter().flatten().any(|other| std::ptr::eq(*other, *socket));
     let sockets: Vec<Socket> = inventory.sockets.iter().filter(is_asked_for).cloned().collect();
-    let about = started.about();
+    let about = started.about(surroundings);
     let document = || document::sockets(document::Command::Who, &about, &sockets, &inventory.gaps);
     let (exit, written) = output::print(exit, |out| match printer.format() {
         Output::Table => {

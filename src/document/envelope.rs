@@ -1,6 +1,8 @@
 //! What every document has around its items.
 
+use super::sockets::ContainerItem;
 use super::time;
+use super::unknown::UnknownList;
 use crate::model::{About, Gap};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -35,6 +37,12 @@ struct Host<'a> {
     name: &'a str,
     kernel: &'a str,
     boot_id: Option<&'a str>,
+    /// The container that we run in.
+    container: Option<ContainerItem<'a>>,
+    /// Our network namespace, when it is not the host's first one.
+    netns: Option<&'a str>,
+    /// Which of these are `null` because they could not be read.
+    unknown: UnknownList<'a>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -57,16 +65,26 @@ impl<'a, B> Document<'a, B> {
             schema,
             format_version: FORMAT_VERSION,
             tool: Tool { name: "portsight", version: about.version },
-            host: Host {
-                name: &about.host,
-                kernel: &about.kernel,
-                boot_id: about.boot_id.as_deref(),
-            },
+            host: Host::from(about),
             taken_at: time::milliseconds(about.taken_at_ns),
             duration_ms: u64::try_from(about.duration.as_millis()).unwrap_or(u64::MAX),
             privileges: Privileges { uid: about.uid, capabilities: &about.capabilities },
             incomplete: gaps.iter().map(Incomplete::from).collect(),
             body,
+        }
+    }
+}
+
+impl<'a> From<&'a About> for Host<'a> {
+    fn from(about: &'a About) -> Self {
+        let mut unknown = UnknownList::default();
+        Self {
+            name: &about.host,
+            kernel: &about.kernel,
+            boot_id: about.boot_id.as_deref(),
+            container: ContainerItem::read(&about.surroundings.container, &mut unknown),
+            netns: unknown.read("netns", &about.surroundings.netns).map(String::as_str),
+            unknown,
         }
     }
 }
@@ -85,7 +103,7 @@ impl<'a> From<&'a Gap> for Incomplete<'a> {
 mod tests {
     use super::*;
     use crate::document::samples;
-    use crate::model::{Hides, Need};
+    use crate::model::{Container, Hides, Need, Runtime, Seen};
 
     #[derive(Serialize, JsonSchema)]
     struct Body {
@@ -121,7 +139,10 @@ mod tests {
           "host": {
             "name": "web1",
             "kernel": "6.18.0",
-            "boot_id": "6f1c1c5e-0000-4000-8000-000000000000"
+            "boot_id": "6f1c1c5e-0000-4000-8000-000000000000",
+            "container": null,
+            "netns": null,
+            "unknown": []
           },
           "taken_at": "2026-11-20T06:12:26.001Z",
           "duration_ms": 412,
@@ -146,5 +167,31 @@ mod tests {
           "items": []
         }
         "#);
+    }
+
+    #[test]
+    fn the_host_says_what_it_is_a_part_of() {
+        let mut about = samples::about();
+        about.surroundings.container = Seen::Known(Container {
+            id: Seen::Known("3fa2".into()),
+            name: Seen::Skipped("not told inside of it"),
+            runtime: Runtime::Docker,
+        });
+        about.surroundings.netns = Seen::Known("net:[4026532281]".into());
+        let host = serde_json::to_value(Host::from(&about)).unwrap();
+        assert_eq!(
+            host["container"],
+            serde_json::json!({"id": "3fa2", "name": null, "runtime": "docker"})
+        );
+        assert_eq!(host["netns"], "net:[4026532281]");
+        assert_eq!(host["unknown"][0]["field"], "container.name");
+
+        about.surroundings.netns = Seen::Denied(Need::Kernel(6, 18));
+        let host = serde_json::to_value(Host::from(&about)).unwrap();
+        assert_eq!(host["netns"], serde_json::Value::Null);
+        assert_eq!(
+            host["unknown"][1],
+            serde_json::json!({"field": "netns", "reason": "permission", "need": "Linux 6.18"})
+        );
     }
 }

@@ -1,9 +1,10 @@
 //! Literal values for the tests of this room and of `render`.
 
 use crate::model::{
-    About, Certainty, Check, Cookie, Endpoint, Family, Inode, Interface, Owner, OwnersUnknown,
-    OwnersUnknownReason, Port, PortFinding, Process, Queue, Role, Seen, Socket, SocketState, State,
-    Tally, Transport, Vantage, VantageSummary, Verdict, VerdictFrom, View,
+    About, Certainty, Check, Container, Cookie, Endpoint, Family, Inode, Interface, Manager, Owner,
+    OwnersUnknown, OwnersUnknownReason, Port, PortFinding, Process, Queue, Role, Runtime, Seen,
+    Socket, SocketState, State, Surroundings, Tally, Transport, Unit, Vantage, VantageSummary,
+    Verdict, VerdictFrom, View,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub(crate) fn about() -> About {
         duration: Duration::from_micros(412_700),
         uid: 1000,
         capabilities: vec!["cap_net_raw".into()],
+        surroundings: Surroundings { container: Seen::Absent, netns: Seen::Absent },
     }
 }
 
@@ -50,6 +52,8 @@ pub(crate) fn tcp(address: &str, number: u16) -> Socket {
         user: Seen::Known("root".into()),
         queue: Seen::Known(Queue { length: 0, limit: 128, drops: 0 }),
         cgroup: Seen::Known(77),
+        unit: Seen::Absent,
+        container: Seen::Absent,
         service: None,
         owners: Vec::new(),
         owners_unknown: None,
@@ -92,6 +96,8 @@ pub(crate) trait With {
     fn v6_only(self) -> Self;
     fn on(self, device: &str) -> Self;
     fn queue(self, length: u32, limit: u32, drops: u32) -> Self;
+    fn of_unit(self, name: &str) -> Self;
+    fn in_container(self, runtime: Runtime, id: &str, name: &str) -> Self;
 }
 
 impl With for Socket {
@@ -123,6 +129,17 @@ impl With for Socket {
 
     fn queue(mut self, length: u32, limit: u32, drops: u32) -> Self {
         self.queue = Seen::Known(Queue { length, limit, drops });
+        self
+    }
+
+    fn of_unit(mut self, name: &str) -> Self {
+        self.unit = Seen::Known(Unit { name: name.into(), manager: Manager::System, serves: None });
+        self
+    }
+
+    fn in_container(mut self, runtime: Runtime, id: &str, name: &str) -> Self {
+        let (id, name) = (Seen::Known(id.into()), Seen::Known(name.into()));
+        self.container = Seen::Known(Container { id, name, runtime });
         self
     }
 }

@@ -3,7 +3,7 @@
 use super::envelope::Document;
 use super::time;
 use super::unknown::UnknownList;
-use crate::model::{About, Gap, Need, Owner, OwnersUnknown, Queue, Seen, Socket};
+use crate::model::{About, Container, Gap, Owner, OwnersUnknown, Queue, Seen, Socket};
 use schemars::JsonSchema;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -67,8 +67,8 @@ pub(super) struct SocketItem<'a> {
     /// Always `null`: the network namespace is ours.
     #[schemars(with = "Option<String>")]
     netns: (),
-    unit: (),
-    container: (),
+    unit: Option<&'a str>,
+    container: Option<ContainerItem<'a>>,
     owners: Vec<OwnerItem<'a>>,
     owners_unknown: Option<OwnersUnknownItem<'a>>,
     unknown: UnknownList<'a>,
@@ -79,6 +79,26 @@ struct QueueItem {
     length: u32,
     limit: u32,
     drops: u32,
+}
+
+/// A container: that of a socket, or the one that we are in.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct ContainerItem<'a> {
+    id: Option<&'a str>,
+    name: Option<&'a str>,
+    runtime: &'a str,
+}
+
+impl<'a> ContainerItem<'a> {
+    /// The container, with what is not known of it entered in the list.
+    pub(super) fn read(fact: &'a Seen<Container>, unknown: &mut UnknownList<'a>) -> Option<Self> {
+        let container = unknown.read("container", fact)?;
+        Some(Self {
+            id: unknown.read("container.id", &container.id).map(String::as_str),
+            name: unknown.read("container.name", &container.name).map(String::as_str),
+            runtime: container.runtime.name(),
+        })
+    }
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -115,7 +135,8 @@ impl<'a> From<&'a Socket> for SocketItem<'a> {
         let interface = unknown.read("interface", &socket.interface);
         let user = unknown.read("user", &socket.user);
         let queue = unknown.read("queue", &socket.queue);
-        not_read_yet(&mut unknown);
+        let unit = unknown.read("unit", &socket.unit);
+        let container = ContainerItem::read(&socket.container, &mut unknown);
         let owners = socket.owners.iter().enumerate();
         let owners = owners.map(|(at, owner)| OwnerItem::new(at, owner, &mut unknown)).collect();
         Self {
@@ -133,20 +154,12 @@ impl<'a> From<&'a Socket> for SocketItem<'a> {
             user: user.map(String::as_str),
             queue: queue.map(QueueItem::from),
             netns: (),
-            unit: (),
-            container: (),
+            unit: unit.map(|unit| unit.name.as_str()),
+            container,
             owners,
             owners_unknown: socket.owners_unknown.as_ref().map(OwnersUnknownItem::from),
             unknown,
         }
-    }
-}
-
-/// Enters the fields of the contract that no sensor reads yet. Whoever fills `unit` and `container` takes
-/// them out here.
-fn not_read_yet(unknown: &mut UnknownList<'_>) {
-    for field in ["unit", "container"] {
-        unknown.add(field, "not read by this version", Some(Need::LaterVersion));
     }
 }
 
@@ -212,7 +225,7 @@ impl<'a> Fields<'_, 'a> {
 mod tests {
     use super::*;
     use crate::document::samples::{self, With};
-    use crate::model::{OwnersUnknownReason, Via};
+    use crate::model::{Need, OwnersUnknownReason, Runtime, Via};
     use serde_json::{Value, json};
 
     fn item(socket: &Socket) -> Value {
@@ -221,8 +234,8 @@ mod tests {
 
     #[test]
     fn a_known_socket_has_every_field_of_the_contract() {
-        let socket = samples::tcp("::", 22).service("ssh").owned_by(812, "sshd");
-        let not_read = |field| json!({"field": field, "reason": "not read by this version", "need": "a later version"});
+        let socket =
+            samples::tcp("::", 22).service("ssh").owned_by(812, "sshd").of_unit("ssh.service");
         assert_eq!(
             item(&socket),
             json!({
@@ -230,14 +243,14 @@ mod tests {
                 "dual_stack": true, "state": "listen", "scope": "any", "service": "ssh",
                 "inode": 31_022, "uid": 0, "user": "root",
                 "queue": {"length": 0, "limit": 128, "drops": 0},
-                "netns": null, "unit": null, "container": null,
+                "netns": null, "unit": "ssh.service", "container": null,
                 "owners": [{
                     "pid": 812, "ppid": 1, "name": "sshd", "exe": "/usr/bin/sshd",
                     "cmdline": ["sshd", "--serve"], "cwd": "/", "uid": 0, "user": "root",
                     "started_at": "2026-11-20T04:12:26Z", "role": "listener", "via": null,
                 }],
                 "owners_unknown": null,
-                "unknown": [not_read("unit"), not_read("container")],
+                "unknown": [],
             })
         );
     }
@@ -259,11 +272,44 @@ mod tests {
         let unknown = item["unknown"].as_array().unwrap();
         assert_eq!(unknown[0], json!({"field": "queue", "reason": "no attribute", "need": null}));
         assert_eq!(
-            unknown[3],
+            unknown[1],
             json!({"field": "owners[1].exe", "reason": "permission", "need": "root"})
         );
-        assert_eq!(unknown[4]["field"], "owners[1].started_at");
-        assert_eq!(unknown.len(), 5);
+        assert_eq!(unknown[2]["field"], "owners[1].started_at");
+        assert_eq!(unknown.len(), 3);
+    }
+
+    #[test]
+    fn a_container_may_be_known_in_part() {
+        let socket = samples::tcp("::", 80).in_container(Runtime::Docker, "3fa2", "minio");
+        let docker = json!({"id": "3fa2", "name": "minio", "runtime": "docker"});
+        assert_eq!(item(&socket)["container"], docker);
+        let mut unnamed = socket.clone();
+        unnamed.container = unnamed.container.map(|container| Container {
+            id: Seen::Skipped("its cgroup does not tell"),
+            name: Seen::Denied(Need::Root),
+            ..container
+        });
+        let item = item(&unnamed);
+        assert_eq!(item["container"], json!({"id": null, "name": null, "runtime": "docker"}));
+        assert_eq!(
+            item["unknown"],
+            json!([
+                {"field": "container.id", "reason": "its cgroup does not tell", "need": null},
+                {"field": "container.name", "reason": "permission", "need": "root"},
+            ])
+        );
+    }
+
+    #[test]
+    fn an_unknown_unit_is_not_an_absent_one() {
+        let mut socket = samples::tcp("::", 80);
+        (socket.unit, socket.container) = (Seen::Denied(Need::Root), Seen::Denied(Need::Root));
+        let item = item(&socket);
+        assert_eq!((&item["unit"], &item["container"]), (&Value::Null, &Value::Null));
+        let fields: Vec<_> =
+            item["unknown"].as_array().unwrap().iter().map(|entry| &entry["field"]).collect();
+        assert_eq!(fields, ["unit", "container"]);
     }
 
     #[test]

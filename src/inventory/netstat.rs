@@ -66,6 +66,8 @@ fn socket(info: &SocketInfo) -> Option<Socket> {
         user: Seen::Absent,
         queue: Seen::Skipped(NOT_SHOWN),
         cgroup: Seen::Skipped(NOT_SHOWN),
+        unit: Seen::Skipped(NOT_SHOWN),
+        container: Seen::Skipped(NOT_SHOWN),
         service: None,
         owners: Vec::new(),
         owners_unknown: None,

@@ -12,6 +12,9 @@ use std::io;
 /// How often a table is read when it changes while it is read.
 const TRIES: u32 = 3;
 
+/// Why a socket fresh from the table has neither unit nor container.
+const NOT_YET: &str = "not looked for";
+
 /// The tables of our network namespace.
 #[derive(Debug, Default)]
 pub struct SockDiag;
@@ -108,6 +111,8 @@ fn socket(transport: Transport, row: &Row) -> Option<Socket> {
         user: Seen::Absent,
         queue: queue(state, row),
         cgroup: known(row.cgroup),
+        unit: Seen::Skipped(NOT_YET),
+        container: Seen::Skipped(NOT_YET),
         service: None,
         owners: Vec::new(),
         owners_unknown: None,

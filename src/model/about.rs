@@ -1,6 +1,6 @@
 //! What every report says of itself: where, when, with which privileges, and what it could not see.
 
-use super::Need;
+use super::{Need, Surroundings};
 use std::time::Duration;
 
 /// The circumstances of a report.
@@ -22,6 +22,8 @@ pub struct About {
     pub uid: u32,
     /// Our effective capabilities, as `cap_net_raw`.
     pub capabilities: Vec<String>,
+    /// The container and the network namespace that we are in.
+    pub surroundings: Surroundings,
 }
 
 /// What a gap could keep from us.
@@ -33,6 +35,8 @@ pub enum Hides {
     Holders,
     /// The holder of a socket that is listed.
     Owners,
+    /// The unit or the container of a socket that is listed.
+    Units,
     /// What a client on this host would get: a requested view was not run, or not to its end.
     Views,
 }

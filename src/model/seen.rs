@@ -63,8 +63,13 @@ impl<T> Seen<T> {
 
     /// The same fact with its value changed by `f`.
     pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Seen<U> {
+        self.and_then(|value| Seen::Known(f(value)))
+    }
+
+    /// What `f` makes of the value; without one, the same reason.
+    pub fn and_then<U>(self, f: impl FnOnce(T) -> Seen<U>) -> Seen<U> {
         match self {
-            Self::Known(value) => Seen::Known(f(value)),
+            Self::Known(value) => f(value),
             Self::Absent => Seen::Absent,
             Self::Denied(need) => Seen::Denied(need),
             Self::Failed(text) => Seen::Failed(text),

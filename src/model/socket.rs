@@ -1,6 +1,9 @@
 //! Sockets that hold a port.
 
-use super::{Endpoint, Family, Gap, Hides, Interface, Owner, OwnersUnknown, Port, Seen, Transport};
+use super::{
+    Container, Endpoint, Family, Gap, Hides, Interface, Owner, OwnersUnknown, Port, Seen,
+    Transport, Unit,
+};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// The inode number of a socket. Sockets that no process has accepted yet have 0.
@@ -107,6 +110,10 @@ pub struct Socket {
     pub queue: Seen<Queue>,
     /// The id of its cgroup (the inode number of the cgroup2 directory).
     pub cgroup: Seen<u64>,
+    /// The unit of systemd that it belongs to.
+    pub unit: Seen<Unit>,
+    /// The container that it belongs to.
+    pub container: Seen<Container>,
     /// The service that the port number is registered for.
     pub service: Option<String>,
     /// The processes that hold it, the listener first.
@@ -232,6 +239,8 @@ mod tests {
             user: Seen::Absent,
             queue: Seen::Absent,
             cgroup: Seen::Absent,
+            unit: Seen::Absent,
+            container: Seen::Absent,
             service: None,
             owners: Vec::new(),
             owners_unknown: None,

@@ -36,6 +36,8 @@ fn socket(transport: Transport, address: &str, cookie: u64) -> Socket {
         user: Seen::Absent,
         queue: Seen::Known(Queue { length: 0, limit: 128, drops: 0 }),
         cgroup: Seen::Absent,
+        unit: Seen::Absent,
+        container: Seen::Absent,
         service: None,
         owners: Vec::new(),
         owners_unknown: None,

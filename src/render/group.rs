@@ -1,6 +1,6 @@
 //! Sockets that are one thing to a reader: the same port and state, held by the same processes.
 
-use crate::model::{Endpoint, Owner, Seen, Socket, SocketState, Transport};
+use crate::model::{Endpoint, Owner, Seen, Socket, SocketState, Transport, Unit};
 use std::collections::BTreeMap;
 
 /// Who holds a socket, as far as grouping goes.
@@ -8,15 +8,16 @@ use std::collections::BTreeMap;
 enum Holder {
     /// These processes, in order.
     Known(Vec<u32>),
-    /// Nobody that was found: the reason, and the user who made the socket.
-    Unknown(Option<&'static str>, u32),
+    /// Nobody that was found: the reason, the user who made the socket, and what manages it.
+    Unknown(Option<&'static str>, u32, Option<Unit>, Option<String>),
 }
 
 impl Holder {
     fn of(socket: &Socket) -> Self {
         if socket.owners.is_empty() {
             let reason = socket.owners_unknown.as_ref().map(|unknown| unknown.reason.name());
-            return Self::Unknown(reason, socket.uid);
+            let id = socket.container.known().and_then(|container| container.id.known());
+            return Self::Unknown(reason, socket.uid, socket.unit.known().cloned(), id.cloned());
         }
         let mut pids: Vec<_> = socket.owners.iter().map(|owner| owner.process.pid).collect();
         pids.sort_unstable();

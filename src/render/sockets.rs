@@ -5,7 +5,7 @@ use super::number::{age, count};
 use super::owners::{holders, nobody, short_name, user};
 use super::records::Records;
 use super::table::{self, Cell, Column, Room};
-use super::{Appearance, Shown, bind, style};
+use super::{Appearance, Shown, bind, style, units};
 use crate::model::{Endpoint, Owner, Scope, Socket};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -32,15 +32,16 @@ impl Extent {
 }
 
 const PORT: Column = Column { title: "PORT", room: Room::Keep };
-const SERVICE: Column = Column { title: "SERVICE", room: Room::Drop(2) };
-const BIND: Column = Column { title: "BIND", room: Room::Drop(4) };
+const SERVICE: Column = Column { title: "SERVICE", room: Room::Drop(3) };
+const BIND: Column = Column { title: "BIND", room: Room::Drop(5) };
 const PROCESS: Column = Column { title: "PROCESS", room: Room::Keep };
-const USER: Column = Column { title: "USER", room: Room::Drop(1) };
-const QUEUE: Column = Column { title: "QUEUE", room: Room::Drop(3) };
+const USER: Column = Column { title: "USER", room: Room::Drop(2) };
+const UNIT: Column = Column { title: "UNIT / CONTAINER", room: Room::Drop(1) };
+const QUEUE: Column = Column { title: "QUEUE", room: Room::Drop(4) };
 const UP: Column = Column { title: "UP", room: Room::Drop(0) };
 
 /// Writes the table of `ls`: a row for each port, state and set of owners, and a line that sums them up. The
-/// column QUEUE is there only when a queue is full or dropped something.
+/// column QUEUE is there only when a queue is full or dropped something, UNIT / CONTAINER only when one is known.
 pub fn sockets_table(
     out: &mut dyn Write,
     sockets: &[Socket],
@@ -53,16 +54,20 @@ pub fn sockets_table(
     }
     let groups = Group::all(sockets);
     let troubled = groups.iter().any(|group| group.queue_trouble().is_some());
-    let queue = troubled.then_some(QUEUE);
-    let columns: Vec<_> =
-        [PORT, SERVICE, BIND, PROCESS, USER].into_iter().chain(queue).chain([UP]).collect();
-    let rows = groups.iter().map(|group| row(group, troubled, look.now)).collect();
+    let managed = sockets.iter().any(units::has_any);
+    let columns: Vec<_> = [PORT, SERVICE, BIND, PROCESS, USER]
+        .into_iter()
+        .chain(managed.then_some(UNIT))
+        .chain(troubled.then_some(QUEUE))
+        .chain([UP])
+        .collect();
+    let rows = groups.iter().map(|group| row(group, managed, troubled, look.now)).collect();
     let shown = table::write(out, look, &columns, rows)?;
     writeln!(out, "{}", summary(sockets))?;
     Ok(shown)
 }
 
-fn row(group: &Group<'_>, troubled: bool, now: u64) -> Vec<Cell> {
+fn row(group: &Group<'_>, managed: bool, troubled: bool, now: u64) -> Vec<Cell> {
     let socket = group.first();
     let listener = group.listener();
     let mut bound = bind::short(group.sockets());
@@ -78,6 +83,7 @@ fn row(group: &Group<'_>, troubled: bool, now: u64) -> Vec<Cell> {
         Cell::plain(holders(socket)),
         Cell::plain(short_name(&user(socket, listener))),
     ];
+    cells.extend(managed.then(|| Cell::plain(units::cell(socket))));
     cells.extend(queue);
     cells.push(Cell::plain(started.map(|then| age(now, *then)).unwrap_or_default()));
     cells

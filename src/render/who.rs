@@ -5,8 +5,9 @@ use super::number::{age, count, thousands};
 use super::owners::user;
 use super::sanitize::{clip, sanitize};
 use super::shell::shell_word;
+use super::stop::stop;
 use super::style::{self, paint};
-use super::{Appearance, bind};
+use super::{Appearance, bind, units};
 use crate::document::rfc3339;
 use crate::model::{Owner, Process, Queue, Role, Seen, Socket, SocketState, Transport, Via};
 use std::collections::BTreeMap;
@@ -45,6 +46,10 @@ fn lines(group: &Group<'_>, look: &Appearance) -> Vec<Line> {
         Some((listener, others)) => owner_lines(socket, listener, others, look.now),
         None => unknown_lines(socket),
     };
+    lines.extend(told(&socket.unit, units::unit_in_words).map(|unit| ("unit", unit)));
+    // What keeps the unit from us keeps the container too, and is said once.
+    let container = socket.container.known();
+    lines.extend(container.map(|it| ("container", units::container_in_words(it))));
     lines.extend(bind::words(group.sockets()).into_iter().map(|words| ("binding", words)));
     lines.push(("state", state(socket.state).into()));
     lines.extend(
@@ -52,7 +57,7 @@ fn lines(group: &Group<'_>, look: &Appearance) -> Vec<Line> {
     );
     let inodes: Vec<_> = group.sockets().iter().map(|socket| socket.inode.0.to_string()).collect();
     lines.push(("inode", inodes.join(", ")));
-    lines.extend(socket.owners.first().map(|listener| stop(listener, socket)));
+    lines.extend(stop(socket));
     lines
 }
 
@@ -178,24 +183,6 @@ fn queue(socket: &Socket) -> Option<String> {
         drops => format!("; {} dropped since it was made", thousands(drops.into())),
     };
     Some(format!("{waiting}{dropped}"))
-}
-
-/// How to free the port, or why not to kill its holder.
-fn stop(listener: &Owner, socket: &Socket) -> Line {
-    let Process { name, pid, .. } = &listener.process;
-    let port = socket.port;
-    let instead = match (name.as_str(), pid) {
-        ("systemd", _) => format!(
-            "do not kill {pid}, the service manager: it keeps this socket for a service; `systemctl list-sockets` names the unit to stop"
-        ),
-        (_, 1) => "do not kill 1, the init process: everything else would end with it; stop the service that it runs".into(),
-        ("docker-proxy" | "rootlessport", _) => format!(
-            "do not kill {pid}: it serves a container; `docker ps --filter publish={port}` names the one to stop"
-        ),
-        ("conmon", _) => format!("do not kill {pid}: it watches a container; `podman ps` names the one to stop"),
-        _ => return ("stop it with:", format!("kill {pid}")),
-    };
-    ("to stop it:", instead)
 }
 
 #[cfg(test)]

@@ -1,11 +1,14 @@
 //! Linux.
 
+pub(super) mod cgroup;
 pub(super) mod clock;
 mod error_queue;
 pub(super) mod host;
 pub(super) mod interfaces;
 pub(super) mod interrupt;
 pub(super) mod limits;
+pub(super) mod mounts;
+pub(super) mod namespaces;
 pub(super) mod netlink_socket;
 pub(super) mod probe_socket;
 pub(super) mod procfs;

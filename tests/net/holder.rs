@@ -4,13 +4,14 @@
 //! inheritance, and the test keeps none. When the test goes, however it goes, the shell reads the end of its
 //! input and ends.
 
+use crate::cgroups::Cgroup;
 use crate::run::{become_ordinary, before_exec};
 use crate::sockets::Spec;
 use crate::world::alone;
 use std::ffi::{OsStr, OsString};
-use std::fs;
-use std::io::{self, BufRead as _, BufReader};
-use std::os::fd::AsRawFd;
+use std::fs::{self, File};
+use std::io::{self, BufRead as _, BufReader, Write as _};
+use std::os::fd::{AsRawFd, IntoRawFd as _, RawFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -25,6 +26,8 @@ pub(crate) struct Plan {
     script: &'static str,
     sockets: Vec<Spec>,
     ordinary: bool,
+    cgroup: Option<File>,
+    moved: bool,
 }
 
 /// A process to hold sockets.
@@ -37,6 +40,8 @@ pub(crate) fn holder() -> Plan {
         script: "echo ready; read line",
         sockets: Vec::new(),
         ordinary: false,
+        cgroup: None,
+        moved: false,
     }
 }
 
@@ -76,6 +81,18 @@ impl Plan {
         Self { ordinary: true, ..self }
     }
 
+    /// It is in this cgroup, and makes its sockets there itself.
+    pub(crate) fn within(mut self, cgroup: &Cgroup) -> Self {
+        self.cgroup = Some(cgroup.door());
+        self
+    }
+
+    /// It is in this cgroup, and has its sockets from elsewhere.
+    pub(crate) fn moved_to(mut self, cgroup: &Cgroup) -> Self {
+        self.moved = true;
+        self.within(cgroup)
+    }
+
     /// It holds this socket. A TCP one listens.
     pub(crate) fn holding(mut self, socket: Spec) -> Self {
         self.sockets.push(socket);
@@ -92,15 +109,17 @@ impl Plan {
         command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
         command.stdin(Stdio::piped()).stdout(Stdio::piped());
         let child = alone(|| {
-            let sockets: Vec<_> = self.sockets.iter().map(|socket| socket.serving()).collect();
+            let here = self.cgroup.is_none() || self.moved;
+            let (ours, theirs) = self.sockets.split_at(if here { self.sockets.len() } else { 0 });
+            let sockets: Vec<_> = ours.iter().map(|socket| socket.serving()).collect();
             let descriptors: Vec<_> = sockets.iter().map(AsRawFd::as_raw_fd).collect();
+            let theirs = theirs.to_vec();
             before_exec(&mut command, move || {
-                for descriptor in &descriptors {
-                    // SAFETY: fcntl(2) with F_SETFD takes no pointers; the descriptor table is this process's.
-                    if unsafe { libc::fcntl(*descriptor, libc::F_SETFD, 0) } != 0 {
-                        return Err(io::Error::last_os_error());
-                    }
+                if let Some(mut door) = self.cgroup.as_ref() {
+                    door.write_all(b"0")?;
                 }
+                descriptors.iter().try_for_each(|descriptor| keep_open(*descriptor))?;
+                theirs.iter().try_for_each(|spec| keep_open(spec.serving().into_raw_fd()))?;
                 if self.ordinary { become_ordinary() } else { Ok(()) }
             });
             command.spawn()
@@ -112,6 +131,15 @@ impl Plan {
         lines.read_line(&mut said).expect("the holder speaks");
         assert!(said.ends_with('\n'), "{program} ended early, after {said:?}");
         Holder { child, said, _lines: lines, _directory: self.directory }
+    }
+}
+
+/// Lets a descriptor live through exec.
+fn keep_open(descriptor: RawFd) -> io::Result<()> {
+    // SAFETY: fcntl(2) with F_SETFD takes no pointers; the descriptor table is this process's.
+    match unsafe { libc::fcntl(descriptor, libc::F_SETFD, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
     }
 }
 

@@ -19,7 +19,9 @@
     reason = "unshare(2), openpty(3) and the steps between fork and exec have no safe form"
 )]
 
+mod cgroups;
 mod check;
+mod containers;
 mod firewall;
 mod holder;
 mod hostile;
@@ -33,5 +35,6 @@ mod sockets;
 mod terminal;
 mod truth;
 mod udp;
+mod units;
 mod who;
 mod world;

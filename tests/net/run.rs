@@ -25,7 +25,9 @@ const LIMIT: Timespec = Timespec { tv_sec: 120, tv_nsec: 0 };
 pub(crate) struct Run {
     /// The exit status; minus the number of the signal that ended it.
     pub(crate) status: i32,
-    /// What it wrote to standard output. Not valid UTF-8 is an error of its own.
+    /// The line that says in what part of the host it runs: every world has a network namespace of its own.
+    pub(crate) header: String,
+    /// What else it wrote to standard output. Not valid UTF-8 is an error of its own.
     pub(crate) stdout: String,
     /// What it wrote to standard error.
     pub(crate) stderr: String,
@@ -221,7 +223,8 @@ impl Running {
         }
         let status = self.child.wait().unwrap();
         let status = status.code().or_else(|| status.signal().map(|signal| -signal)).unwrap();
-        let run = Run { status, stdout: text(&mut self.stdout), stderr: text(&mut self.stderr) };
+        let (header, stdout) = without_header(text(&mut self.stdout));
+        let run = Run { status, header, stdout, stderr: text(&mut self.stderr) };
         assert_ne!(ended, 0, "no end after {} s: {run:#?}", LIMIT.tv_sec);
         run
     }
@@ -305,6 +308,15 @@ pub(crate) fn speaks_within(seconds: i64, end: &impl AsFd) -> bool {
 /// A file that exists in memory only.
 fn capture(name: &str) -> File {
     memfd_create(name, MemfdFlags::CLOEXEC).unwrap().into()
+}
+
+/// What a run printed, parted from the line on the namespace and the container that it was in. What that line says
+/// depends on where the tests run.
+pub(crate) fn without_header(stdout: String) -> (String, String) {
+    match stdout.split_once('\n') {
+        Some((header, rest)) if header.starts_with("inside ") => (header.into(), rest.into()),
+        _ => (String::new(), stdout),
+    }
 }
 
 /// What was written to it.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::document::samples::{NOW, With, tcp, udp};
-use crate::model::{OwnersUnknownReason, Seen, SocketState};
+use crate::model::{OwnersUnknownReason, Runtime, Seen, SocketState};
 use crate::render::sanitize::width;
 
 fn look() -> Appearance {
@@ -186,5 +186,40 @@ fn plain_has_a_line_for_each_socket_and_owner() {
     7000/tcp|bound|127.0.0.1|holder|61|root|-|loopback|38000
     8080/tcp|listen|::|root?|-|tomcat|http-alt|any|39080
     9000/tcp|listen|fe80::1%eth0|kernel?|-|root|-|link-local|40000
+    ");
+}
+
+#[test]
+fn units_and_containers_have_a_column_that_gives_way_early() {
+    let unknown = || Seen::Failed("its cgroup was removed".to_owned());
+    let sockets = [
+        tcp("::", 22).owned_by(812, "sshd").of_unit("ssh.service"),
+        tcp("127.0.0.1", 3000).owned_by(900, "node"),
+        Socket { unit: unknown(), ..tcp("127.0.0.1", 4000).owned_by(901, "lost") },
+        tcp("0.0.0.0", 9000).owned_by(950, "conmon").in_container(Runtime::Podman, "3fa2", "minio"),
+    ];
+    insta::assert_snapshot!(shown(&sockets, &look()).0, @"
+    PORT      SERVICE  BIND         PROCESS     USER  UNIT / CONTAINER  UP
+    22/tcp    -        * (v4+v6)    sshd 812    root  ssh.service       2h
+    3000/tcp  -        127.0.0.1    node 900    root  -                 2h
+    4000/tcp  -        127.0.0.1    lost 901    root  ?                 2h
+    9000/tcp  -        * (v4 only)  conmon 950  root  container minio   2h
+    4 ports, 2 open to the network by binding.
+    ");
+    let narrow = Appearance { width: Some(60), ..look() };
+    assert_eq!(shown(&sockets, &narrow).1, ["UNIT / CONTAINER", "UP"]);
+}
+
+#[test]
+fn sockets_of_unknown_owners_in_other_units_have_their_own_rows() {
+    let lost = |unit| {
+        let socket = tcp("127.0.0.1", 80).unowned(OwnersUnknownReason::Permission, "");
+        socket.of_unit(unit)
+    };
+    insta::assert_snapshot!(shown(&[lost("a.service"), lost("b.service")], &look()).0, @"
+    PORT    SERVICE  BIND       PROCESS  USER  UNIT / CONTAINER  UP
+    80/tcp  -        127.0.0.1  root?    root  a.service         -
+    80/tcp  -        127.0.0.1  root?    root  b.service         -
+    1 port, 0 open to the network by binding.
     ");
 }

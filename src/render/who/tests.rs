@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::document::samples::{NOW, With, owner, tcp, udp};
-use crate::model::{Need, OwnersUnknownReason};
+use crate::model::{Need, OwnersUnknownReason, Runtime};
 
 fn shown(sockets: &[Socket]) -> String {
     let look = Appearance { now: NOW, ..Appearance::default() };
@@ -157,4 +157,25 @@ fn colour_marks_the_port_only() {
 #[test]
 fn no_sockets_are_no_text() {
     assert_eq!(shown(&[]), "");
+}
+
+#[test]
+fn the_unit_and_the_container_are_named_and_stop_it() {
+    let socket = tcp("::", 80).unowned(OwnersUnknownReason::Permission, "root only");
+    let socket =
+        socket.of_unit("web.service").in_container(Runtime::Podman, "3fa2c1aabbcc00", "web");
+    insta::assert_snapshot!(shown(&[socket]), @"
+    80/tcp
+      process      not known (permission: root only)
+      user         root
+      unit         web.service
+      container    web (podman 3fa2c1aabbcc)
+      binding      every address, IPv4 and IPv6
+      state        listening
+      inode        31080
+      stop it with: systemctl stop web.service
+    ");
+    let socket = tcp("::", 80).owned_by(4, "a");
+    let lost = Socket { unit: Seen::Failed("its cgroup was removed".into()), ..socket };
+    assert!(shown(&[lost]).contains("\n  unit         not known: its cgroup was removed\n"));
 }

@@ -73,6 +73,29 @@ impl Procfs {
         Ok(words)
     }
 
+    /// The cgroups of a process, one in each hierarchy, as the kernel writes them (`cgroups(7)`).
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn cgroups(&self, pid: u32) -> io::Result<String> {
+        self.text(&format!("{pid}/cgroup"))
+    }
+
+    /// Our own cgroups.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    pub fn own_cgroups(&self) -> io::Result<String> {
+        self.text("self/cgroup")
+    }
+
+    fn text(&self, path: &str) -> io::Result<String> {
+        let file = openat(&self.root, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let mut bytes = Vec::new();
+        File::from(file).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
     /// Where a link of a process leads, as `exe` or `cwd`; `None` where it has none (a kernel thread).
     ///
     /// # Errors
@@ -137,14 +160,6 @@ fn socket_inode(link: &[u8]) -> Option<u64> {
 
 fn number(digits: &[u8]) -> Option<u64> {
     str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// Whether we are in the host's first pid namespace: from there every process has an id that we can see.
-#[must_use]
-pub fn pid_namespace_is_initial() -> bool {
-    /// `PROC_PID_INIT_INO` (`linux/proc_ns.h`).
-    const INITIAL: u64 = 0xEFFF_FFFC;
-    rustix::fs::stat("/proc/self/ns/pid").is_ok_and(|status| status.st_ino == INITIAL)
 }
 
 #[cfg(test)]
