@@ -5,6 +5,7 @@ mod error_queue;
 pub(super) mod host;
 pub(super) mod interfaces;
 pub(super) mod interrupt;
+pub(super) mod kcmp;
 pub(super) mod limits;
 pub(super) mod netlink_socket;
 pub(super) mod probe_socket;
