@@ -17,30 +17,52 @@ use std::thread;
 pub(super) const RING: &[u8] = b"anon_inode:[io_uring]";
 
 /// The inodes of the sockets that are looked for.
-#[derive(Debug, Default)]
-pub(super) struct Wanted(Vec<u64>);
+#[derive(Debug)]
+pub(super) struct Wanted {
+    inodes: Vec<u64>,
+    /// A bit for each value of their lowest bits: most sockets of a host belong to connections, and are told
+    /// apart by one look here.
+    lowest_bits: Vec<u64>,
+}
 
 impl FromIterator<u64> for Wanted {
     /// Inode 0 is none.
     fn from_iter<I: IntoIterator<Item = u64>>(inodes: I) -> Self {
         let mut inodes: Vec<_> = inodes.into_iter().filter(|inode| *inode != 0).collect();
         inodes.sort_unstable();
-        Self(inodes)
+        let mut lowest_bits = vec![0; Self::WORDS];
+        for inode in &inodes {
+            let (word, bit) = Self::place(*inode);
+            if let Some(word) = lowest_bits.get_mut(word) {
+                *word |= bit;
+            }
+        }
+        Self { inodes, lowest_bits }
     }
 }
 
 impl Wanted {
+    /// 32 kilobits: 4 KiB stay in the nearest cache.
+    const WORDS: usize = 512;
+
+    fn place(inode: u64) -> (usize, u64) {
+        let word = usize::try_from(inode / 64 % 512).unwrap_or_default();
+        (word, 1 << (inode % 64))
+    }
+
     pub(super) fn contains(&self, inode: u64) -> bool {
-        self.0.binary_search(&inode).is_ok()
+        let (word, bit) = Self::place(inode);
+        self.lowest_bits.get(word).is_some_and(|bits| bits & bit != 0)
+            && self.inodes.binary_search(&inode).is_ok()
     }
 
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.inodes.len()
     }
 
     /// Those that nobody was found to hold.
     pub(super) fn without(&self, holders: &Holders) -> Self {
-        self.0.iter().copied().filter(|inode| !holders.0.contains_key(inode)).collect()
+        self.inodes.iter().copied().filter(|inode| !holders.0.contains_key(inode)).collect()
     }
 }
 
@@ -56,7 +78,7 @@ impl Holders {
 
     /// Adds a process that has those that nobody else has, in a message.
     pub(super) fn add_rest(&mut self, wanted: &Wanted, pid: u32) {
-        for inode in wanted.without(self).0 {
+        for inode in wanted.without(self).inodes {
             self.add(inode, pid, Some(Via::InFlight));
         }
     }
@@ -166,7 +188,9 @@ mod tests {
 
     #[test]
     fn what_has_no_inode_is_not_looked_for() {
+        // 4 and 4 + 32,768 share their lowest bits.
         let wanted: Wanted = [9, 0, 4].into_iter().collect();
+        assert!(!wanted.contains(4 + 32_768));
         assert_eq!((wanted.len(), wanted.contains(4), wanted.contains(0)), (2, true, false));
         let mut holders = Holders::default();
         holders.add(4, 812, None);
