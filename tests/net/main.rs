@@ -26,6 +26,7 @@ mod hostile;
 mod listen;
 mod options;
 mod ordinary;
+mod owners;
 mod run;
 mod scan;
 mod sockets;

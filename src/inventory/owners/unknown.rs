@@ -28,7 +28,9 @@ pub(super) fn why(socket: &Socket, facts: &Facts<'_>) -> OwnersUnknown {
         let Tunnel { name, kind, .. } = tunnel;
         (OwnersUnknownReason::Kernel, format!("the kernel holds it for the {kind} device {name}"))
     } else if !facts.unread.nothing() {
-        let text = format!("{} made it; {}", maker(socket), unreadable_processes(facts.unread));
+        let message = in_message(facts.in_flight).map(|text| format!("; {text}"));
+        let unread = unreadable_processes(facts.unread);
+        let text = format!("{} made it; {unread}{}", maker(socket), message.unwrap_or_default());
         (OwnersUnknownReason::Permission, text)
     } else if facts.initial_namespace {
         (OwnersUnknownReason::Kernel, held_by_no_process(socket, facts))
@@ -48,17 +50,24 @@ pub(super) fn tunnel_of<'a>(socket: &Socket, tunnels: &'a [Tunnel]) -> Option<&'
 
 fn held_by_no_process(socket: &Socket, facts: &Facts<'_>) -> String {
     let of_unknown_port = facts.tunnels.iter().find(|tunnel| tunnel.port.is_none());
-    let likely = match (facts.in_flight, of_unknown_port) {
-        (InFlight::Perhaps(pids), _) => {
-            let pids: Vec<_> = pids.iter().map(u32::to_string).collect();
-            format!("it may be in a message that waits for process {}", pids.join(" or "))
-        }
-        (_, Some(tunnel)) if socket.transport == Transport::Udp => {
+    let likely = match (in_message(facts.in_flight), of_unknown_port) {
+        (Some(text), _) => text,
+        (None, Some(tunnel)) if socket.transport == Transport::Udp => {
             format!("it may be that of the {} device {}", tunnel.kind, tunnel.name)
         }
-        _ => "a kernel socket (a tunnel, NFS)".to_owned(),
+        (None, _) => "a kernel socket (a tunnel, NFS)".to_owned(),
     };
     format!("every process was read and none holds it: {likely}")
+}
+
+/// Whose messages may have it.
+fn in_message(in_flight: &InFlight) -> Option<String> {
+    let pids = match in_flight {
+        InFlight::Nowhere => return None,
+        InFlight::Only(pid) => vec![pid.to_string()],
+        InFlight::Perhaps(pids) => pids.iter().map(u32::to_string).collect(),
+    };
+    Some(format!("it may be in a message that waits for process {}", pids.join(" or ")))
 }
 
 /// `root (uid 0)`
@@ -167,6 +176,12 @@ mod tests {
                 Facts { unread: denied, ..all_read },
                 Permission,
                 "www (uid 33) made it; the open files of 87 processes may not be read",
+            ),
+            (
+                udp(),
+                Facts { unread: denied, in_flight: &InFlight::Only(5), ..all_read },
+                Permission,
+                "may not be read; it may be in a message that waits for process 5",
             ),
             (
                 udp(),
