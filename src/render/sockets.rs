@@ -39,7 +39,8 @@ const USER: Column = Column { title: "USER", room: Room::Drop(1) };
 const QUEUE: Column = Column { title: "QUEUE", room: Room::Drop(3) };
 const UP: Column = Column { title: "UP", room: Room::Drop(0) };
 
-/// Writes the table of `ls`: a row for each port, state and set of owners, and a line that sums them up. The
+/// Writes the table of `ls`: a row for each port, state and set of owners, and a line that sums them up. Processes
+/// of one program that share a port, each with a socket of its own, have one row. The
 /// column QUEUE is there only when a queue is full or dropped something.
 pub fn sockets_table(
     out: &mut dyn Write,
@@ -51,7 +52,7 @@ pub fn sockets_table(
         writeln!(out, "{}", extent.nothing())?;
         return Ok(Shown::default());
     }
-    let groups = Group::all(sockets);
+    let groups = Group::sharing_ports(sockets);
     let troubled = groups.iter().any(|group| group.queue_trouble().is_some());
     let queue = troubled.then_some(QUEUE);
     let columns: Vec<_> =
@@ -75,7 +76,7 @@ fn row(group: &Group<'_>, troubled: bool, now: u64) -> Vec<Cell> {
         Cell::styled(style::PORT, socket.endpoint().to_string()),
         Cell::plain(short_name(socket.service.as_deref().unwrap_or_default())),
         Cell::plain(bound),
-        Cell::plain(holders(socket)),
+        Cell::plain(holders(group.sockets())),
         Cell::plain(short_name(&user(socket, listener))),
     ];
     cells.extend(queue);
