@@ -21,6 +21,8 @@ import time
 RUNS = int(os.environ.get("RUNS", "5"))
 LIMIT = 120  # seconds for one command
 LISTENERS = 60
+IDLE_PROCESSES = 80
+IDLE_DESCRIPTORS = 4  # of each of these, beside those that every process has
 LOAD_SERVERS = 20  # each with a client
 LOAD_LISTENERS = 10  # of each server
 LOAD_CONNECTIONS = int(os.environ.get("LOAD_CONNECTIONS", "20000")) // LOAD_SERVERS
@@ -244,10 +246,10 @@ def connect(number, ready):
     return [socket.create_connection(address, timeout=LIMIT) for _ in range(LOAD_CONNECTIONS)]
 
 
-def burden():
-    """A process of the load that has nothing to do with ports: files and pairs of Unix sockets."""
+def burden(descriptors):
+    """A process that has nothing to do with ports: files and pairs of Unix sockets."""
     kept = []
-    for _ in range(LOAD_DESCRIPTORS // 4):
+    for _ in range(descriptors // 4):
         kept += [os.open("/dev/null", os.O_RDONLY), os.open("/proc/self/stat", os.O_RDONLY)]
         kept += socket.socketpair()
     return kept
@@ -272,18 +274,18 @@ def keeping(make, told):
 
 
 @contextlib.contextmanager
-def load():
-    """Many connections, and many processes with many descriptors."""
+def load(servers, processes, descriptors):
+    """Servers with their clients, and processes with some descriptors each."""
     children = []
     ready, tell = os.pipe()
     try:
-        for number in range(LOAD_SERVERS):
+        for number in range(servers):
             listens, listening = os.pipe()
             children.append(keeping(lambda: serve(number, listening), tell))
             children.append(keeping(lambda: connect(number, listens), tell))
             os.close(listens)
             os.close(listening)
-        children += [keeping(burden, tell) for _ in range(LOAD_PROCESSES)]
+        children += [keeping(lambda: burden(descriptors), tell) for _ in range(processes)]
         os.close(tell)
         waited = 0
         while waited < len(children):
@@ -299,7 +301,7 @@ def load():
             os.waitpid(child, 0)
 
 
-def descriptors():
+def all_descriptors():
     """How many descriptors all processes have open."""
     count = 0
     for pid in filter(str.isdigit, os.listdir("/proc")):
@@ -317,23 +319,27 @@ def inventory():
     }
     if shutil.which("netstat"):
         tools["netstat -tulpn"] = ["netstat", "-tulpn"]
-    held = [listen("0.0.0.0", port) for port in range(2000, 2020)]
-    held += [listen("::1", port, socket.AF_INET6) for port in range(3000, 3005)]
-    for port in range(4000, 4010):
-        held.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        held[-1].bind(("127.0.0.1", port))
-
-    print(f"\ninventory: {len(held)} sockets, few processes, {RUNS} runs of each in turn")
-    wrong = compare_with_ss()
-    measure(tools, lambda *_: None)
-
+    wrong = False
+    with load(0, IDLE_PROCESSES, IDLE_DESCRIPTORS):
+        held = [listen("0.0.0.0", port) for port in range(2000, 2020)]
+        held += [listen("::1", port, socket.AF_INET6) for port in range(3000, 3005)]
+        for port in range(4000, 4010):
+            held.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            held[-1].bind(("127.0.0.1", port))
+        print(
+            f"\ninventory: {len(held)} sockets, {IDLE_PROCESSES} processes with"
+            f" {all_descriptors()} descriptors in all, {RUNS} runs of each in turn"
+        )
+        wrong |= compare_with_ss()
+        measure(tools, lambda *_: None)
     for kept in held:  # the processes of the load would all inherit them
         kept.close()
-    with load():
+
+    with load(LOAD_SERVERS, LOAD_PROCESSES, LOAD_DESCRIPTORS):
         print(
             f"\ninventory: {LOAD_SERVERS * LOAD_LISTENERS} sockets,"
             f" {LOAD_SERVERS * LOAD_CONNECTIONS} connections,"
-            f" {2 * LOAD_SERVERS + LOAD_PROCESSES} processes with {descriptors()} descriptors in all,"
+            f" {2 * LOAD_SERVERS + LOAD_PROCESSES} processes with {all_descriptors()} descriptors in all,"
             f" {RUNS} runs of each in turn"
         )
         wrong |= compare_with_ss()

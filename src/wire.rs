@@ -6,3 +6,4 @@ pub mod link;
 pub mod netlink;
 pub mod route;
 pub mod sock_diag;
+pub mod unix_diag;

@@ -1,12 +1,14 @@
 //! The deeper looks, for sockets that no process has in its descriptor table: the tables that threads have of
 //! their own, the fixed files of `io_uring`, and messages that nobody has received yet.
 
-use super::scan::{Holders, RING, Scan, Wanted, shared_out};
+use super::scan::{self, Holders, Scan, Wanted, shared_out};
 use crate::model::Via;
-use crate::sys::{self, Procfs, Table};
+use crate::sys::{self, NetlinkSocket, Procfs, Protocol, Table};
 use crate::wire::fdinfo::{fixed_sockets, socket_inode, waiting_descriptors};
+use crate::wire::netlink::{self, AnswerError};
+use crate::wire::unix_diag;
 use std::collections::{BTreeMap, BTreeSet};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::time::Duration;
 
@@ -39,39 +41,28 @@ pub(super) enum InFlight {
 
 /// Looks for the sockets everywhere where a process may have them. `scan` is the ordinary look, which found none.
 pub(super) fn look(procfs: &Procfs, scan: &Scan, wanted: &Wanted) -> io::Result<Deep> {
-    let mut deep = Deep::default();
-    let tables = tables_of_threads(procfs)?;
-    for part in shared_out(&tables, |table, found: &mut Scan| {
-        // A thread that has ended, or may not be read, shows nothing: the ordinary look has said so.
-        let _ended = procfs.open_files(*table, |descriptor, link| {
-            if let Some(inode) = socket_inode(link).filter(|inode| wanted.contains(*inode)) {
-                found.holders.add(inode, table.process, Some(Via::Thread));
-            } else if link == RING {
-                found.rings.push((*table, descriptor.to_owned()));
-            }
-        });
-    })? {
-        deep.holders.merge(part.holders);
-        look_into_rings(procfs, &part.rings, wanted, &mut deep.holders);
-    }
-    look_into_rings(procfs, &scan.rings, wanted, &mut deep.holders);
+    let pids = procfs.pids()?;
+    // A process may have taken a socket over and started after the ordinary look.
+    let known: BTreeSet<u32> = scan.pids.iter().copied().collect();
+    let started = pids.iter().filter(|pid| !known.contains(*pid)).map(|pid| Table::of(*pid));
+    let mut tables = tables_of_threads(procfs, &pids)?;
+    tables.extend(started);
+    let found = scan::of_tables(procfs, &tables, wanted)?;
+    let mut deep = Deep { holders: found.holders, in_flight: InFlight::Nowhere };
+    look_into_rings(procfs, scan.rings.iter().chain(&found.rings), wanted, &mut deep.holders);
 
-    let left = wanted.without(&deep.holders);
-    if left.len() > 0 {
-        let found = waiting(procfs, &tables, &left)?;
-        deep.holders.merge(found.holders);
-        let left = left.without(&deep.holders).len();
-        if left > 0 {
-            deep.in_flight = whose(&settled(procfs, found.queues), left);
-        }
+    let left = wanted.without(&deep.holders).len();
+    if left > 0 {
+        tables.extend(scan.pids.iter().copied().map(Table::of));
+        deep.in_flight = whose(&settled(procfs, queues(procfs, &tables)?), left);
     }
     Ok(deep)
 }
 
 /// The tables that are not the first thread's. The table of a process whose first thread has ended is one of
 /// them.
-fn tables_of_threads(procfs: &Procfs) -> io::Result<Vec<Table>> {
-    let parts = shared_out(&procfs.pids()?, |pid, found: &mut Vec<Table>| {
+fn tables_of_threads(procfs: &Procfs, pids: &[u32]) -> io::Result<Vec<Table>> {
+    let parts = shared_out(pids, |pid, found: &mut Vec<Table>| {
         // The process may have ended.
         let threads = procfs.threads(*pid).unwrap_or_default();
         let mut known = vec![*pid];
@@ -88,9 +79,9 @@ fn tables_of_threads(procfs: &Procfs) -> io::Result<Vec<Table>> {
     Ok(parts.into_iter().flatten().collect())
 }
 
-fn look_into_rings(
+fn look_into_rings<'a>(
     procfs: &Procfs,
-    rings: &[(Table, CString)],
+    rings: impl Iterator<Item = &'a (Table, CString)>,
     wanted: &Wanted,
     holders: &mut Holders,
 ) {
@@ -118,41 +109,43 @@ struct Queue {
     waiting: u64,
 }
 
-#[derive(Debug, Default)]
-struct Waiting {
-    /// Processes that have opened a wanted socket since the ordinary look.
-    holders: Holders,
-    queues: Vec<Queue>,
-}
-
-/// Asks every socket of every table for the descriptors that wait in it.
-fn waiting(procfs: &Procfs, tables: &[Table], wanted: &Wanted) -> io::Result<Waiting> {
-    let ordinary = procfs.pids()?.into_iter().map(Table::of);
-    let tables: Vec<_> = ordinary.chain(tables.iter().copied()).collect();
-    let parts = shared_out(&tables, |table, part: &mut Waiting| {
+/// The queues in which descriptors wait.
+///
+/// Asking a socket costs more than finding it, so only those are asked in which anything waits. The kernel lists
+/// them for our network namespace; where it does not, every socket is asked.
+fn queues(procfs: &Procfs, tables: &[Table]) -> io::Result<Vec<Queue>> {
+    let filled = filled_queues().ok();
+    if filled.as_ref().is_some_and(|filled| filled.len() == 0) {
+        return Ok(Vec::new());
+    }
+    let may_wait = |inode| filled.as_ref().is_none_or(|filled| filled.contains(inode));
+    let parts = shared_out(tables, |table, found: &mut Vec<Queue>| {
+        // A table that cannot be read shows nothing: the ordinary look has said so.
         let _ended = procfs.open_files(*table, |descriptor, link| {
-            let Some(inode) = socket_inode(link) else { return };
-            if wanted.contains(inode) {
-                let via = table.thread.map(|_| Via::Thread);
-                part.holders.add(inode, table.process, via);
-                return;
-            }
+            let Some(inode) = socket_inode(link).filter(|inode| may_wait(*inode)) else { return };
             let waiting = waiting_in(procfs, *table, descriptor);
             if waiting > 0 {
                 let descriptor = descriptor.to_owned();
-                part.queues.push(Queue { inode, table: *table, descriptor, waiting });
+                found.push(Queue { inode, table: *table, descriptor, waiting });
             }
         });
     })?;
-    let mut all = Waiting::default();
-    for part in parts {
-        all.holders.merge(part.holders);
-        all.queues.extend(part.queues);
-    }
-    Ok(all)
+    Ok(parts.into_iter().flatten().collect())
 }
 
-fn waiting_in(procfs: &Procfs, table: Table, descriptor: &std::ffi::CStr) -> u64 {
+/// The Unix sockets of our network namespace in which something may wait.
+fn filled_queues() -> Result<Wanted, AnswerError> {
+    let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
+    let seq = netlink.next_seq();
+    let mut answer = netlink::Answer::dump(seq);
+    let mut inodes = Vec::new();
+    netlink.converse(&unix_diag::dump(seq), |datagram| {
+        answer.take(datagram, |_, payload| inodes.extend(unix_diag::may_have_messages(payload)))
+    })?;
+    Ok(inodes.into_iter().collect())
+}
+
+fn waiting_in(procfs: &Procfs, table: Table, descriptor: &CStr) -> u64 {
     // A descriptor that was closed has nothing waiting.
     procfs.descriptor_info(table, descriptor).map_or(0, |text| waiting_descriptors(&text))
 }

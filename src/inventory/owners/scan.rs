@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// The link of an `io_uring`.
-pub(super) const RING: &[u8] = b"anon_inode:[io_uring]";
+const RING: &[u8] = b"anon_inode:[io_uring]";
 
 /// The inodes of the sockets that are looked for.
 #[derive(Debug)]
@@ -107,6 +107,8 @@ impl Holders {
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) holders: Holders,
+    /// The processes that there were.
+    pub(super) pids: Vec<u32>,
     /// The rings that processes have open: they may hold sockets.
     pub(super) rings: Vec<(Table, CString)>,
     pub(super) unread: Unread,
@@ -131,12 +133,20 @@ impl Unread {
 
 /// Reads the table of every process.
 pub(super) fn ordinary(procfs: &Procfs, wanted: &Wanted) -> io::Result<Scan> {
-    let tables: Vec<_> = procfs.pids()?.into_iter().map(Table::of).collect();
-    let parts = shared_out(&tables, |table, part: &mut Scan| {
+    let pids = procfs.pids()?;
+    let tables: Vec<_> = pids.iter().copied().map(Table::of).collect();
+    let scan = Scan { pids, ..of_tables(procfs, &tables, wanted)? };
+    Ok(scan)
+}
+
+/// Reads these tables.
+pub(super) fn of_tables(procfs: &Procfs, tables: &[Table], wanted: &Wanted) -> io::Result<Scan> {
+    let parts = shared_out(tables, |table, part: &mut Scan| {
+        let via = table.thread.map(|_| Via::Thread);
         let read = procfs.open_files(*table, |descriptor, link| {
             if let Some(inode) = socket_inode(link) {
                 if wanted.contains(inode) {
-                    part.holders.add(inode, table.process, None);
+                    part.holders.add(inode, table.process, via);
                 }
             } else if link == RING {
                 part.rings.push((*table, descriptor.to_owned()));
