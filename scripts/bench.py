@@ -1,6 +1,7 @@
 """The measuring half of scripts/bench. It is run inside a network and a process namespace made for it."""
 
 import contextlib
+import ctypes
 import json
 import os
 import random
@@ -20,9 +21,13 @@ import time
 RUNS = int(os.environ.get("RUNS", "5"))
 LIMIT = 120  # seconds for one command
 LISTENERS = 60
-LOAD_PROCESSES = int(os.environ.get("LOAD_PROCESSES", "200"))
-LOAD_DESCRIPTORS = int(os.environ.get("LOAD_DESCRIPTORS", "100"))
-LOAD_SOCKETS = 5  # listeners in each process of the load
+IDLE_PROCESSES = 80
+IDLE_DESCRIPTORS = 4  # of each of these, beside those that every process has
+LOAD_SERVERS = 20  # each with a client
+LOAD_LISTENERS = 10  # of each server
+LOAD_CONNECTIONS = int(os.environ.get("LOAD_CONNECTIONS", "20000")) // LOAD_SERVERS
+LOAD_PROCESSES = int(os.environ.get("LOAD_PROCESSES", "300"))
+LOAD_DESCRIPTORS = int(os.environ.get("LOAD_DESCRIPTORS", "100"))  # of each of these
 
 PORTSIGHT = sys.argv[1]
 
@@ -139,11 +144,11 @@ def accepting(sockets):
         os.waitpid(child, 0)
 
 
-def listen(address, port, family=socket.AF_INET):
+def listen(address, port, family=socket.AF_INET, backlog=128):
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((address, port))
-    listener.listen(128)
+    listener.listen(backlog)
     return listener
 
 
@@ -221,31 +226,69 @@ def compare_with_ss():
     return ours != theirs
 
 
-def burden(number):
-    """One process of the load: descriptors of files, and some listeners."""
-    kept = [os.open("/dev/null", os.O_RDONLY) for _ in range(LOAD_DESCRIPTORS)]
-    kept += [listen("127.0.0.1", 10_000 + number * LOAD_SOCKETS + i) for i in range(LOAD_SOCKETS)]
+def serve(number, told):
+    """A server of the load: its listeners, one in four over IPv6, and the connections to the first of them."""
+    base = 20_000 + number * LOAD_LISTENERS
+    kept = []
+    for port in range(base, base + LOAD_LISTENERS):
+        six = port % 4 == 3
+        address, family = ("::1", socket.AF_INET6) if six else ("127.0.0.1", socket.AF_INET)
+        kept.append(listen(address, port, family, backlog=1024))
+    os.write(told, b".")
+    kept += [kept[0].accept()[0] for _ in range(LOAD_CONNECTIONS)]
     return kept
 
 
+def connect(number, ready):
+    """A client of the load, once its server listens."""
+    os.read(ready, 1)
+    address = ("127.0.0.1", 20_000 + number * LOAD_LISTENERS)
+    return [socket.create_connection(address, timeout=LIMIT) for _ in range(LOAD_CONNECTIONS)]
+
+
+def burden(descriptors):
+    """A process that has nothing to do with ports: files and pairs of Unix sockets."""
+    kept = []
+    for _ in range(descriptors // 4):
+        kept += [os.open("/dev/null", os.O_RDONLY), os.open("/proc/self/stat", os.O_RDONLY)]
+        kept += socket.socketpair()
+    return kept
+
+
+def keeping(make, told):
+    """Starts a process that keeps what `make` gives, says so, and waits; it dies with this one."""
+    parent = os.getpid()
+    child = os.fork()
+    if child == 0:
+        try:
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+            if os.getppid() != parent:
+                os._exit(1)
+            kept = make()
+            os.write(told, b"." if kept else b"")
+            while True:
+                signal.pause()
+        finally:
+            os._exit(1)
+    return child
+
+
 @contextlib.contextmanager
-def load():
-    """Many processes with many descriptors."""
+def load(servers, processes, descriptors):
+    """Servers with their clients, and processes with some descriptors each."""
     children = []
     ready, tell = os.pipe()
     try:
-        for number in range(LOAD_PROCESSES):
-            child = os.fork()
-            if child == 0:
-                os.close(ready)
-                kept = burden(number)
-                os.write(tell, b"." if kept else b"")
-                while True:
-                    signal.pause()
-            children.append(child)
+        for number in range(servers):
+            listens, listening = os.pipe()
+            children.append(keeping(lambda: serve(number, listening), tell))
+            children.append(keeping(lambda: connect(number, listens), tell))
+            os.close(listens)
+            os.close(listening)
+        children += [keeping(lambda: burden(descriptors), tell) for _ in range(processes)]
         os.close(tell)
         waited = 0
-        while waited < LOAD_PROCESSES:
+        while waited < len(children):
             read = os.read(ready, 4096)
             if not read:
                 raise Failed("a process of the load ended early")
@@ -258,6 +301,15 @@ def load():
             os.waitpid(child, 0)
 
 
+def all_descriptors():
+    """How many descriptors all processes have open."""
+    count = 0
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            count += len(os.listdir(f"/proc/{pid}/fd"))
+    return count
+
+
 def inventory():
     """The list of what is bound, with its owners."""
     tools = {
@@ -267,23 +319,29 @@ def inventory():
     }
     if shutil.which("netstat"):
         tools["netstat -tulpn"] = ["netstat", "-tulpn"]
-    held = [listen("0.0.0.0", port) for port in range(2000, 2020)]
-    held += [listen("::1", port, socket.AF_INET6) for port in range(3000, 3005)]
-    for port in range(4000, 4010):
-        held.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
-        held[-1].bind(("127.0.0.1", port))
+    wrong = False
+    with load(0, IDLE_PROCESSES, IDLE_DESCRIPTORS):
+        held = [listen("0.0.0.0", port) for port in range(2000, 2020)]
+        held += [listen("::1", port, socket.AF_INET6) for port in range(3000, 3005)]
+        for port in range(4000, 4010):
+            held.append(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            held[-1].bind(("127.0.0.1", port))
+        print(
+            f"\ninventory: {len(held)} sockets, {IDLE_PROCESSES} processes with"
+            f" {all_descriptors()} descriptors in all, {RUNS} runs of each in turn"
+        )
+        wrong |= compare_with_ss()
+        measure(tools, lambda *_: None)
+    for kept in held:  # the processes of the load would all inherit them
+        kept.close()
 
-    print(f"\ninventory: {len(held)} sockets, few processes, {RUNS} runs of each in turn")
-    wrong = compare_with_ss()
-    measure(tools, lambda *_: None)
-
-    count = len(held) + LOAD_PROCESSES * LOAD_SOCKETS
-    descriptors = LOAD_PROCESSES * LOAD_DESCRIPTORS
-    print(
-        f"\ninventory: {count} sockets, {LOAD_PROCESSES} processes with {descriptors} descriptors,"
-        f" {RUNS} runs of each in turn"
-    )
-    with load():
+    with load(LOAD_SERVERS, LOAD_PROCESSES, LOAD_DESCRIPTORS):
+        print(
+            f"\ninventory: {LOAD_SERVERS * LOAD_LISTENERS} sockets,"
+            f" {LOAD_SERVERS * LOAD_CONNECTIONS} connections,"
+            f" {2 * LOAD_SERVERS + LOAD_PROCESSES} processes with {all_descriptors()} descriptors in all,"
+            f" {RUNS} runs of each in turn"
+        )
         wrong |= compare_with_ss()
         measure(tools, lambda *_: None)
     return wrong

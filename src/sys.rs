@@ -12,6 +12,7 @@ pub use linux::interfaces::{
     LocalAddress, LocalAddresses, interface_name, local_addresses, loopback_is_up,
 };
 pub use linux::interrupt::{catch_interrupt, interrupted};
+pub use linux::kcmp::share_descriptors;
 pub use linux::limits::raise_open_files;
 pub use linux::mounts::{Mount, mounts};
 pub use linux::namespaces::{
@@ -22,7 +23,7 @@ pub use linux::netlink_socket::{NetlinkSocket, Protocol};
 pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
-pub use linux::procfs::{Procfs, Unreadable};
+pub use linux::procfs::{Kin, Procfs, Table, Unreadable};
 pub use linux::sysctl::{conntrack_room, local_port_range, udp_datagrams_received};
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;

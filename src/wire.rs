@@ -1,6 +1,9 @@
 //! Bytes and the values they stand for: pure, without I/O and without `unsafe`. Anything may come in from
 //! outside; a message that is cut short or malformed yields an error or nothing, never a panic.
 
+pub mod fdinfo;
+pub mod link;
 pub mod netlink;
 pub mod route;
 pub mod sock_diag;
+pub mod unix_diag;

@@ -8,6 +8,7 @@ use crate::sys::{self, NetlinkSocket, Protocol};
 use crate::wire::netlink::{self, AnswerError};
 use crate::wire::sock_diag::{self, Keep, Row, state};
 use std::io;
+use std::thread;
 
 /// How often a table is read when it changes while it is read.
 const TRIES: u32 = 3;
@@ -20,19 +21,40 @@ const NOT_YET: &str = "not looked for";
 pub struct SockDiag;
 
 impl Source for SockDiag {
+    /// Both families at once: to find what is bound and does not listen, the kernel walks over every connection
+    /// of the host for each.
     fn sockets(&mut self) -> (Vec<Socket>, Vec<Gap>) {
-        let mut sockets = Vec::new();
-        let mut gaps = Vec::new();
-        for transport in [Transport::Tcp, Transport::Udp] {
-            for family in [Family::Ipv4, Family::Ipv6] {
-                let (rows, problem) = dump(transport, family);
-                sockets.extend(rows.iter().filter_map(|row| socket(transport, row)));
-                gaps.extend(problem.map(|error| gap(&error, transport, family)));
+        let (sockets, mut gaps) = thread::scope(|scope| {
+            let ipv6 = scope.spawn(|| of_family(Family::Ipv6));
+            let (mut sockets, mut gaps) = of_family(Family::Ipv4);
+            match ipv6.join() {
+                Ok((of_ipv6, gaps_of_ipv6)) => {
+                    sockets.extend(of_ipv6);
+                    gaps.extend(gaps_of_ipv6);
+                }
+                Err(_panic) => gaps.push(Gap {
+                    what: "sockets over IPv6".to_owned(),
+                    reason: "a thread of portsight failed".to_owned(),
+                    need: Some(Need::Retry),
+                    hides: Hides::Sockets,
+                }),
             }
-        }
+            (sockets, gaps)
+        });
         gaps.extend(bound_inactive_gap());
         (sockets, gaps)
     }
+}
+
+fn of_family(family: Family) -> (Vec<Socket>, Vec<Gap>) {
+    let mut sockets = Vec::new();
+    let mut gaps = Vec::new();
+    for transport in [Transport::Tcp, Transport::Udp] {
+        let (rows, problem) = dump(transport, family);
+        sockets.extend(rows.iter().filter_map(|row| socket(transport, row)));
+        gaps.extend(problem.map(|error| gap(&error, transport, family)));
+    }
+    (sockets, gaps)
 }
 
 /// The states of sockets that hold a port and belong to no connection.

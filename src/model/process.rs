@@ -30,13 +30,14 @@ pub struct Process {
 /// What a process is to a socket that it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Role {
-    /// It made the socket, as far as the process tree shows.
+    /// It made the socket, as far as the process tree shows. A socket has at most one, and none when the parent
+    /// of its workers made it and has closed its copy.
     Listener,
     /// It has the socket from its parent and runs another program.
     Inherited,
     /// It has the socket from its parent and runs the same program.
     Worker,
-    /// It has the socket from the init system, which opened it.
+    /// It has the socket from the service manager (systemd, of the system or of a user), which keeps it.
     SocketActivated,
 }
 

@@ -1,7 +1,9 @@
 //! Sockets that are one thing to a reader: the same port and state, held by the same processes.
 
-use crate::model::{Endpoint, Owner, Seen, Socket, SocketState, Transport, Unit};
-use std::collections::BTreeMap;
+use super::owners::foremost;
+use crate::model::{Endpoint, Family, Owner, Seen, Socket, SocketState, Transport, Unit};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 /// Who holds a socket, as far as grouping goes.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +48,33 @@ impl<'a> Group<'a> {
         groups.into_values().collect()
     }
 
+    /// The same, with the groups of one program at one binding together: they share the port (`SO_REUSEPORT`), and
+    /// the kernel shares the work out among them. Other programs at the same binding stay apart.
+    pub(super) fn sharing_ports(sockets: &'a [Socket]) -> Vec<Self> {
+        let mut together: Vec<Self> = Vec::new();
+        for group in Self::all(sockets) {
+            let endpoint = group.first.endpoint();
+            let mut of_port =
+                together.iter_mut().rev().take_while(|other| other.first.endpoint() == endpoint);
+            match of_port.find(|other| other.shares_its_port_with(&group)) {
+                Some(first) => first.all.extend(group.all),
+                None => together.push(group),
+            }
+        }
+        together
+    }
+
+    fn shares_its_port_with(&self, other: &Self) -> bool {
+        let program = |group: &Self| group.listener().map(|owner| &owner.process.name);
+        let bindings = |group: &Self| -> BTreeSet<_> {
+            group.all.iter().map(|socket| binding(socket)).collect()
+        };
+        self.first.state.serves()
+            && program(self).is_some()
+            && program(self) == program(other)
+            && bindings(self) == bindings(other)
+    }
+
     /// A socket that stands for all in what they have in common: port, state, service and owners.
     pub(super) fn first(&self) -> &'a Socket {
         self.first
@@ -56,8 +85,9 @@ impl<'a> Group<'a> {
         &self.all
     }
 
+    /// The owner whom a table names.
     pub(super) fn listener(&self) -> Option<&'a Owner> {
-        self.first.owners.first()
+        foremost(self.first)
     }
 
     /// What is wrong with the queues, as `queue 129/128, 12 drops`; `None` when nothing is.
@@ -72,6 +102,33 @@ impl<'a> Group<'a> {
     }
 }
 
+/// What only sockets that share a port can have in common: port, state, family, address, device, `IPV6_V6ONLY`.
+type Binding = (Endpoint, SocketState, Family, IpAddr, Option<u32>, Option<bool>);
+
+fn binding(socket: &Socket) -> Binding {
+    let device = socket.interface.known().map(|interface| interface.index);
+    let v6_only = socket.v6_only.known().copied();
+    (socket.endpoint(), socket.state, socket.family, socket.address, device, v6_only)
+}
+
+/// How many sockets each binding has.
+pub(super) struct Sharing(BTreeMap<Binding, usize>);
+
+impl Sharing {
+    pub(super) fn of(sockets: &[Socket]) -> Self {
+        let mut counts = BTreeMap::new();
+        for socket in sockets {
+            *counts.entry(binding(socket)).or_default() += 1;
+        }
+        Self(counts)
+    }
+
+    /// How many serve at the binding of this socket, which is one of them.
+    pub(super) fn with(&self, socket: &Socket) -> usize {
+        self.0.get(&binding(socket)).copied().filter(|_| socket.state.serves()).unwrap_or(1)
+    }
+}
+
 /// The accept queue of a TCP listener, as `129/128`, when it is full.
 pub(super) fn full_queue(socket: &Socket) -> Option<String> {
     let listens = socket.transport == Transport::Tcp && socket.state == SocketState::Listen;
@@ -80,5 +137,29 @@ pub(super) fn full_queue(socket: &Socket) -> Option<String> {
             Some(format!("{}/{}", queue.length, queue.limit))
         }
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::samples::{With, tcp, udp};
+
+    #[test]
+    fn one_program_that_shares_a_port_is_one_row() {
+        let table = [
+            (vec![tcp("::", 80).owned_by(7, "h2o"), tcp("::", 80).owned_by(8, "h2o")], 1),
+            (vec![udp("0.0.0.0", 53).owned_by(7, "nsd"), udp("0.0.0.0", 53).owned_by(8, "nsd")], 1),
+            // Near misses: another program, another address, another port, nobody known.
+            (vec![udp("::", 5353).owned_by(7, "avahi"), udp("::", 5353).owned_by(8, "chrome")], 2),
+            (vec![tcp("::", 80).owned_by(7, "h2o"), tcp("::1", 80).owned_by(8, "h2o")], 2),
+            (vec![tcp("::", 80).owned_by(7, "h2o"), tcp("::", 81).owned_by(8, "h2o")], 2),
+            (vec![tcp("::", 80).owned_by(7, "h2o"), tcp("::", 80)], 2),
+        ];
+        for (sockets, rows) in table {
+            assert_eq!(Group::sharing_ports(&sockets).len(), rows, "{sockets:?}");
+            let apart = Group::all(&sockets).len();
+            assert_eq!(apart, 2, "for `who` they are two");
+        }
     }
 }

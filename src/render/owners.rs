@@ -1,7 +1,8 @@
 //! Who holds a socket, in a few words.
 
 use super::sanitize::{clip, sanitize};
-use crate::model::{Owner, OwnersUnknownReason, Socket};
+use crate::model::{Owner, OwnersUnknownReason, Role, Socket};
+use std::collections::BTreeSet;
 
 /// Names are cut to this many columns, so that none pushes the other columns off the screen.
 const NAME_WIDTH: usize = 32;
@@ -11,17 +12,22 @@ pub(super) fn short_name(name: &str) -> String {
     clip(&sanitize(name), NAME_WIDTH).into_owned()
 }
 
-/// The listener first, then how many others: `nginx 812 +3`.
-pub(super) fn holders(socket: &Socket) -> String {
-    match socket.owners.split_first() {
-        None => nobody(socket).into(),
-        Some((listener, others)) => {
-            let name = short_name(&listener.process.name);
-            let others =
-                if others.is_empty() { String::new() } else { format!(" +{}", others.len()) };
-            format!("{name} {}{others}", listener.process.pid)
-        }
-    }
+/// The owner whom a table names: the service where a service manager keeps its socket, else the listener.
+pub(super) fn foremost(socket: &Socket) -> Option<&Owner> {
+    let is_service = |owner: &&Owner| owner.role == Role::SocketActivated;
+    socket.owners.iter().find(is_service).or(socket.owners.first())
+}
+
+/// The foremost owner, then how many others there are: `nginx 812 +3`. The sockets are one group.
+pub(super) fn holders(sockets: &[&Socket]) -> String {
+    let Some(owner) = sockets.iter().find_map(|socket| foremost(socket)) else {
+        return sockets.first().map_or("?", |socket| nobody(socket)).into();
+    };
+    let owners = sockets.iter().flat_map(|socket| &socket.owners);
+    let pids: BTreeSet<u32> = owners.map(|owner| owner.process.pid).collect();
+    let name = short_name(&owner.process.name);
+    let others = if pids.len() > 1 { format!(" +{}", pids.len() - 1) } else { String::new() };
+    format!("{name} {}{others}", owner.process.pid)
 }
 
 /// What stands for the holder where none was found: who it may be, or who could tell.
@@ -47,15 +53,17 @@ pub(super) fn user(socket: &Socket, owner: Option<&Owner>) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::samples::{With, tcp};
+    use crate::document::samples::{With, owner, tcp};
     use crate::model::{Need, Seen};
 
     #[test]
     fn holders_are_the_listener_and_a_number() {
         let one = tcp("::", 80).owned_by(812, "nginx");
-        assert_eq!(holders(&one), "nginx 812");
-        assert_eq!(holders(&one.owned_by(813, "nginx").owned_by(814, "nginx")), "nginx 812 +2");
-        assert_eq!(holders(&tcp("::", 80)), "?");
+        assert_eq!(holders(&[&one]), "nginx 812");
+        let three = one.clone().owned_by(813, "nginx").owned_by(814, "nginx");
+        assert_eq!(holders(&[&three]), "nginx 812 +2");
+        assert_eq!(holders(&[&one, &three]), "nginx 812 +2", "each process once");
+        assert_eq!(holders(&[&tcp("::", 80)]), "?");
         let table = [
             (OwnersUnknownReason::Permission, "root?"),
             (OwnersUnknownReason::Kernel, "kernel?"),
@@ -64,14 +72,24 @@ mod tests {
             (OwnersUnknownReason::NoProcfs, "?"),
         ];
         for (reason, text) in table {
-            assert_eq!(holders(&tcp("::", 80).unowned(reason, "")), text);
+            assert_eq!(holders(&[&tcp("::", 80).unowned(reason, "")]), text);
         }
+    }
+
+    #[test]
+    fn a_service_is_named_before_its_service_manager() {
+        let mut socket = tcp("::", 22).owned_by(1, "systemd");
+        socket.owners.push(owner(812, "sshd", Role::SocketActivated));
+        assert_eq!(holders(&[&socket]), "sshd 812 +1");
+        // Near miss: a child that just inherited is not named before its parent.
+        socket.owners[1].role = Role::Inherited;
+        assert_eq!(holders(&[&socket]), "systemd 1 +1");
     }
 
     #[test]
     fn a_hostile_name_is_visible_and_short_and_keeps_its_pid() {
         let name = format!("\x1b[31m{}", "x".repeat(300));
-        let text = holders(&tcp("::", 80).owned_by(7, &name));
+        let text = holders(&[&tcp("::", 80).owned_by(7, &name)]);
         assert_eq!(text, format!(r"\x1b[31m{}… 7", "x".repeat(23)));
     }
 

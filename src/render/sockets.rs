@@ -40,8 +40,9 @@ const UNIT: Column = Column { title: "UNIT / CONTAINER", room: Room::Drop(1) };
 const QUEUE: Column = Column { title: "QUEUE", room: Room::Drop(4) };
 const UP: Column = Column { title: "UP", room: Room::Drop(0) };
 
-/// Writes the table of `ls`: a row for each port, state and set of owners, and a line that sums them up. The
-/// column QUEUE is there only when a queue is full or dropped something, UNIT / CONTAINER only when one is known.
+/// Writes the table of `ls`: a row for each port, state and set of owners, and a line that sums them up. Processes
+/// of one program that share a port, each with a socket of its own, have one row. The column QUEUE is there only when
+/// a queue is full or dropped something, UNIT / CONTAINER only when one is known.
 pub fn sockets_table(
     out: &mut dyn Write,
     sockets: &[Socket],
@@ -52,7 +53,7 @@ pub fn sockets_table(
         writeln!(out, "{}", extent.nothing())?;
         return Ok(Shown::default());
     }
-    let groups = Group::all(sockets);
+    let groups = Group::sharing_ports(sockets);
     let troubled = groups.iter().any(|group| group.queue_trouble().is_some());
     let managed = sockets.iter().any(units::has_any);
     let columns: Vec<_> = [PORT, SERVICE, BIND, PROCESS, USER]
@@ -80,7 +81,7 @@ fn row(group: &Group<'_>, managed: bool, troubled: bool, now: u64) -> Vec<Cell> 
         Cell::styled(style::PORT, socket.endpoint().to_string()),
         Cell::plain(short_name(socket.service.as_deref().unwrap_or_default())),
         Cell::plain(bound),
-        Cell::plain(holders(socket)),
+        Cell::plain(holders(group.sockets())),
         Cell::plain(short_name(&user(socket, listener))),
     ];
     cells.extend(managed.then(|| Cell::plain(units::cell(socket))));

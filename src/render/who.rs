@@ -1,6 +1,6 @@
 //! Who holds a port, told in labelled lines.
 
-use super::group::Group;
+use super::group::{Group, Sharing};
 use super::number::{age, count, thousands};
 use super::owners::user;
 use super::sanitize::{clip, sanitize};
@@ -22,6 +22,7 @@ const COMMAND_WIDTH: usize = 2_000;
 /// is bound, and how to stop it. Long lines are left to the terminal. Writes nothing for no sockets: what a
 /// free port is called is the caller's to say.
 pub fn who_text(out: &mut dyn Write, sockets: &[Socket], look: &Appearance) -> io::Result<()> {
+    let sharing = Sharing::of(sockets);
     for (at, group) in Group::all(sockets).iter().enumerate() {
         if at > 0 {
             writeln!(out)?;
@@ -31,7 +32,7 @@ pub fn who_text(out: &mut dyn Write, sockets: &[Socket], look: &Appearance) -> i
         let endpoint = if look.color { paint(style::PORT, &endpoint) } else { endpoint };
         let service = socket.service.as_deref().map(|name| format!(" ({})", sanitize(name)));
         writeln!(out, "{endpoint}{}", service.unwrap_or_default())?;
-        for (label, text) in lines(group, look) {
+        for (label, text) in lines(group, &sharing, look) {
             writeln!(out, "  {label:LABELS$} {text}")?;
         }
     }
@@ -40,7 +41,7 @@ pub fn who_text(out: &mut dyn Write, sockets: &[Socket], look: &Appearance) -> i
 
 type Line = (&'static str, String);
 
-fn lines(group: &Group<'_>, look: &Appearance) -> Vec<Line> {
+fn lines(group: &Group<'_>, sharing: &Sharing, look: &Appearance) -> Vec<Line> {
     let socket = group.first();
     let mut lines = match socket.owners.split_first() {
         Some((listener, others)) => owner_lines(socket, listener, others, look.now),
@@ -52,6 +53,7 @@ fn lines(group: &Group<'_>, look: &Appearance) -> Vec<Line> {
     lines.extend(container.map(|it| ("container", units::container_in_words(it))));
     lines.extend(bind::words(group.sockets()).into_iter().map(|words| ("binding", words)));
     lines.push(("state", state(socket.state).into()));
+    lines.extend(shared_port(group, sharing));
     lines.extend(
         group.sockets().iter().filter_map(|socket| queue(socket)).map(|queue| ("queue", queue)),
     );
@@ -155,6 +157,16 @@ fn state(state: SocketState) -> &'static str {
             "takes datagrams from anyone (a server, or a client that uses sendto)"
         }
     }
+}
+
+/// How many sockets share the port, when there are several: that is no conflict.
+fn shared_port(group: &Group<'_>, sharing: &Sharing) -> Option<Line> {
+    let most = group.sockets().iter().map(|socket| sharing.with(socket)).max()?;
+    (most > 1).then(|| {
+        let text =
+            format!("{most} sockets are bound alike (SO_REUSEPORT): each client gets one of them");
+        ("shared", text)
+    })
 }
 
 /// What waits in the queue and what was dropped, when there is any.

@@ -6,6 +6,7 @@ mod error_queue;
 pub(super) mod host;
 pub(super) mod interfaces;
 pub(super) mod interrupt;
+pub(super) mod kcmp;
 pub(super) mod limits;
 pub(super) mod mounts;
 pub(super) mod namespaces;

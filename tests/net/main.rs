@@ -28,6 +28,7 @@ mod hostile;
 mod listen;
 mod options;
 mod ordinary;
+mod owners;
 mod run;
 mod safety;
 mod scan;

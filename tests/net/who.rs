@@ -107,6 +107,45 @@ fn processes_that_share_a_port_have_a_socket_each() {
     let mut expected = processes.each_ref().map(|process| u64::from(process.pid()));
     expected.sort_unstable();
     assert_eq!(pids, expected);
+
+    // A group, and no conflict: one row in the list, and a word in each answer.
+    let list = world.portsight("ls").exits(0).stdout;
+    let rows: Vec<_> = list.lines().filter(|line| line.starts_with("7008/tcp")).collect();
+    assert!(
+        rows.len() == 1 && rows[0].contains("127.0.0.1 x2") && rows[0].contains(" +1"),
+        "{list}"
+    );
+    let text = world.portsight("7008").exits(0).stdout;
+    let shared = "2 sockets are bound alike (SO_REUSEPORT)";
+    assert_eq!(text.matches(shared).count(), 2, "{text}");
+    // Near miss: two sockets of one port, at different addresses.
+    let _apart = [tcp("127.0.0.1:7007"), tcp("127.0.0.2:7007")]
+        .map(|socket| holder().holding(socket).start());
+    let text = world.portsight("7007").exits(0).stdout;
+    assert!(!text.contains("shared"), "{text}");
+}
+
+/// A service has its socket from a service manager, which keeps it: the service is the answer.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_service_is_named_that_has_its_socket_from_systemd() {
+    let world = World::new();
+    for (name, role) in [("systemd", "socket-activated"), ("systemc", "inherited")] {
+        let manager = holder()
+            .named(name)
+            .running("/bin/sh -c 'echo $PPID $$; read line'; :")
+            .holding(tcp("127.0.0.1:7022"))
+            .start();
+        let [parent, child] = manager.numbers()[..] else { panic!("two pids") };
+        let report = world.portsight("who 7022 -o json").exits(0).document();
+        assert_eq!(owners(only_item(&report)), set(&[(parent, "listener"), (child, role)]));
+        let list = world.portsight("ls").exits(0).stdout;
+        let line = list.lines().find(|line| line.starts_with("7022/tcp")).expect("its row");
+        assert!(
+            line.contains(&if name == "systemd" { child } else { parent }.to_string()),
+            "{list}"
+        );
+    }
 }
 
 /// The client's side and the server's side of a connection hold a local port too, and are not its listener.

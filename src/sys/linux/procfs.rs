@@ -1,13 +1,14 @@
 //! `/proc`: processes and the sockets they have open (`proc(5)`).
 
+use rustix::buffer::spare_capacity;
 use rustix::fs::{Mode, OFlags, RawDir, openat, readlinkat, readlinkat_raw};
 use rustix::io::Errno;
-use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Read};
+use std::ffi::{CStr, OsString};
+use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
+use std::str::FromStr;
 
 /// `/proc`, opened once.
 #[derive(Debug)]
@@ -24,6 +25,31 @@ pub enum Unreadable {
     Gone,
     /// It failed on our side: no descriptor, no memory.
     Failed,
+}
+
+/// A descriptor table: a process has one, and each of its threads may have one of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Table {
+    /// The process.
+    pub process: u32,
+    /// The thread whose own it is.
+    pub thread: Option<u32>,
+}
+
+impl Table {
+    /// The table of a process.
+    #[must_use]
+    pub fn of(process: u32) -> Self {
+        Self { process, thread: None }
+    }
+
+    fn path(self, directory: &str) -> String {
+        let Self { process, thread } = self;
+        thread.map_or_else(
+            || format!("{process}/{directory}"),
+            |thread| format!("{process}/task/{thread}/{directory}"),
+        )
+    }
 }
 
 const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
@@ -45,16 +71,7 @@ impl Procfs {
     /// # Errors
     /// When it cannot be listed.
     pub fn pids(&self) -> io::Result<Vec<u32>> {
-        let directory = openat(&self.root, ".", DIRECTORY, Mode::empty())?;
-        let mut buffer = [MaybeUninit::<u8>::uninit(); 16 * 1024];
-        let mut entries = RawDir::new(&directory, &mut buffer);
-        let mut pids = Vec::new();
-        while let Some(entry) = entries.next() {
-            pids.extend(
-                number(entry?.file_name().to_bytes()).and_then(|pid| u32::try_from(pid).ok()),
-            );
-        }
-        Ok(pids)
+        self.numbered(".")
     }
 
     /// The arguments of a process, empty ones too; none for a kernel thread.
@@ -62,10 +79,7 @@ impl Procfs {
     /// # Errors
     /// When they cannot be read.
     pub fn arguments(&self, pid: u32) -> io::Result<Vec<OsString>> {
-        let path = format!("{pid}/cmdline");
-        let file = openat(&self.root, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut bytes = Vec::new();
-        File::from(file).read_to_end(&mut bytes)?;
+        let bytes = self.read(&format!("{pid}/cmdline"))?;
         let words = bytes.split(|byte| *byte == 0);
         let mut words: Vec<_> = words.map(|word| OsString::from_vec(word.to_vec())).collect();
         // A zero byte ends each argument, and pads the rest when a program has shortened its own title.
@@ -90,10 +104,7 @@ impl Procfs {
     }
 
     fn text(&self, path: &str) -> io::Result<String> {
-        let file = openat(&self.root, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let mut bytes = Vec::new();
-        File::from(file).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(String::from_utf8_lossy(&self.read(path)?).into_owned())
     }
 
     /// Where a link of a process leads, as `exe` or `cwd`; `None` where it has none (a kernel thread).
@@ -115,34 +126,106 @@ impl Procfs {
         rustix::fs::statat(&self.root, "1", rustix::fs::AtFlags::empty()).is_err()
     }
 
-    /// Calls `found` with the inode of each socket that the process has open, as often as it has it open.
+    /// Calls `found` with the number and the link of each descriptor of the table (`socket:[4711]`), as far as the
+    /// link is short: those of sockets are, and those of an `io_uring`.
     ///
     /// # Errors
     /// When its descriptors cannot be read.
-    pub fn open_sockets(&self, pid: u32, mut found: impl FnMut(u64)) -> Result<(), Unreadable> {
-        let path = format!("{pid}/fd");
+    pub fn open_files(
+        &self,
+        table: Table,
+        mut found: impl FnMut(&CStr, &[u8]),
+    ) -> Result<(), Unreadable> {
+        let path = table.path("fd");
         let directory = openat(&self.root, path, DIRECTORY, Mode::empty()).map_err(unreadable)?;
         let mut buffer = [MaybeUninit::<u8>::uninit(); 8 * 1024];
         let mut entries = RawDir::new(&directory, &mut buffer);
-        // "socket:[" and an inode of up to 20 digits; a longer link is no socket.
+        // "socket:[" and an inode of up to 20 digits.
         let mut link = [MaybeUninit::<u8>::uninit(); 32];
         let mut read = Ok(());
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(unreadable)?;
             match readlinkat_raw(&directory, entry.file_name(), &mut link) {
-                Ok((target, _)) => {
-                    if let Some(inode) = socket_inode(target) {
-                        found(inode);
-                    }
-                }
+                // A link that fills the buffer was cut.
+                Ok((target, rest)) if !rest.is_empty() => found(entry.file_name(), target),
                 // Closed since it was listed; "." and ".." are no links.
-                Err(Errno::NOENT | Errno::INVAL) => {}
+                Ok(_) | Err(Errno::NOENT | Errno::INVAL) => {}
                 // The next may be read all the same.
                 Err(error) => read = Err(unreadable(error)),
             }
         }
         read
     }
+
+    /// What the kernel says of a descriptor beside its link (`fdinfo`).
+    ///
+    /// # Errors
+    /// When it may not be read, or the descriptor is closed.
+    pub fn descriptor_info(&self, table: Table, descriptor: &CStr) -> io::Result<Vec<u8>> {
+        let path = format!("{}/{}", table.path("fdinfo"), descriptor.to_string_lossy());
+        self.read(&path)
+    }
+
+    /// The threads of a process, its first one included.
+    ///
+    /// # Errors
+    /// When they cannot be listed.
+    pub fn threads(&self, pid: u32) -> io::Result<Vec<u32>> {
+        self.numbered(&format!("{pid}/task"))
+    }
+
+    /// How a process stands in the tree.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn kin(&self, pid: u32) -> io::Result<Kin> {
+        let text = self.read(&format!("{pid}/stat"))?;
+        kin(&text).ok_or_else(|| io::Error::other("/proc/PID/stat could not be read"))
+    }
+
+    fn read(&self, path: &str) -> io::Result<Vec<u8>> {
+        let file = openat(&self.root, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        // The kernel makes these files while they are read: asking for their size first tells nothing.
+        let mut bytes = Vec::with_capacity(512);
+        loop {
+            if bytes.len() == bytes.capacity() {
+                bytes.reserve(bytes.len());
+            }
+            match rustix::io::read(&file, spare_capacity(&mut bytes)) {
+                Ok(0) => return Ok(bytes),
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn numbered(&self, path: &str) -> io::Result<Vec<u32>> {
+        let directory = openat(&self.root, path, DIRECTORY, Mode::empty())?;
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 16 * 1024];
+        let mut entries = RawDir::new(&directory, &mut buffer);
+        let mut numbers = Vec::new();
+        while let Some(entry) = entries.next() {
+            numbers.extend(number::<u32>(entry?.file_name().to_bytes()));
+        }
+        Ok(numbers)
+    }
+}
+
+/// How a process stands in the tree.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kin {
+    /// Its parent; 0 for a process without one in our pid namespace.
+    pub parent: u32,
+    /// When it started, in clock ticks since the boot.
+    pub started: u64,
+}
+
+/// The parent and the start of `/proc/PID/stat`: the second and the twentieth field behind the name, which
+/// stands in parentheses and may hold any byte.
+fn kin(text: &[u8]) -> Option<Kin> {
+    let name_ends = text.iter().rposition(|byte| *byte == b')')?;
+    let mut fields = text.get(name_ends + 1..)?.split(|byte| *byte == b' ').skip(1);
+    Some(Kin { parent: number(fields.nth(1)?)?, started: number(fields.nth(17)?)? })
 }
 
 fn unreadable(error: Errno) -> Unreadable {
@@ -153,12 +236,7 @@ fn unreadable(error: Errno) -> Unreadable {
     }
 }
 
-/// The inode in the link of an open socket, `socket:[4711]`.
-fn socket_inode(link: &[u8]) -> Option<u64> {
-    number(link.strip_prefix(b"socket:[")?.strip_suffix(b"]")?)
-}
-
-fn number(digits: &[u8]) -> Option<u64> {
+fn number<T: FromStr>(digits: &[u8]) -> Option<T> {
     str::from_utf8(digits).ok()?.parse().ok()
 }
 
@@ -167,17 +245,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_socket_links_have_a_socket_inode() {
-        assert_eq!(socket_inode(b"socket:[4711]"), Some(4711));
-        for link in [
-            &b"pipe:[4711]"[..],
-            b"socket:[]",
-            b"socket:[4711",
-            b"/tmp/socket:[4711]",
-            b"socket:[-1]",
-        ] {
-            assert_eq!(socket_inode(link), None, "{}", link.escape_ascii());
+    fn a_hostile_name_does_not_hide_the_parent() {
+        let rest = "S 7 5 5 0 -1 4 1 0 0 0 0 0 0 0 20 0 1 0 4711 9 9";
+        for name in ["sh", "a b", ") S 1 1", "((", "\u{1}\n"] {
+            let text = format!("12 ({name}) {rest}");
+            assert_eq!(kin(text.as_bytes()), Some(Kin { parent: 7, started: 4711 }), "{text:?}");
         }
+        for text in ["", "12 (sh)", "12 (sh) S 7", "12 sh S 7 5"] {
+            assert_eq!(kin(text.as_bytes()), None, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn we_have_a_parent_and_a_thread() {
+        let procfs = Procfs::open().unwrap();
+        let ours = procfs.kin(std::process::id()).unwrap();
+        assert_eq!(ours.parent, std::os::unix::process::parent_id());
+        assert!(ours.started > 0);
+        assert!(procfs.threads(std::process::id()).unwrap().contains(&std::process::id()));
     }
 
     #[test]
@@ -185,8 +270,17 @@ mod tests {
         use std::os::fd::AsFd;
         let socket = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
         let inode = rustix::fs::fstat(socket.as_fd()).unwrap().st_ino;
-        let mut seen = Vec::new();
-        Procfs::open().unwrap().open_sockets(std::process::id(), |inode| seen.push(inode)).unwrap();
-        assert!(seen.contains(&inode), "{inode} in {seen:?}");
+        let wanted = format!("socket:[{inode}]");
+        let procfs = Procfs::open().unwrap();
+        let us = Table::of(std::process::id());
+        let mut found = None;
+        let look = |fd: &CStr, link: &[u8]| {
+            if link == wanted.as_bytes() {
+                found = Some(fd.to_owned());
+            }
+        };
+        procfs.open_files(us, look).unwrap();
+        let info = procfs.descriptor_info(us, &found.expect("it is open")).unwrap();
+        assert!(info.starts_with(b"pos:"), "{}", info.escape_ascii());
     }
 }

@@ -1,0 +1,203 @@
+//! Why a socket has no holder that could be found. Pure.
+
+use super::deep::InFlight;
+use super::scan::Unread;
+use crate::model::{OwnersUnknown, OwnersUnknownReason, Seen, Socket, Transport};
+use crate::wire::link::Tunnel;
+
+/// What was found out about a socket without a holder.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts<'a> {
+    /// What the look at the processes could not see.
+    pub(super) unread: Unread,
+    /// Whether its holder, or the socket, ended meanwhile.
+    pub(super) gone: bool,
+    /// Whether every process of the host has an id that we can see.
+    pub(super) initial_namespace: bool,
+    /// The tunnels of our network namespace.
+    pub(super) tunnels: &'a [Tunnel],
+    /// The messages that may have it.
+    pub(super) in_flight: &'a InFlight,
+}
+
+/// The reason, with a sentence for a person.
+pub(super) fn why(socket: &Socket, facts: &Facts<'_>) -> OwnersUnknown {
+    let (reason, text) = if facts.gone {
+        (OwnersUnknownReason::Vanished, "its holder ended while it was looked for".to_owned())
+    } else if let Some(tunnel) = tunnel_of(socket, facts.tunnels) {
+        let Tunnel { name, kind, .. } = tunnel;
+        (OwnersUnknownReason::Kernel, format!("the kernel holds it for the {kind} device {name}"))
+    } else if !facts.unread.nothing() {
+        let message = in_message(facts.in_flight).map(|text| format!("; {text}"));
+        let unread = unreadable_processes(facts.unread);
+        let text = format!("{} made it; {unread}{}", maker(socket), message.unwrap_or_default());
+        (OwnersUnknownReason::Permission, text)
+    } else if facts.initial_namespace {
+        (OwnersUnknownReason::Kernel, held_by_no_process(socket, facts))
+    } else {
+        let text = "no process of this pid namespace holds it; a process outside may";
+        (OwnersUnknownReason::OtherPidNamespace, text.to_owned())
+    };
+    OwnersUnknown { reason, text }
+}
+
+/// The tunnel that the kernel holds this socket for, if it is one of those that say their port. Its socket is
+/// bound to every address, and nobody else can bind the port then.
+pub(super) fn tunnel_of<'a>(socket: &Socket, tunnels: &'a [Tunnel]) -> Option<&'a Tunnel> {
+    let may_be = socket.transport == Transport::Udp && socket.address.is_unspecified();
+    tunnels.iter().find(|tunnel| may_be && tunnel.port == Some(socket.port.get()))
+}
+
+fn held_by_no_process(socket: &Socket, facts: &Facts<'_>) -> String {
+    let of_unknown_port = facts.tunnels.iter().find(|tunnel| tunnel.port.is_none());
+    let likely = match (in_message(facts.in_flight), of_unknown_port) {
+        (Some(text), _) => text,
+        (None, Some(tunnel)) if socket.transport == Transport::Udp => {
+            format!("it may be that of the {} device {}", tunnel.kind, tunnel.name)
+        }
+        (None, _) => "a kernel socket (a tunnel, NFS)".to_owned(),
+    };
+    format!("every process was read and none holds it: {likely}")
+}
+
+/// Whose messages may have it.
+fn in_message(in_flight: &InFlight) -> Option<String> {
+    let pids = match in_flight {
+        InFlight::Nowhere => return None,
+        InFlight::Only(pid) => vec![pid.to_string()],
+        InFlight::Perhaps(pids) => pids.iter().map(u32::to_string).collect(),
+    };
+    Some(format!("it may be in a message that waits for process {}", pids.join(" or ")))
+}
+
+/// `root (uid 0)`
+fn maker(socket: &Socket) -> String {
+    match &socket.user {
+        Seen::Known(name) => format!("{name} (uid {})", socket.uid),
+        _ => format!("uid {}", socket.uid),
+    }
+}
+
+/// How many processes could not be read, and why.
+pub(super) fn unreadable_processes(unread: Unread) -> String {
+    let files = match unread.denied + unread.failed {
+        0 => return "/proc hides the processes of other users".to_owned(),
+        1 => "the open files of 1 process".to_owned(),
+        many => format!("the open files of {many} processes"),
+    };
+    let why = if unread.failed > 0 { "could not be read" } else { "may not be read" };
+    let hidden = if unread.hidden { ", and /proc hides others" } else { "" };
+    format!("{files} {why}{hidden}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Cookie, Family, Inode, Port, SocketState};
+
+    fn socket(transport: Transport, address: &str) -> Socket {
+        let address: std::net::IpAddr = address.parse().unwrap();
+        Socket {
+            transport,
+            family: Family::of(address),
+            address,
+            port: Port::new(4789).unwrap(),
+            interface: Seen::Absent,
+            v6_only: Seen::Absent,
+            state: SocketState::Unconnected,
+            inode: Inode(1),
+            cookie: Cookie(1),
+            uid: 33,
+            user: Seen::Known("www".to_owned()),
+            queue: Seen::Absent,
+            cgroup: Seen::Absent,
+            unit: Seen::Absent,
+            container: Seen::Absent,
+            service: None,
+            owners: Vec::new(),
+            owners_unknown: None,
+        }
+    }
+
+    fn tunnel(port: Option<u16>) -> Tunnel {
+        let kind = if port.is_some() { "vxlan" } else { "wireguard" };
+        Tunnel { name: "tun0".to_owned(), kind, port }
+    }
+
+    #[test]
+    fn the_reason_is_the_first_that_explains_it() {
+        use OwnersUnknownReason::{Kernel, OtherPidNamespace, Permission, Vanished};
+        let udp = || socket(Transport::Udp, "0.0.0.0");
+        let all_read = Facts {
+            unread: Unread::default(),
+            gone: false,
+            initial_namespace: true,
+            tunnels: &[],
+            in_flight: &InFlight::Nowhere,
+        };
+        let denied = Unread { denied: 87, ..Unread::default() };
+        let failed = Unread { failed: 1, hidden: true, ..Unread::default() };
+        let hidden = Unread { hidden: true, ..Unread::default() };
+        let vxlan = [tunnel(Some(4789))];
+        let other = [tunnel(Some(4790))];
+        let wireguard = [tunnel(None)];
+        let perhaps = InFlight::Perhaps(vec![5, 7]);
+        let table = [
+            (udp(), Facts { gone: true, tunnels: &vxlan, ..all_read }, Vanished, "ended"),
+            (udp(), Facts { tunnels: &vxlan, ..all_read }, Kernel, "the vxlan device tun0"),
+            // Devices can be seen without privileges.
+            (udp(), Facts { tunnels: &vxlan, unread: denied, ..all_read }, Kernel, "vxlan"),
+            (udp(), Facts { tunnels: &other, ..all_read }, Kernel, "(a tunnel, NFS)"),
+            (
+                socket(Transport::Udp, "127.0.0.1"),
+                Facts { tunnels: &vxlan, ..all_read },
+                Kernel,
+                "(a tunnel, NFS)",
+            ),
+            (
+                socket(Transport::Tcp, "0.0.0.0"),
+                Facts { tunnels: &vxlan, ..all_read },
+                Kernel,
+                "(a tunnel, NFS)",
+            ),
+            (
+                udp(),
+                Facts { tunnels: &wireguard, ..all_read },
+                Kernel,
+                "may be that of the wireguard",
+            ),
+            (
+                socket(Transport::Tcp, "0.0.0.0"),
+                Facts { tunnels: &wireguard, ..all_read },
+                Kernel,
+                "(a tunnel, NFS)",
+            ),
+            (udp(), Facts { in_flight: &perhaps, ..all_read }, Kernel, "waits for process 5 or 7"),
+            (
+                udp(),
+                Facts { unread: denied, ..all_read },
+                Permission,
+                "www (uid 33) made it; the open files of 87 processes may not be read",
+            ),
+            (
+                udp(),
+                Facts { unread: denied, in_flight: &InFlight::Only(5), ..all_read },
+                Permission,
+                "may not be read; it may be in a message that waits for process 5",
+            ),
+            (
+                udp(),
+                Facts { unread: failed, ..all_read },
+                Permission,
+                "the open files of 1 process could not be read, and /proc hides others",
+            ),
+            (udp(), Facts { unread: hidden, ..all_read }, Permission, "/proc hides the processes"),
+            (udp(), Facts { initial_namespace: false, ..all_read }, OtherPidNamespace, "outside"),
+        ];
+        for (socket, facts, reason, words) in table {
+            let told = why(&socket, &facts);
+            assert_eq!(told.reason, reason, "{told:?}");
+            assert!(told.text.contains(words), "{words:?} in {told:?}");
+        }
+    }
+}
