@@ -14,6 +14,7 @@ use crate::sys::{self, LocalAddresses};
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::thread;
 
 /// Looks once at everything that was asked for, and once more at what that leaves unsettled.
 pub(super) fn examine(
@@ -142,19 +143,47 @@ fn of_transport(
         .map(|endpoint| endpoint.port)
 }
 
-/// Probes, and takes the inventory after it. The kernel is asked for its lookups after each sweep: what a probe has
-/// left half open is soon gone.
+/// Probes, and takes the inventory after it.
 fn look(jobs: &[Job], before: Inventory, progress: &Progress, services: &Services) -> Look {
-    let mut sweeps = Vec::new();
-    let mut lookups = BTreeMap::new();
-    for job in jobs {
+    // The kernel is asked for its lookups after each sweep: what a probe has left half open is soon gone.
+    let one = |job: &Job| {
         let sweep = probe::sweep(job, progress);
-        lookups.extend(lookups_of(&sweep, &before));
-        sweeps.push(sweep);
-    }
+        let lookups = lookups_of(&sweep, &before);
+        (sweep, lookups)
+    };
+    // A sweep of many ports keeps every core busy. One of few, or a patient one, mostly waits, and can wait beside
+    // others.
+    let waits = |job: &Job| job.patience == Patience::Patient || job.wanted.len() <= FEW;
+    let together = jobs.iter().all(waits);
+    let swept: Vec<_> = if together {
+        jobs.chunks(AT_ONCE).flat_map(|jobs| beside_each_other(jobs, one)).collect()
+    } else {
+        jobs.iter().map(one).collect()
+    };
+    let (sweeps, lookups): (Vec<Sweep>, Vec<_>) = swept.into_iter().unzip();
+    let lookups = lookups.into_iter().flatten().collect();
     let after = inventory::take(&mut SockDiag, services);
     let tracks_connections = sys::conntrack_room().is_some_and(|(free, size)| free < size);
     Look { before, after, sweeps, lookups, deliveries: BTreeMap::new(), tracks_connections }
+}
+
+/// How many sweeps that mostly wait go on at a time.
+const AT_ONCE: usize = 16;
+/// So many ports are few.
+const FEW: u32 = 1024;
+
+/// Does the work of each item in a thread of its own; in this one where the system gives no more.
+fn beside_each_other<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Sync) -> Vec<T> {
+    let work = &work;
+    thread::scope(|scope| {
+        let start = |item| (item, thread::Builder::new().spawn_scoped(scope, move || work(item)));
+        let started: Vec<_> = items.iter().map(start).collect();
+        let done = started.into_iter().map(|(item, started)| match started {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+            Err(_refused) => work(item),
+        });
+        done.collect()
+    })
 }
 
 /// Looks once more at some pairs: with the counters around UDP probes that stay silent.

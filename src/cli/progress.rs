@@ -50,7 +50,11 @@ fn draw(progress: &Progress, total: u64, over: &AtomicBool) {
         thread::park_timeout(TICK);
         if started.elapsed() > QUIET && !over.load(Ordering::Relaxed) {
             let percent = progress.done() * 100 / total.max(1);
-            output::say_in_place(&format!("\rchecking: {percent} %"));
+            let line = match percent {
+                0..100 => format!("\rchecking: {percent} %"),
+                _ => "\rlooking once more at what is silent".to_owned(),
+            };
+            output::say_in_place(&line);
             drawn = true;
         }
     }

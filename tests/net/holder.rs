@@ -134,12 +134,13 @@ impl Plan {
     }
 }
 
-/// Lets a descriptor live through exec.
+/// Lets a descriptor live through exec, under a number that no script redirects: those use one digit.
 fn keep_open(descriptor: RawFd) -> io::Result<()> {
-    // SAFETY: fcntl(2) with F_SETFD takes no pointers; the descriptor table is this process's.
-    match unsafe { libc::fcntl(descriptor, libc::F_SETFD, 0) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
+    const BEYOND_SCRIPTS: libc::c_int = 20;
+    // SAFETY: fcntl(2) with F_DUPFD takes no pointers; the descriptor table is this process's.
+    match unsafe { libc::fcntl(descriptor, libc::F_DUPFD, BEYOND_SCRIPTS) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
     }
 }
 
