@@ -58,16 +58,18 @@ pub(super) fn run<C: Client>(
     let ports: Vec<Port> = job.wanted.iter().filter(|port| !job.excluded.contains(*port)).collect();
     let Some(first) = ports.first() else { return sweep };
     // Ports of one half of the source ports are probed from the other. Both at once could meet each other half
-    // way, and each would look like an open port to the other.
-    let (one, other): (Vec<Port>, Vec<Port>) = {
-        let client = client();
-        ports.iter().partition(|port| client.serves_both(*first, **port))
-    };
+    // way, and each would look like an open port to the other. The ports that matter most go first.
+    let client_of_first = client();
+    let group =
+        |port: &Port| (!job.detail.contains(*port), client_of_first.serves_both(*first, *port));
+    let groups = [(false, true), (false, false), (true, true), (true, false)];
     let threads = thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS));
     let room = (files - SPARE_FILES.min(files / 2)) / threads;
     let room = room.clamp(1, MOST_PARKED);
-    let work = |ports: &[Port]| Worker::new(client(), job, progress, room).run(ports);
-    for ports in [one, other] {
+    for wanted in groups {
+        let ports: Vec<Port> = ports.iter().copied().filter(|port| group(port) == wanted).collect();
+        let reserve = if wanted.0 { RESERVE } else { SMALL_RESERVE };
+        let work = |ports: &[Port]| Worker::new(client(), job, progress, room).run(ports, reserve);
         let size = ports.len().div_ceil(threads).max(1);
         let mut shares = ports.chunks(size);
         let own = shares.next().unwrap_or_default();
@@ -144,7 +146,7 @@ impl<'a, C: Client> Worker<'a, C> {
         }
     }
 
-    fn run(mut self, ports: &[Port]) -> Sweep {
+    fn run(mut self, ports: &[Port], reserve: u64) -> Sweep {
         let mut spare: Option<(Port, C::Probe)> = None;
         let mut until_next_look = 0;
         for port in ports {
@@ -152,7 +154,7 @@ impl<'a, C: Client> Worker<'a, C> {
                 break;
             }
             if until_next_look == 0 {
-                match room_to_track(sys::conntrack_room()) {
+                match room_to_track(sys::conntrack_room(), reserve) {
                     Ok(probes) => until_next_look = probes,
                     Err(reason) => {
                         let gap = gap(self.target, self.sweep.transport, reason, Some(Need::Retry));
@@ -226,7 +228,7 @@ impl<'a, C: Client> Worker<'a, C> {
     fn settle(&mut self) {
         let mut tries = 1;
         let mut rescued = 0;
-        loop {
+        while !self.parked.is_empty() {
             rescued += self.listen(tries);
             let stopped = self.progress.stopped();
             if self.parked.is_empty() || stopped || !self.pace.ask_again(tries, rescued) {
@@ -336,16 +338,19 @@ impl<'a, C: Client> Worker<'a, C> {
     }
 }
 
+/// The part of the connection tracking table that is left to others: a tenth.
+const RESERVE: u64 = 10;
+/// The same for the few ports that matter most.
+const SMALL_RESERVE: u64 = 100;
+
 /// How many probes may be sent before the connection tracking table is looked at again. Each probe that is not
 /// refused, and each UDP probe, takes a place in it, and a full table makes the kernel drop the traffic of others:
-/// a tenth of it is left alone.
-fn room_to_track(room: Option<(u64, u64)>) -> Result<u64, String> {
+/// one of `reserve` parts is left alone.
+fn room_to_track(room: Option<(u64, u64)>, reserve: u64) -> Result<u64, String> {
     const MOST: u64 = 1024;
     let Some((free, size)) = room else { return Ok(MOST) };
-    if free < size / 10 {
-        return Err(format!(
-            "the connection tracking table is nearly full ({free} of {size} free)"
-        ));
+    if free < size / reserve {
+        return Err(format!("the connection tracking table, of {size} places, is nearly full"));
     }
     Ok((free / 64).clamp(1, MOST))
 }

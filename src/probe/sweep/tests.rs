@@ -118,7 +118,7 @@ fn play_with(client: Scripted, ports: std::ops::RangeInclusive<u16>, stop: fn() 
     };
     let progress = Progress::new(stop);
     let ports: Vec<Port> = ports.map(port).collect();
-    Worker::new(client, &job, &progress, MOST_PARKED).run(&ports)
+    Worker::new(client, &job, &progress, MOST_PARKED).run(&ports, RESERVE)
 }
 
 fn refusing(ports: std::ops::RangeInclusive<u16>) -> Script {
@@ -233,11 +233,12 @@ fn what_was_interrupted_was_not_probed() {
 
 #[test]
 fn a_tenth_of_the_tracking_table_is_left_alone() {
-    assert_eq!(room_to_track(None), Ok(1024));
-    assert_eq!(room_to_track(Some((262_144, 262_144))), Ok(1024));
-    assert_eq!(room_to_track(Some((30_000, 262_144))), Ok(468));
-    assert_eq!(room_to_track(Some((10, 64))), Ok(1));
-    assert!(room_to_track(Some((26_000, 262_144))).is_err());
+    assert_eq!(room_to_track(None, RESERVE), Ok(1024));
+    assert_eq!(room_to_track(Some((262_144, 262_144)), RESERVE), Ok(1024));
+    assert_eq!(room_to_track(Some((30_000, 262_144)), RESERVE), Ok(468));
+    assert_eq!(room_to_track(Some((10, 64)), RESERVE), Ok(1));
+    assert!(room_to_track(Some((26_000, 262_144)), RESERVE).is_err());
+    assert!(room_to_track(Some((26_000, 262_144)), SMALL_RESERVE).is_ok());
 }
 
 #[test]
