@@ -74,7 +74,7 @@ impl Printer {
             let what: Vec<&str> = root.iter().map(|gap| gap.what.as_str()).collect();
             let what = what.join(", ");
             if sys::effective_uid() == 0 {
-                self.note(format_args!("not seen, for want of CAP_SYS_PTRACE: {what}"));
+                self.note(format_args!("not seen: {what}: root lacks CAP_SYS_PTRACE here"));
             } else {
                 self.note(format_args!(
                     "not seen without root: {what}; try: sudo {}",
