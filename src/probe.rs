@@ -1,6 +1,6 @@
 //! What answers a client on this host: non-blocking sockets that knock on its own addresses, without
-//! privileges. Nothing leaves the host: before the first probe the kernel's routing table must say that the
-//! address is local.
+//! privileges. Nothing leaves the host: the kernel's routing must say that the address is local, before the
+//! first probe and after the last.
 
 mod client;
 mod delivery;
