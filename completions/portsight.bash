@@ -274,12 +274,16 @@ _portsight() {
             return 0
             ;;
         portsight__subcmd__ls)
-            opts="-t -u -4 -6 -l -n -p -a -o -q -v -h --tcp --udp --ipv4 --ipv6 --listening --numeric --processes --all --output --json --color --quiet --verbose --help"
+            opts="-t -u -4 -6 -a -x -w -l -n -p -o -q -v -h --tcp --udp --ipv4 --ipv6 --all --unix --raw --established --time-wait --netns --listening --numeric --processes --output --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --netns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0
@@ -352,12 +356,16 @@ _portsight() {
             return 0
             ;;
         portsight__subcmd__who)
-            opts="-t -u -4 -6 -l -n -p -a -o -q -v -h --tcp --udp --ipv4 --ipv6 --listening --numeric --processes --all --output --json --color --quiet --verbose --help"
+            opts="-t -u -4 -6 -l -n -p -o -q -v -h --tcp --udp --ipv4 --ipv6 --netns --listening --numeric --processes --output --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --netns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0

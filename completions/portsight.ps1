@@ -44,6 +44,7 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             break
         }
         'portsight;ls' {
+            [CompletionResult]::new('--netns', '--netns', [CompletionResultType]::ParameterName, 'Look into other network namespaces, as of containers: all, the name of one, or a process in it')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
@@ -55,14 +56,20 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             [CompletionResult]::new('--ipv4', '--ipv4', [CompletionResultType]::ParameterName, 'Only sockets that take IPv4')
             [CompletionResult]::new('-6', '-6', [CompletionResultType]::ParameterName, 'Only sockets that take IPv6')
             [CompletionResult]::new('--ipv6', '--ipv6', [CompletionResultType]::ParameterName, 'Only sockets that take IPv6')
+            [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'Every kind of socket: with --unix and --raw (with -t or -u: nothing more)')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Every kind of socket: with --unix and --raw (with -t or -u: nothing more)')
+            [CompletionResult]::new('-x', '-x', [CompletionResultType]::ParameterName, 'Also the Unix sockets that clients can find')
+            [CompletionResult]::new('--unix', '--unix', [CompletionResultType]::ParameterName, 'Also the Unix sockets that clients can find')
+            [CompletionResult]::new('-w', '-w', [CompletionResultType]::ParameterName, 'Also the raw and packet sockets')
+            [CompletionResult]::new('--raw', '--raw', [CompletionResultType]::ParameterName, 'Also the raw and packet sockets')
+            [CompletionResult]::new('--established', '--established', [CompletionResultType]::ParameterName, 'Also the connections, and UDP sockets with a peer')
+            [CompletionResult]::new('--time-wait', '--time-wait', [CompletionResultType]::ParameterName, 'Also what is left of closed TCP connections')
             [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'Accepted for the habit of `ss -tulpn`: changes nothing')
             [CompletionResult]::new('--listening', '--listening', [CompletionResultType]::ParameterName, 'Accepted for the habit of `ss -tulpn`: changes nothing')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'As -l')
             [CompletionResult]::new('--numeric', '--numeric', [CompletionResultType]::ParameterName, 'As -l')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'As -l')
             [CompletionResult]::new('--processes', '--processes', [CompletionResultType]::ParameterName, 'As -l')
-            [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'As -l')
-            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'As -l')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'The same as --output json')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
@@ -73,6 +80,7 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             break
         }
         'portsight;who' {
+            [CompletionResult]::new('--netns', '--netns', [CompletionResultType]::ParameterName, 'Look into other network namespaces, as of containers: all, the name of one, or a process in it')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
@@ -90,8 +98,6 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             [CompletionResult]::new('--numeric', '--numeric', [CompletionResultType]::ParameterName, 'As -l')
             [CompletionResult]::new('-p', '-p', [CompletionResultType]::ParameterName, 'As -l')
             [CompletionResult]::new('--processes', '--processes', [CompletionResultType]::ParameterName, 'As -l')
-            [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'As -l')
-            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'As -l')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'The same as --output json')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')

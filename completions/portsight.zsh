@@ -48,6 +48,7 @@ never\:"Never"))' \
         case $line[1] in
             (ls)
 _arguments "${_arguments_options[@]}" : \
+'--netns=[Look into other network namespaces, as of containers\: all, the name of one, or a process in it]:all|NAME|PID:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
 json\:"One JSON document"
@@ -69,14 +70,20 @@ never\:"Never"))' \
 '--ipv4[Only sockets that take IPv4]' \
 '-6[Only sockets that take IPv6]' \
 '--ipv6[Only sockets that take IPv6]' \
+'-a[Every kind of socket\: with --unix and --raw (with -t or -u\: nothing more)]' \
+'--all[Every kind of socket\: with --unix and --raw (with -t or -u\: nothing more)]' \
+'-x[Also the Unix sockets that clients can find]' \
+'--unix[Also the Unix sockets that clients can find]' \
+'-w[Also the raw and packet sockets]' \
+'--raw[Also the raw and packet sockets]' \
+'--established[Also the connections, and UDP sockets with a peer]' \
+'--time-wait[Also what is left of closed TCP connections]' \
 '-l[Accepted for the habit of \`ss -tulpn\`\: changes nothing]' \
 '--listening[Accepted for the habit of \`ss -tulpn\`\: changes nothing]' \
 '-n[As -l]' \
 '--numeric[As -l]' \
 '-p[As -l]' \
 '--processes[As -l]' \
-'-a[As -l]' \
-'--all[As -l]' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
@@ -84,11 +91,12 @@ never\:"Never"))' \
 '(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
-'*::filters -- Keep what matches all of these\: port=22,8000-8100, proto=tcp|udp, state=listen|bound|unconnected, address=IP, scope=any|loopback|link-local|address, family=ipv4|ipv6, interface=NAME, service=NAME, process=NAME, pid=N, user=NAME, uid=N, unit=NAME, container=NAME|ID:_default' \
+'*::filters -- Keep what matches all of these\: port=22,8000-8100, proto=tcp|udp|sctp|unix|raw|packet, state=listen|bound|unconnected|established|time-wait…, address=IP, scope=any|loopback|link-local|address, family=ipv4|ipv6, interface=NAME, service=NAME, process=NAME, pid=N, user=NAME, uid=N, unit=NAME, container=NAME|ID:_default' \
 && ret=0
 ;;
 (who)
 _arguments "${_arguments_options[@]}" : \
+'--netns=[Look into other network namespaces, as of containers\: all, the name of one, or a process in it]:all|NAME|PID:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
 json\:"One JSON document"
@@ -116,8 +124,6 @@ never\:"Never"))' \
 '--numeric[As -l]' \
 '-p[As -l]' \
 '--processes[As -l]' \
-'-a[As -l]' \
-'--all[As -l]' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \

@@ -2,66 +2,87 @@
 //!
 //! A failure to see is data: it comes back as a [`Gap`] of the [`Inventory`], never as an empty list.
 
+mod ask;
 mod cgroup_path;
 mod container_names;
 mod lookup;
+mod namespaces;
 mod netstat;
 mod owners;
+mod portless;
 mod services;
 mod sock_diag;
 mod surroundings;
 mod units;
 
 pub use lookup::{Packet, exact};
+pub use namespaces::{Across, Namespaces};
 pub use netstat::{Disagreement, Netstat, second_opinion};
 pub use services::Services;
 pub use sock_diag::SockDiag;
 pub use surroundings::surroundings;
 pub use units::find_units;
 
-use crate::model::{Cookie, Gap, Hides, Inventory, Seen, Socket};
+use crate::model::{Hides, Inode, Inventory, Seen, Socket};
 use crate::sys;
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
 
-/// Something that lists the sockets that hold a port.
+/// Something that lists sockets.
 pub trait Source {
     /// The sockets, in any order and without owners, and what could not be seen.
-    fn sockets(&mut self) -> (Vec<Socket>, Vec<Gap>);
+    fn read(&mut self) -> Inventory;
 }
 
-/// Lists the sockets of our network namespace that hold a port, without their owners.
+/// What can be listed beside the sockets that hold a port.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Extra {
+    /// Connections, TCP and UDP with a peer.
+    Connections,
+    /// What is left of TCP connections (`TIME_WAIT`).
+    TimeWait,
+    /// Unix sockets that clients can find.
+    Unix,
+    /// Raw and packet sockets.
+    Raw,
+}
+
+/// Lists the sockets of our network namespace, without their owners.
 pub fn take(source: &mut dyn Source, services: &Services) -> Inventory {
-    let (mut sockets, gaps) = source.sockets();
+    let mut inventory = source.read();
     let users = Users::default();
-    for socket in &mut sockets {
-        socket.user = users.name(socket.uid);
+    for held in inventory.held_mut() {
+        held.user = held.uid.clone().and_then(|uid| users.name(uid));
+    }
+    for socket in &mut inventory.sockets {
         socket.service = services.name(socket.endpoint()).map(str::to_owned);
     }
-    sockets.sort_by(|a, b| order(a).cmp(&order(b)));
-    Inventory { sockets, gaps }
+    inventory.sockets.sort_by(|a, b| order(a).cmp(&order(b)));
+    inventory.portless.sort_by(|a, b| (&a.kind, a.held.inode).cmp(&(&b.kind, b.held.inode)));
+    inventory
 }
 
 /// Finds the processes that hold the sockets of an inventory: nearly all of the cost of one, so leave out first
-/// what will not be shown.
-pub fn find_owners(inventory: &mut Inventory) {
-    // Asked again only when an owner is missing. A table that cannot be read again tells of no socket that it is gone.
-    let later = OnceCell::new();
-    let still_there = |socket: &Socket| {
-        let read = || {
-            let (sockets, gaps) = SockDiag.sockets();
-            let cookies: HashSet<Cookie> = sockets.iter().map(|socket| socket.cookie).collect();
-            gaps.iter().all(|gap| gap.hides != Hides::Sockets).then_some(cookies)
-        };
-        let cookies: &Option<HashSet<Cookie>> = later.get_or_init(read);
-        cookies.as_ref().is_none_or(|cookies| cookies.contains(&socket.cookie))
+/// what will not be shown. `source` is asked once more when an owner is missing.
+pub fn find_owners(inventory: &mut Inventory, source: &mut dyn Source) {
+    // A table that cannot be read again tells of no socket that it is gone.
+    let (later, source) = (OnceCell::new(), RefCell::new(source));
+    let read = || {
+        let later = source.borrow_mut().read();
+        let inodes: HashSet<Inode> = later.held().map(|held| held.inode).collect();
+        later.gaps.iter().all(|gap| gap.hides != Hides::Sockets).then_some(inodes)
     };
-    let gap = owners::fill(&mut inventory.sockets, still_there);
+    let still_there = |inode: Inode| {
+        let inodes: &Option<HashSet<Inode>> = later.get_or_init(read);
+        inodes.as_ref().is_none_or(|inodes| inodes.contains(&inode))
+    };
+    let gap = owners::fill(inventory, still_there);
     inventory.gaps.extend(gap);
 }
 
 fn order(socket: &Socket) -> impl Ord {
-    (socket.endpoint(), socket.state, socket.family, socket.address, socket.inode)
+    let Socket { state, family, address, peer, .. } = socket;
+    (socket.endpoint(), *state, *family, *address, *peer, socket.held.inode)
 }
 
 /// The names of users, each asked for once.

@@ -3,6 +3,8 @@
 
 pub mod about;
 pub mod endpoint;
+pub mod held;
+pub mod portless;
 pub mod probe;
 pub mod process;
 pub mod seen;
@@ -12,10 +14,12 @@ pub mod verdict;
 
 pub use about::{About, Gap, Hides};
 pub use endpoint::{Endpoint, Family, Interface, Port, PortSet, Transport};
+pub use held::{Held, Inode};
+pub use portless::{Portless, PortlessKind};
 pub use probe::{Answer, Attempt, Delivery, Icmp, Lookup, Sweep, TakenBy, Target, Vantage};
 pub use process::{Owner, OwnersUnknown, OwnersUnknownReason, Process, Role, Via};
 pub use seen::{Need, Seen};
-pub use socket::{Cookie, Inode, Inventory, Queue, Scope, Socket, SocketState};
+pub use socket::{Cookie, Inventory, Queue, Scope, Socket, SocketState};
 pub use unit::{Container, Manager, Runtime, Surroundings, Unit};
 pub use verdict::{
     Certainty, Check, How, PortFinding, State, Tally, VantageSummary, Verdict, VerdictFrom, View,

@@ -18,7 +18,7 @@ pub use local::only_local;
 pub use plan::targets;
 pub use sweep::Progress;
 
-use crate::model::{PortSet, Sweep, Target, Transport};
+use crate::model::{Gap, Hides, Need, PortSet, Sweep, Target, Transport};
 use crate::sys;
 
 /// How long silence lasts before it is believed.
@@ -66,6 +66,12 @@ pub fn sweep(job: &Job, progress: &Progress) -> Sweep {
     let swept = match job.transport {
         Transport::Tcp => sweep::run(job, progress, files, || tcp::Connect::new(target, halves)),
         Transport::Udp => sweep::run(job, progress, files, || udp::Datagrams::new(target, halves)),
+        Transport::Sctp => nothing(vec![Gap {
+            what: format!("what answers SCTP at {}", target.address),
+            reason: "no probe speaks SCTP".to_owned(),
+            need: Some(Need::LaterVersion),
+            hides: Hides::Views,
+        }]),
     };
     let after = left();
     if after.is_empty() { swept } else { nothing(after) }

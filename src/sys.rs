@@ -16,7 +16,8 @@ pub use linux::kcmp::share_descriptors;
 pub use linux::limits::raise_open_files;
 pub use linux::mounts::{Mount, mounts};
 pub use linux::namespaces::{
-    Namespace, cgroup_namespace_is_initial, first_process_environment, network_namespace,
+    Namespace, OpenNamespace, OpenNamespaces, cgroup_namespace_is_initial,
+    first_process_environment, in_namespaces, network_namespace, network_namespaces,
     pid_namespace_is_initial,
 };
 pub use linux::netlink_socket::{NetlinkSocket, Protocol};
@@ -24,6 +25,6 @@ pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
 pub use linux::procfs::{Kin, Procfs, Table, Unreadable};
-pub use linux::sysctl::{conntrack_room, local_port_range, udp_datagrams_received};
+pub use linux::sysctl::{conntrack_room, local_port_range, network_table, udp_datagrams_received};
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;

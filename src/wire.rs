@@ -4,6 +4,8 @@
 pub mod fdinfo;
 pub mod link;
 pub mod netlink;
+pub mod packet_diag;
+pub mod proc_net;
 pub mod route;
 pub mod sock_diag;
 pub mod unix_diag;

@@ -148,17 +148,50 @@ pub(super) struct Ls {
     #[command(flatten)]
     pub(super) kinds: Kinds,
     #[command(flatten)]
+    pub(super) more: More,
+    #[command(flatten)]
+    pub(super) place: Place,
+    #[command(flatten)]
     pub(super) habits: Habits,
-    /// Keep what matches all of these: port=22,8000-8100, proto=tcp|udp, state=listen|bound|unconnected,
-    /// address=IP, scope=any|loopback|link-local|address, family=ipv4|ipv6, interface=NAME, service=NAME,
-    /// process=NAME, pid=N, user=NAME, uid=N, unit=NAME, container=NAME|ID
+    /// Keep what matches all of these: port=22,8000-8100, proto=tcp|udp|sctp|unix|raw|packet,
+    /// state=listen|bound|unconnected|established|time-wait…, address=IP, scope=any|loopback|link-local|address,
+    /// family=ipv4|ipv6, interface=NAME, service=NAME, process=NAME, pid=N, user=NAME, uid=N, unit=NAME,
+    /// container=NAME|ID
     #[arg(value_name = "KEY=VALUE")]
     pub(super) filters: Vec<String>,
 }
 
-/// Switches that change nothing here: what they ask for is what is shown anyway.
+/// What to list beside the sockets that hold a port.
 #[derive(Debug, Args)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+pub(super) struct More {
+    /// Every kind of socket: with --unix and --raw (with -t or -u: nothing more)
+    #[arg(short, long)]
+    pub(super) all: bool,
+    /// Also the Unix sockets that clients can find
+    #[arg(short = 'x', long)]
+    pub(super) unix: bool,
+    /// Also the raw and packet sockets
+    #[arg(short = 'w', long)]
+    pub(super) raw: bool,
+    /// Also the connections, and UDP sockets with a peer
+    #[arg(long)]
+    pub(super) established: bool,
+    /// Also what is left of closed TCP connections
+    #[arg(long)]
+    pub(super) time_wait: bool,
+}
+
+/// Where to look.
+#[derive(Debug, Args)]
+pub(super) struct Place {
+    /// Look into other network namespaces, as of containers: all, the name of one, or a process in it
+    #[arg(long, value_name = "all|NAME|PID")]
+    pub(super) netns: Option<String>,
+}
+
+/// Switches that change nothing here: what they ask for is what is shown anyway.
+#[derive(Debug, Args)]
 pub(super) struct Habits {
     /// Accepted for the habit of `ss -tulpn`: changes nothing
     #[arg(short = 'l', long, hide = true)]
@@ -169,15 +202,14 @@ pub(super) struct Habits {
     /// As -l
     #[arg(short = 'p', long, hide = true)]
     processes: bool,
-    /// As -l
-    #[arg(short = 'a', long, hide = true)]
-    all: bool,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Who {
     #[command(flatten)]
     pub(super) kinds: Kinds,
+    #[command(flatten)]
+    pub(super) place: Place,
     #[command(flatten)]
     pub(super) habits: Habits,
     /// A port (8080, :8080, 53/udp, udp:53, 8000-8100), pid:N, a service or a process

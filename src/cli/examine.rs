@@ -23,7 +23,7 @@ pub(super) fn examine(
     surroundings: &Surroundings,
     printer: &Printer,
 ) -> Result<Check> {
-    let before = inventory::take(&mut SockDiag, services);
+    let before = inventory::take(&mut SockDiag::default(), services);
     let local = sys::local_addresses().context("cannot list the addresses of this host")?;
     let (targets, mut gaps) = targets(request, &local, &before);
     gaps.extend(request.gaps.iter().cloned());
@@ -162,7 +162,7 @@ fn look(jobs: &[Job], before: Inventory, progress: &Progress, services: &Service
     };
     let (sweeps, lookups): (Vec<Sweep>, Vec<_>) = swept.into_iter().unzip();
     let lookups = lookups.into_iter().flatten().collect();
-    let after = inventory::take(&mut SockDiag, services);
+    let after = inventory::take(&mut SockDiag::default(), services);
     let tracks_connections = sys::conntrack_room().is_some_and(|(free, size)| free < size);
     Look { before, after, sweeps, lookups, deliveries: BTreeMap::new(), tracks_connections }
 }
@@ -188,7 +188,7 @@ fn beside_each_other<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Syn
 
 /// Looks once more at some pairs: with the counters around UDP probes that stay silent.
 fn look_again(pairs: &BTreeSet<Pair>, progress: &Progress, services: &Services) -> Look {
-    let before = inventory::take(&mut SockDiag, services);
+    let before = inventory::take(&mut SockDiag::default(), services);
     let mut ports: BTreeMap<(Target, Transport), PortSet> = BTreeMap::new();
     for pair in pairs {
         let key = (pair.target.clone(), pair.endpoint.transport);
@@ -270,18 +270,15 @@ fn name_owners(facts: &mut Facts, surroundings: &Surroundings) -> Vec<Gap> {
         .filter(|socket| shown.contains(&socket.endpoint()))
         .map(|socket| (socket.cookie, socket.clone()))
         .collect();
-    let mut owned = Inventory { sockets: sockets.into_values().collect(), gaps: Vec::new() };
-    inventory::find_owners(&mut owned);
+    let mut owned = Inventory { sockets: sockets.into_values().collect(), ..Inventory::default() };
+    inventory::find_owners(&mut owned, &mut SockDiag::default());
     inventory::find_units(&mut owned, surroundings);
     let owned_by: BTreeMap<Cookie, &Socket> =
         owned.sockets.iter().map(|socket| (socket.cookie, socket)).collect();
     for look in std::iter::once(&mut facts.first).chain(&mut facts.second) {
         for socket in &mut look.after.sockets {
             if let Some(owned) = owned_by.get(&socket.cookie) {
-                socket.owners.clone_from(&owned.owners);
-                socket.owners_unknown.clone_from(&owned.owners_unknown);
-                socket.unit.clone_from(&owned.unit);
-                socket.container.clone_from(&owned.container);
+                socket.held.clone_from(&owned.held);
             }
         }
     }

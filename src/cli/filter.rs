@@ -1,14 +1,63 @@
 //! The filters of `ls`: `key=value` words, all of which must hold.
 
-use super::args::Kinds;
+use super::args::{Kinds, More};
 use super::hint;
 use super::ports::Ports;
-use crate::inventory::Services;
-use crate::model::{Container, Seen, Socket, Transport};
+use crate::inventory::{Extra, Services};
+use crate::model::{
+    Container, Held, Interface, Inventory, Portless, Seen, Socket, SocketState, Transport,
+};
 use anyhow::{Result, bail};
+use std::collections::BTreeSet;
+
+/// A socket, with a port or without.
+enum Item<'a> {
+    Port(&'a Socket),
+    Portless(&'a Portless),
+}
+
+impl Item<'_> {
+    fn held(&self) -> &Held {
+        match self {
+            Self::Port(socket) => &socket.held,
+            Self::Portless(socket) => &socket.held,
+        }
+    }
+
+    fn proto(&self) -> &'static str {
+        match self {
+            Self::Port(socket) => socket.transport.name(),
+            Self::Portless(socket) => socket.kind.name(),
+        }
+    }
+
+    fn state(&self) -> SocketState {
+        match self {
+            Self::Port(socket) => socket.state,
+            Self::Portless(socket) => socket.state,
+        }
+    }
+
+    fn interface(&self) -> &Seen<Interface> {
+        match self {
+            Self::Port(socket) => &socket.interface,
+            Self::Portless(socket) => socket.kind.interface(),
+        }
+    }
+}
 
 /// A test that a socket passes or not.
-type Test = Box<dyn Fn(&Socket) -> bool>;
+type Test = Box<dyn Fn(&Item<'_>) -> bool>;
+
+/// A test of what only a socket with a port has.
+fn with_port(test: impl Fn(&Socket) -> bool + 'static) -> Test {
+    Box::new(move |item| matches!(item, Item::Port(socket) if test(socket)))
+}
+
+/// A test of who holds a socket, and of what manages it.
+fn of_held(test: impl Fn(&Held) -> bool + 'static) -> Test {
+    Box::new(move |item| test(item.held()))
+}
 
 const KEYS: [&str; 16] = [
     "port",
@@ -29,12 +78,15 @@ const KEYS: [&str; 16] = [
     "container",
 ];
 
+const PROTOS: [&str; 6] = ["tcp", "udp", "sctp", "unix", "raw", "packet"];
+
 /// What a list is narrowed to.
 #[derive(Default)]
 pub(super) struct Filter {
     sockets: Vec<Test>,
     owners: Vec<Test>,
     units: Vec<Test>,
+    extras: BTreeSet<Extra>,
 }
 
 impl std::fmt::Debug for Filter {
@@ -46,14 +98,21 @@ impl std::fmt::Debug for Filter {
 
 impl Filter {
     /// The filter of the switches and the words.
-    pub(super) fn parse(kinds: &Kinds, words: &[String], services: &Services) -> Result<Self> {
+    pub(super) fn parse(
+        kinds: &Kinds,
+        more: &More,
+        words: &[String],
+        services: &Services,
+    ) -> Result<Self> {
         let mut filter = Self::of_kinds(kinds);
+        filter.extras = asked_for(kinds, more);
         for word in words {
             let Some((key, value)) = word.split_once('=') else {
                 bail!(
                     "{word:?} is no filter: filters are key=value; to look up a port or a name: portsight who {word}"
                 );
             };
+            filter.extras.extend(implied(key, value));
             if let Some(test) = by_unit(key, value) {
                 filter.units.push(test);
                 continue;
@@ -69,6 +128,11 @@ impl Filter {
     /// The filter of the switches alone.
     pub(super) fn of_kinds(kinds: &Kinds) -> Self {
         Self { sockets: of_kinds(kinds), ..Self::default() }
+    }
+
+    /// What must be listed for it, beside the sockets that hold a port.
+    pub(super) fn extras(&self) -> impl Iterator<Item = Extra> {
+        self.extras.iter().copied()
     }
 
     /// Whether it lets everything through.
@@ -88,12 +152,50 @@ impl Filter {
 
     /// Whether a socket passes, as far as that can be told without its owners.
     pub(super) fn keeps(&self, socket: &Socket) -> bool {
-        self.sockets.iter().all(|test| test(socket))
+        self.sockets.iter().all(|test| test(&Item::Port(socket)))
     }
 
-    /// Whether a socket passes by its owners, its unit and its container.
-    pub(super) fn keeps_by_owner(&self, socket: &Socket) -> bool {
-        self.owners.iter().chain(&self.units).all(|test| test(socket))
+    /// Leaves the sockets that pass, as far as that can be told without their owners.
+    pub(super) fn narrow(&self, inventory: &mut Inventory) {
+        retain(inventory, |item| self.sockets.iter().all(|test| test(item)));
+    }
+
+    /// Leaves the sockets that pass by their owners, their units and their containers.
+    pub(super) fn narrow_by_owner(&self, inventory: &mut Inventory) {
+        retain(inventory, |item| self.owners.iter().chain(&self.units).all(|test| test(item)));
+    }
+}
+
+fn retain(inventory: &mut Inventory, keep: impl Fn(&Item<'_>) -> bool) {
+    inventory.sockets.retain(|socket| keep(&Item::Port(socket)));
+    inventory.portless.retain(|socket| keep(&Item::Portless(socket)));
+}
+
+/// What the switches ask for. `-a` beside `-t` or `-u` is the habit of `ss -tulpna`, which wants no other kinds.
+fn asked_for(kinds: &Kinds, more: &More) -> BTreeSet<Extra> {
+    let all = more.all && !kinds.tcp && !kinds.udp;
+    [
+        (all || more.unix, Extra::Unix),
+        (all || more.raw, Extra::Raw),
+        (more.established, Extra::Connections),
+        (more.time_wait, Extra::TimeWait),
+    ]
+    .into_iter()
+    .filter_map(|(asked, extra)| asked.then_some(extra))
+    .collect()
+}
+
+/// What a filter can keep only if it is listed.
+fn implied(key: &str, value: &str) -> Option<Extra> {
+    match (key, value) {
+        ("proto", "unix") => Some(Extra::Unix),
+        ("proto", "raw" | "packet") => Some(Extra::Raw),
+        ("state", "time-wait") => Some(Extra::TimeWait),
+        ("state", state) => {
+            let state = SocketState::ALL.into_iter().find(|known| known.name() == state)?;
+            state.is_connection().then_some(Extra::Connections)
+        }
+        _ => None,
     }
 }
 
@@ -101,11 +203,18 @@ fn of_kinds(kinds: &Kinds) -> Vec<Test> {
     let mut tests: Vec<Test> = Vec::new();
     if kinds.tcp != kinds.udp {
         let wanted = if kinds.tcp { Transport::Tcp } else { Transport::Udp };
-        tests.push(Box::new(move |socket| socket.transport == wanted));
+        // Other kinds are there only because they were asked for.
+        tests.push(Box::new(
+            move |item| !matches!(item, Item::Port(socket) if socket.transport != wanted),
+        ));
+    } else if kinds.tcp {
+        tests.push(Box::new(|item| {
+            !matches!(item, Item::Port(Socket { transport: Transport::Sctp, .. }))
+        }));
     }
     if kinds.ipv4 != kinds.ipv6 {
         let v4 = kinds.ipv4;
-        tests.push(Box::new(move |socket| takes(socket, v4)));
+        tests.push(with_port(move |socket| takes(socket, v4)));
     }
     tests
 }
@@ -122,12 +231,12 @@ fn by_owner(key: &str, word: &str, value: &str) -> Result<Option<Test>> {
     Ok(match key {
         "pid" => {
             let pid: u32 = parse_number(word, &value)?;
-            Some(Box::new(move |socket| socket.owners.iter().any(|owner| owner.process.pid == pid)))
+            Some(of_held(move |held| held.owners.iter().any(|owner| owner.process.pid == pid)))
         }
-        "user" => Some(Box::new(move |socket| has_user(socket, &value))),
-        "process" | "name" => Some(Box::new(move |socket| {
-            socket.owners.iter().any(|owner| owner.process.name == value)
-        })),
+        "user" => Some(of_held(move |held| has_user(held, &value))),
+        "process" | "name" => {
+            Some(of_held(move |held| held.owners.iter().any(|owner| owner.process.name == value)))
+        }
         _ => None,
     })
 }
@@ -135,11 +244,11 @@ fn by_owner(key: &str, word: &str, value: &str) -> Result<Option<Test>> {
 fn by_unit(key: &str, value: &str) -> Option<Test> {
     let value = value.to_owned();
     match key {
-        "unit" => Some(Box::new(move |socket| {
-            socket.unit.known().is_some_and(|unit| is_called(&unit.name, &value))
+        "unit" => Some(of_held(move |held| {
+            held.unit.known().is_some_and(|unit| is_called(&unit.name, &value))
         })),
-        "container" => Some(Box::new(move |socket| {
-            socket.container.known().is_some_and(|container| is_container(container, &value))
+        "container" => Some(of_held(move |held| {
+            held.container.known().is_some_and(|container| is_container(container, &value))
         })),
         _ => None,
     }
@@ -160,10 +269,10 @@ fn is_container(container: &Container, value: &str) -> bool {
 }
 
 /// Whether an owner is run by a user; where no owner is known, whether that user made the socket.
-fn has_user(socket: &Socket, user: &String) -> bool {
-    let owners = socket.owners.iter().map(|owner| &owner.process.user);
-    match socket.owners.as_slice() {
-        [] => socket.user.known() == Some(user),
+fn has_user(held: &Held, user: &String) -> bool {
+    let owners = held.owners.iter().map(|owner| &owner.process.user);
+    match held.owners.as_slice() {
+        [] => held.user.known() == Some(user),
         _ => owners.map(Seen::known).any(|known| known == Some(user)),
     }
 }
@@ -173,29 +282,32 @@ fn by_socket(key: &str, word: &str, value: &str, services: &Services) -> Result<
     Ok(match key {
         "port" => {
             let ports = Ports::parse(&[value], services)?;
-            Box::new(move |socket| ports.contains(socket.endpoint()))
+            with_port(move |socket| ports.contains(socket.endpoint()))
         }
-        "proto" => one_of(word, value, &["tcp", "udp"], |socket| socket.transport.name())?,
+        "proto" => one_of(word, value, &PROTOS, |item| Some(item.proto()))?,
         "state" => {
-            one_of(word, value, &["listen", "bound", "unconnected"], |socket| socket.state.name())?
+            let states = SocketState::ALL.map(SocketState::name);
+            one_of(word, value, &states, |item| Some(item.state().name()))?
         }
-        "scope" => one_of(word, value, &["any", "loopback", "link-local", "address"], |socket| {
-            socket.scope().name()
+        "scope" => one_of(word, value, &["any", "loopback", "link-local", "address"], |item| {
+            of_port(item, |socket| socket.scope().name())
         })?,
-        "family" => one_of(word, value, &["ipv4", "ipv6"], |socket| socket.family.name())?,
+        "family" => one_of(word, value, &["ipv4", "ipv6"], |item| {
+            of_port(item, |socket| socket.family.name())
+        })?,
         "address" | "addr" => {
             let Ok(address) = value.trim_matches(['[', ']']).parse::<std::net::IpAddr>() else {
                 bail!("{word:?}: {value:?} is no IP address");
             };
-            Box::new(move |socket| socket.address == address)
+            with_port(move |socket| socket.address == address)
         }
         "uid" => {
             let uid: u32 = parse_number(word, &value)?;
-            Box::new(move |socket| socket.uid == uid)
+            of_held(move |held| held.uid == Seen::Known(uid))
         }
-        "service" => Box::new(move |socket| socket.service.as_ref() == Some(&value)),
-        "interface" => Box::new(move |socket| {
-            socket.interface.known().is_some_and(|interface| interface.name == value)
+        "service" => with_port(move |socket| socket.service.as_ref() == Some(&value)),
+        "interface" => Box::new(move |item| {
+            item.interface().known().is_some_and(|interface| interface.name == value)
         }),
         _ => {
             let near = hint::did_you_mean(key, KEYS.into_iter());
@@ -208,13 +320,20 @@ fn one_of(
     word: &str,
     value: String,
     values: &[&str],
-    get: fn(&Socket) -> &'static str,
+    get: fn(&Item<'_>) -> Option<&'static str>,
 ) -> Result<Test> {
     if !values.contains(&value.as_str()) {
         let near = hint::did_you_mean(&value, values.iter().copied());
         bail!("{word:?}: {value:?} is none of {}{near}", values.join(", "));
     }
-    Ok(Box::new(move |socket| get(socket) == value))
+    Ok(Box::new(move |item| get(item).is_some_and(|name| name == value)))
+}
+
+fn of_port(item: &Item<'_>, get: fn(&Socket) -> &'static str) -> Option<&'static str> {
+    match item {
+        Item::Port(socket) => Some(get(socket)),
+        Item::Portless(_) => None,
+    }
 }
 
 fn parse_number(word: &str, value: &str) -> Result<u32> {

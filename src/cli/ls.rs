@@ -1,31 +1,34 @@
 //! `portsight ls`: what is listening, who owns it, and who can reach it by its binding.
 
 use super::about::Started;
-use super::args::{Ls, Output};
+use super::args::{Ls, Output, Place};
 use super::exit::Exit;
 use super::filter::Filter;
 use super::output::{self, Printer};
 use crate::document;
-use crate::inventory::{self, Services, SockDiag};
+use crate::inventory::{self, Across, Namespaces, Services, SockDiag};
 use crate::model::{Hides, Inventory};
 use crate::render::{self, Extent, Records, Shown};
-use anyhow::Result;
+use anyhow::{Context, Result, anyhow};
+use std::io::ErrorKind;
 
 pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
     let started = Started::now();
     let services = Services::load();
-    let filter = Filter::parse(&args.kinds, &args.filters, &services)?;
-    let mut inventory = inventory::take(&mut SockDiag, &services);
+    let filter = Filter::parse(&args.kinds, &args.more, &args.filters, &services)?;
+    let namespaces = namespaces(&args.place)?;
+    let mut source = Across { namespaces: &namespaces, what: SockDiag::with(filter.extras()) };
+    let mut inventory = inventory::take(&mut source, &services);
     if printer.is_verbose() {
         note_second_opinion(&inventory, printer);
     }
-    inventory.sockets.retain(|socket| filter.keeps(socket));
-    inventory::find_owners(&mut inventory);
+    filter.narrow(&mut inventory);
+    inventory::find_owners(&mut inventory, &mut source);
     let surroundings = inventory::surroundings();
     inventory::find_units(&mut inventory, &surroundings);
-    let unit_unknown = inventory.sockets.iter().any(|socket| socket.unit.is_unknown());
-    inventory.sockets.retain(|socket| filter.keeps_by_owner(socket));
-    let Inventory { sockets, gaps } = &inventory;
+    let unit_unknown = inventory.held().any(|held| held.unit.is_unknown());
+    filter.narrow_by_owner(&mut inventory);
+    let gaps = &inventory.gaps;
     let owner_unknown = gaps.iter().any(|gap| gap.hides == Hides::Owners);
     let may_lack = (owner_unknown && filter.is_by_owner()) || (unit_unknown && filter.is_by_unit());
     let extent = if inventory.may_lack_servers() || may_lack {
@@ -36,17 +39,22 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
         Extent::Selection
     };
     let about = started.about(surroundings);
-    let document = || document::sockets(document::Command::Ls, &about, sockets, gaps);
+    let document = || document::sockets(document::Command::Ls, &about, &inventory);
     let (exit, shown) = output::print(Exit::Success, |out| match printer.format() {
         Output::Table => {
             render::header(out, &about.surroundings)?;
-            render::sockets_table(out, sockets, extent, &printer.appearance(started.unix_seconds()))
+            render::sockets_table(
+                out,
+                &inventory,
+                extent,
+                &printer.appearance(started.unix_seconds()),
+            )
         }
         Output::Plain => {
-            render::sockets_records(out, sockets, Records::Plain).map(|()| Shown::default())
+            render::sockets_records(out, &inventory, Records::Plain).map(|()| Shown::default())
         }
         Output::Csv => {
-            render::sockets_records(out, sockets, Records::Csv).map(|()| Shown::default())
+            render::sockets_records(out, &inventory, Records::Csv).map(|()| Shown::default())
         }
         Output::Json => render::json(out, &document()).map(|()| Shown::default()),
         Output::Ndjson => render::ndjson(out, &document()).map(|()| Shown::default()),
@@ -56,6 +64,18 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
         printer.note_gaps(gaps);
     }
     Ok(exit)
+}
+
+/// The network namespaces to look into: ours, unless others are asked for.
+pub(super) fn namespaces(place: &Place) -> Result<Namespaces> {
+    match place.netns.as_deref() {
+        None => Ok(Namespaces::ours()),
+        Some("all") => Namespaces::all().context("cannot list the network namespaces"),
+        Some(name) => Namespaces::named(name).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => anyhow!("there is no network namespace {name:?}"),
+            _ => anyhow!("cannot open the network namespace {name:?}: {error}"),
+        }),
+    }
 }
 
 /// Holds the inventory against a second, independent reader.

@@ -102,7 +102,7 @@ impl Request {
             (_, Transport::Udp) if self.all_udp => PortSet::full(),
             (Some(named), _) => named.of(transport),
             (None, Transport::Tcp) => PortSet::full(),
-            (None, Transport::Udp) => bound.clone(),
+            (None, Transport::Udp | Transport::Sctp) => bound.clone(),
         }
     }
 

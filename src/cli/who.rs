@@ -5,10 +5,11 @@ use super::args::{Kinds, Output, Who};
 use super::exit::Exit;
 use super::filter::Filter;
 use super::hint;
+use super::ls::namespaces;
 use super::output::{self, Printer};
 use super::ports::{self, Ports};
 use crate::document;
-use crate::inventory::{self, Services, SockDiag};
+use crate::inventory::{self, Across, Services, SockDiag};
 use crate::model::{Hides, Inventory, Socket};
 use crate::render::{self, Records};
 use anyhow::{Result, anyhow};
@@ -48,14 +49,16 @@ impl Subject {
         match self {
             Self::Ports(ports) => with(&|socket| ports.contains(socket.endpoint())),
             Self::Pid(pid) => {
-                with(&|socket| socket.owners.iter().any(|owner| owner.process.pid == *pid))
+                with(&|socket| socket.held.owners.iter().any(|owner| owner.process.pid == *pid))
             }
             Self::Name { name, ports } => {
                 let of_service: Vec<&Socket> = with(&|socket| {
                     ports.as_ref().is_some_and(|ports| ports.contains(socket.endpoint()))
                 });
                 if of_service.is_empty() {
-                    with(&|socket| socket.owners.iter().any(|owner| owner.process.name == *name))
+                    with(&|socket| {
+                        socket.held.owners.iter().any(|owner| owner.process.name == *name)
+                    })
                 } else {
                     of_service
                 }
@@ -85,11 +88,13 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
     let subjects: Vec<Subject> =
         args.subjects.iter().map(|word| Subject::parse(word, &services)).collect::<Result<_>>()?;
     let filter = Filter::of_kinds(&args.kinds);
-    let mut inventory = inventory::take(&mut SockDiag, &services);
+    let namespaces = namespaces(&args.place)?;
+    let mut source = Across { namespaces: &namespaces, what: SockDiag::default() };
+    let mut inventory = inventory::take(&mut source, &services);
     inventory.sockets.retain(|socket| {
         filter.keeps(socket) && subjects.iter().any(|subject| subject.may_mean(socket))
     });
-    inventory::find_owners(&mut inventory);
+    inventory::find_owners(&mut inventory, &mut source);
     let surroundings = inventory::surroundings();
     inventory::find_units(&mut inventory, &surroundings);
     let found: Vec<Vec<&Socket>> =
@@ -106,18 +111,19 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
     let is_asked_for =
         |socket: &&Socket| found.iter().flatten().any(|other| std::ptr::eq(*other, *socket));
     let sockets: Vec<Socket> = inventory.sockets.iter().filter(is_asked_for).cloned().collect();
+    let shown = Inventory { sockets, gaps: inventory.gaps.clone(), ..Inventory::default() };
     let about = started.about(surroundings);
-    let document = || document::sockets(document::Command::Who, &about, &sockets, &inventory.gaps);
+    let document = || document::sockets(document::Command::Who, &about, &shown);
     let (exit, written) = output::print(exit, |out| match printer.format() {
         Output::Table => {
-            render::who_text(out, &sockets, &printer.appearance(started.unix_seconds()))?;
+            render::who_text(out, &shown.sockets, &printer.appearance(started.unix_seconds()))?;
             let words = args.subjects.iter().zip(&subjects).zip(&found);
             words.filter(|(_, found)| found.is_empty()).try_for_each(|((word, subject), _)| {
                 write_nobody(out, word, subject, &args.kinds, &inventory, printer)
             })
         }
-        Output::Plain => render::sockets_records(out, &sockets, Records::Plain),
-        Output::Csv => render::sockets_records(out, &sockets, Records::Csv),
+        Output::Plain => render::sockets_records(out, &shown, Records::Plain),
+        Output::Csv => render::sockets_records(out, &shown, Records::Csv),
         Output::Json => render::json(out, &document()),
         Output::Ndjson => render::ndjson(out, &document()),
     })?;

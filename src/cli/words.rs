@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 /// Whether an option takes the next word as its value: also `-o` at the end of a cluster such as `-qo`.
 fn takes_value(word: &str) -> bool {
     let cluster = word.starts_with('-') && !word.starts_with("--");
-    matches!(word, "--output" | "--color")
+    matches!(word, "--output" | "--color" | "--netns" | "--from")
         || (cluster && word.ends_with('o') && !word.contains('='))
 }
 
@@ -60,6 +60,8 @@ mod tests {
             ("portsight -o json 8080", "portsight who -o json 8080"),
             ("portsight -qo json", "portsight ls -qo json"),
             ("portsight --output=json 8080", "portsight who --output=json 8080"),
+            ("portsight --netns all 8080", "portsight who --netns all 8080"),
+            ("portsight --netns all", "portsight ls --netns all"),
             ("portsight port=22 user=root", "portsight ls port=22 user=root"),
             ("portsight check 22", "portsight check 22"),
             ("portsight --json scan", "portsight --json scan"),

@@ -1,10 +1,10 @@
 //! Literal values for the tests of this room and of `render`.
 
 use crate::model::{
-    About, Certainty, Check, Container, Cookie, Endpoint, Family, Inode, Interface, Manager, Owner,
-    OwnersUnknown, OwnersUnknownReason, Port, PortFinding, Process, Queue, Role, Runtime, Seen,
-    Socket, SocketState, State, Surroundings, Tally, Transport, Unit, Vantage, VantageSummary,
-    Verdict, VerdictFrom, View,
+    About, Certainty, Check, Container, Cookie, Endpoint, Family, Held, Inode, Interface,
+    Inventory, Manager, Owner, OwnersUnknown, OwnersUnknownReason, Port, PortFinding, Portless,
+    PortlessKind, Process, Queue, Role, Runtime, Seen, Socket, SocketState, State, Surroundings,
+    Tally, Transport, Unit, Vantage, VantageSummary, Verdict, VerdictFrom, View,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -46,17 +46,23 @@ pub(crate) fn tcp(address: &str, number: u16) -> Socket {
         interface: Seen::Absent,
         v6_only: if address.is_ipv4() { Seen::Absent } else { Seen::Known(false) },
         state: SocketState::Listen,
-        inode: Inode(31_000 + u64::from(number)),
+        peer: None,
+        mptcp: false,
         cookie: Cookie(1),
-        uid: 0,
-        user: Seen::Known("root".into()),
         queue: Seen::Known(Queue { length: 0, limit: 128, drops: 0 }),
+        service: None,
+        held: held(31_000 + u64::from(number)),
+    }
+}
+
+/// What root has made and nobody holds.
+pub(crate) fn held(inode: u64) -> Held {
+    Held {
+        user: Seen::Known("root".into()),
         cgroup: Seen::Known(77),
         unit: Seen::Absent,
         container: Seen::Absent,
-        service: None,
-        owners: Vec::new(),
-        owners_unknown: None,
+        ..Held::new(Inode(inode), Seen::Known(0))
     }
 }
 
@@ -68,6 +74,27 @@ pub(crate) fn udp(address: &str, number: u16) -> Socket {
         queue: Seen::Known(Queue { length: 0, limit: 212_992, drops: 0 }),
         ..tcp(address, number)
     }
+}
+
+/// An inventory of these sockets, in which nothing is hidden.
+pub(crate) fn inventory(sockets: impl Into<Vec<Socket>>) -> Inventory {
+    Inventory { sockets: sockets.into(), ..Inventory::default() }
+}
+
+/// A Unix socket of root's that listens.
+pub(crate) fn unix(path: &str) -> Portless {
+    Portless {
+        kind: PortlessKind::Unix { path: path.into() },
+        state: SocketState::Listen,
+        queue: Seen::Known(Queue { length: 0, limit: 128, drops: 0 }),
+        held: held(41_000),
+    }
+}
+
+/// A packet socket of root's that takes every frame of `eth0`.
+pub(crate) fn packet() -> Portless {
+    let kind = PortlessKind::Packet { protocol: 3, interface: Seen::Known(interface(2, "eth0")) };
+    Portless { kind, state: SocketState::Unconnected, queue: Seen::Absent, held: held(42_000) }
 }
 
 /// A process that started two hours before [`NOW`].
@@ -98,17 +125,19 @@ pub(crate) trait With {
     fn queue(self, length: u32, limit: u32, drops: u32) -> Self;
     fn of_unit(self, name: &str) -> Self;
     fn in_container(self, runtime: Runtime, id: &str, name: &str) -> Self;
+    fn in_netns(self, name: &str) -> Self;
+    fn connected(self, peer: &str, state: SocketState) -> Self;
 }
 
 impl With for Socket {
     fn owned_by(mut self, pid: u32, name: &str) -> Self {
-        let role = if self.owners.is_empty() { Role::Listener } else { Role::Worker };
-        self.owners.push(owner(pid, name, role));
+        let role = if self.held.owners.is_empty() { Role::Listener } else { Role::Worker };
+        self.held.owners.push(owner(pid, name, role));
         self
     }
 
     fn unowned(mut self, reason: OwnersUnknownReason, text: &str) -> Self {
-        self.owners_unknown = Some(OwnersUnknown { reason, text: text.into() });
+        self.held.owners_unknown = Some(OwnersUnknown { reason, text: text.into() });
         self
     }
 
@@ -133,13 +162,24 @@ impl With for Socket {
     }
 
     fn of_unit(mut self, name: &str) -> Self {
-        self.unit = Seen::Known(Unit { name: name.into(), manager: Manager::System, serves: None });
+        self.held.unit =
+            Seen::Known(Unit { name: name.into(), manager: Manager::System, serves: None });
         self
     }
 
     fn in_container(mut self, runtime: Runtime, id: &str, name: &str) -> Self {
         let (id, name) = (Seen::Known(id.into()), Seen::Known(name.into()));
-        self.container = Seen::Known(Container { id, name, runtime });
+        self.held.container = Seen::Known(Container { id, name, runtime });
+        self
+    }
+
+    fn in_netns(mut self, name: &str) -> Self {
+        self.held.netns = Some(name.into());
+        self
+    }
+
+    fn connected(mut self, peer: &str, state: SocketState) -> Self {
+        (self.peer, self.state, self.queue) = (Some(peer.parse().unwrap()), state, Seen::Absent);
         self
     }
 }

@@ -42,7 +42,8 @@ mod tests {
     use super::*;
     use crate::document::{self, samples};
     use crate::model::{
-        Certainty, How, OwnersUnknownReason, Role, Seen, State, Vantage, Verdict, Via,
+        Certainty, Family, How, OwnersUnknownReason, Portless, PortlessKind, Role, Seen,
+        SocketState, State, Vantage, Verdict, Via,
     };
     use samples::With;
     use serde::Serialize;
@@ -59,11 +60,11 @@ mod tests {
     fn every_socket_is_valid() {
         let mut held = samples::tcp("::", 22).service("ssh").queue(1, 128, 2);
         for role in [Role::Listener, Role::Inherited, Role::Worker, Role::SocketActivated] {
-            held.owners.push(samples::owner(1, "a", role));
+            held.held.owners.push(samples::owner(1, "a", role));
         }
         for via in [Via::Thread, Via::InFlight, Via::IoUring] {
             let owner = samples::owner(1, "a", Role::Listener);
-            held.owners.push(crate::model::Owner { via: Some(via), ..owner });
+            held.held.owners.push(crate::model::Owner { via: Some(via), ..owner });
         }
         let mut dark = samples::udp("10.0.0.1", 53);
         dark.queue = Seen::Skipped("not sent by this kernel");
@@ -78,7 +79,19 @@ mod tests {
             sockets.push(samples::tcp("127.0.0.1", 1).unowned(reason, "text"));
         }
         let about = samples::about();
-        let document = document::sockets(document::Command::Ls, &about, &sockets, &[]);
+        let mut inventory = samples::inventory(sockets);
+        for state in SocketState::ALL {
+            inventory.sockets.push(samples::tcp("::1", 3).connected("[::1]:4", state));
+        }
+        let raw = PortlessKind::Raw {
+            family: Family::Ipv6,
+            address: [0; 16].into(),
+            protocol: 58,
+            interface: Seen::Absent,
+        };
+        inventory.portless = vec![samples::unix("@x"), samples::packet()];
+        inventory.portless.push(Portless { kind: raw, ..samples::packet() });
+        let document = document::sockets(document::Command::Ls, &about, &inventory);
         assert_valid(Kind::Sockets, &document);
     }
 
@@ -106,8 +119,8 @@ mod tests {
     #[test]
     fn what_the_contract_does_not_know_is_not_valid() {
         let about = samples::about();
-        let sockets = [samples::tcp("::", 22)];
-        let document = document::sockets(document::Command::Ls, &about, &sockets, &[]);
+        let inventory = samples::inventory([samples::tcp("::", 22)]);
+        let document = document::sockets(document::Command::Ls, &about, &inventory);
         let mut document = serde_json::to_value(&document).unwrap();
         document["items"][0]["state"] = "sleeping".into();
         let validator = jsonschema::validator_for(schema(Kind::Sockets).as_value()).unwrap();

@@ -3,10 +3,13 @@
 use super::envelope::Document;
 use super::time;
 use super::unknown::UnknownList;
-use crate::model::{About, Container, Gap, Owner, OwnersUnknown, Queue, Seen, Socket};
+use crate::model::{
+    About, Container, Held, Inventory, Owner, OwnersUnknown, Portless, PortlessKind, Queue, Seen,
+    Socket, Transport,
+};
 use schemars::JsonSchema;
 use serde::Serialize;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A command whose items are sockets.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,41 +40,61 @@ pub struct SocketsBody<'a> {
 pub fn sockets<'a>(
     command: Command,
     about: &'a About,
-    sockets: &'a [Socket],
-    gaps: &'a [Gap],
+    inventory: &'a Inventory,
 ) -> Document<'a, SocketsBody<'a>> {
-    let items = sockets.iter().map(SocketItem::from).collect();
-    Document::new(command.schema(), about, gaps, SocketsBody { items })
+    let portless = inventory.portless.iter().map(SocketItem::from);
+    let items = inventory.sockets.iter().map(SocketItem::from).chain(portless).collect();
+    Document::new(command.schema(), about, &inventory.gaps, SocketsBody { items })
 }
 
-/// A socket.
+/// A socket. One without a port has `port` null, and a `path` (Unix) or a `protocol` (raw, packet) instead.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct SocketItem<'a> {
-    #[schemars(extend("enum" = ["tcp", "udp"]))]
+    #[schemars(extend("enum" = ["tcp", "udp", "sctp", "unix", "raw", "packet"]))]
     proto: &'static str,
-    #[schemars(extend("enum" = ["ipv4", "ipv6"]))]
-    family: &'static str,
-    address: IpAddr,
-    port: u16,
+    #[schemars(extend("enum" = ["ipv4", "ipv6", null]))]
+    family: Option<&'static str>,
+    address: Option<IpAddr>,
+    port: Option<u16>,
+    /// Of a Unix socket; in the abstract namespace it begins with `@`.
+    path: Option<&'a str>,
+    /// Of a raw or packet socket: the name of the protocol that it takes, or its number.
+    protocol: Option<String>,
     interface: Option<&'a str>,
     dual_stack: Option<bool>,
-    #[schemars(extend("enum" = ["listen", "bound", "unconnected"]))]
+    /// Whether a TCP socket takes Multipath TCP too.
+    mptcp: Option<bool>,
+    #[schemars(extend("enum" = ["listen", "bound", "unconnected", "established", "syn-sent", "syn-recv", "fin-wait-1", "fin-wait-2", "time-wait", "close-wait", "last-ack", "closing"]))]
     state: &'static str,
-    #[schemars(extend("enum" = ["any", "loopback", "link-local", "address"]))]
-    scope: &'static str,
+    /// The other end of a connection.
+    peer: Option<EndItem>,
+    #[schemars(extend("enum" = ["any", "loopback", "link-local", "address", null]))]
+    scope: Option<&'static str>,
     service: Option<&'a str>,
     inode: u64,
-    uid: u32,
+    uid: Option<u32>,
     user: Option<&'a str>,
     queue: Option<QueueItem>,
-    /// Always `null`: the network namespace is ours.
-    #[schemars(with = "Option<String>")]
-    netns: (),
+    /// Its network namespace by name, else as `net:[4026532281]`; `null` for ours.
+    netns: Option<&'a str>,
     unit: Option<&'a str>,
     container: Option<ContainerItem<'a>>,
     owners: Vec<OwnerItem<'a>>,
     owners_unknown: Option<OwnersUnknownItem<'a>>,
     unknown: UnknownList<'a>,
+}
+
+/// One end of a connection.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct EndItem {
+    address: IpAddr,
+    port: u16,
+}
+
+impl From<SocketAddr> for EndItem {
+    fn from(end: SocketAddr) -> Self {
+        Self { address: end.ip(), port: end.port() }
+    }
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -125,6 +148,50 @@ struct OwnersUnknownItem<'a> {
     text: &'a str,
 }
 
+impl<'a> SocketItem<'a> {
+    /// What every socket has; the rest is absent.
+    fn new(
+        proto: &'static str,
+        state: &'static str,
+        queue: &'a Seen<Queue>,
+        held: &'a Held,
+        mut unknown: UnknownList<'a>,
+    ) -> Self {
+        let uid = unknown.read("uid", &held.uid).copied();
+        let user = held.uid.known().and_then(|_| unknown.read("user", &held.user));
+        let queue = unknown.read("queue", queue).map(QueueItem::from);
+        let unit = unknown.read("unit", &held.unit).map(|unit| unit.name.as_str());
+        let container = ContainerItem::read(&held.container, &mut unknown);
+        let owners = held.owners.iter().enumerate();
+        let owners = owners.map(|(at, owner)| OwnerItem::new(at, owner, &mut unknown)).collect();
+        Self {
+            proto,
+            family: None,
+            address: None,
+            port: None,
+            path: None,
+            protocol: None,
+            interface: None,
+            dual_stack: None,
+            mptcp: None,
+            state,
+            peer: None,
+            scope: None,
+            service: None,
+            inode: held.inode.0,
+            uid,
+            user: user.map(String::as_str),
+            queue,
+            netns: held.netns.as_deref(),
+            unit,
+            container,
+            owners,
+            owners_unknown: held.owners_unknown.as_ref().map(OwnersUnknownItem::from),
+            unknown,
+        }
+    }
+}
+
 impl<'a> From<&'a Socket> for SocketItem<'a> {
     fn from(socket: &'a Socket) -> Self {
         let mut unknown = UnknownList::default();
@@ -133,32 +200,41 @@ impl<'a> From<&'a Socket> for SocketItem<'a> {
             unknown.read("dual_stack", &socket.v6_only);
         }
         let interface = unknown.read("interface", &socket.interface);
-        let user = unknown.read("user", &socket.user);
-        let queue = unknown.read("queue", &socket.queue);
-        let unit = unknown.read("unit", &socket.unit);
-        let container = ContainerItem::read(&socket.container, &mut unknown);
-        let owners = socket.owners.iter().enumerate();
-        let owners = owners.map(|(at, owner)| OwnerItem::new(at, owner, &mut unknown)).collect();
+        let (proto, state) = (socket.transport.name(), socket.state.name());
         Self {
-            proto: socket.transport.name(),
-            family: socket.family.name(),
-            address: socket.address,
-            port: socket.port.get(),
+            family: Some(socket.family.name()),
+            address: Some(socket.address),
+            port: Some(socket.port.get()),
             interface: interface.map(|interface| interface.name.as_str()),
             dual_stack: socket.dual_stack().known().copied(),
-            state: socket.state.name(),
-            scope: socket.scope().name(),
+            mptcp: (socket.transport == Transport::Tcp).then_some(socket.mptcp),
+            peer: socket.peer.map(EndItem::from),
+            scope: Some(socket.scope().name()),
             service: socket.service.as_deref(),
-            inode: socket.inode.0,
-            uid: socket.uid,
-            user: user.map(String::as_str),
-            queue: queue.map(QueueItem::from),
-            netns: (),
-            unit: unit.map(|unit| unit.name.as_str()),
-            container,
-            owners,
-            owners_unknown: socket.owners_unknown.as_ref().map(OwnersUnknownItem::from),
-            unknown,
+            ..Self::new(proto, state, &socket.queue, &socket.held, unknown)
+        }
+    }
+}
+
+impl<'a> From<&'a Portless> for SocketItem<'a> {
+    fn from(socket: &'a Portless) -> Self {
+        let mut unknown = UnknownList::default();
+        let interface = unknown.read("interface", socket.kind.interface());
+        let (family, address, path) = match &socket.kind {
+            PortlessKind::Unix { path } => (None, None, Some(path.as_str())),
+            PortlessKind::Raw { family, address, .. } => {
+                (Some(family.name()), Some(*address), None)
+            }
+            PortlessKind::Packet { .. } => (None, None, None),
+        };
+        let (proto, state) = (socket.kind.name(), socket.state.name());
+        Self {
+            family,
+            address,
+            path,
+            protocol: socket.kind.protocol(),
+            interface: interface.map(|interface| interface.name.as_str()),
+            ..Self::new(proto, state, &socket.queue, &socket.held, unknown)
         }
     }
 }
@@ -239,8 +315,9 @@ mod tests {
         assert_eq!(
             item(&socket),
             json!({
-                "proto": "tcp", "family": "ipv6", "address": "::", "port": 22, "interface": null,
-                "dual_stack": true, "state": "listen", "scope": "any", "service": "ssh",
+                "proto": "tcp", "family": "ipv6", "address": "::", "port": 22, "path": null,
+                "protocol": null, "interface": null, "dual_stack": true, "mptcp": false,
+                "state": "listen", "peer": null, "scope": "any", "service": "ssh",
                 "inode": 31_022, "uid": 0, "user": "root",
                 "queue": {"length": 0, "limit": 128, "drops": 0},
                 "netns": null, "unit": "ssh.service", "container": null,
@@ -259,10 +336,10 @@ mod tests {
     fn what_is_absent_is_null_and_what_was_denied_is_also_entered() {
         let mut socket = samples::tcp("127.0.0.1", 80).owned_by(1, "a").owned_by(2, "b");
         socket.queue = Seen::Failed("no attribute".into());
-        socket.owners[0].process.cwd = Seen::Absent;
-        socket.owners[1].process.exe = Seen::Denied(Need::Root);
-        socket.owners[1].process.started_at = Seen::Known(u64::MAX);
-        socket.owners[1].via = Some(Via::IoUring);
+        socket.held.owners[0].process.cwd = Seen::Absent;
+        socket.held.owners[1].process.exe = Seen::Denied(Need::Root);
+        socket.held.owners[1].process.started_at = Seen::Known(u64::MAX);
+        socket.held.owners[1].via = Some(Via::IoUring);
         let item = item(&socket);
         assert_eq!(item["dual_stack"], Value::Null);
         assert_eq!(item["owners"][0]["cwd"], Value::Null);
@@ -285,7 +362,7 @@ mod tests {
         let docker = json!({"id": "3fa2", "name": "minio", "runtime": "docker"});
         assert_eq!(item(&socket)["container"], docker);
         let mut unnamed = socket.clone();
-        unnamed.container = unnamed.container.map(|container| Container {
+        unnamed.held.container = unnamed.held.container.map(|container| Container {
             id: Seen::Skipped("its cgroup does not tell"),
             name: Seen::Denied(Need::Root),
             ..container
@@ -304,7 +381,8 @@ mod tests {
     #[test]
     fn an_unknown_unit_is_not_an_absent_one() {
         let mut socket = samples::tcp("::", 80);
-        (socket.unit, socket.container) = (Seen::Denied(Need::Root), Seen::Denied(Need::Root));
+        (socket.held.unit, socket.held.container) =
+            (Seen::Denied(Need::Root), Seen::Denied(Need::Root));
         let item = item(&socket);
         assert_eq!((&item["unit"], &item["container"]), (&Value::Null, &Value::Null));
         let fields: Vec<_> =
@@ -339,7 +417,8 @@ mod tests {
     fn an_empty_inventory_is_an_empty_list() {
         for (command, schema) in [(Command::Ls, "portsight/ls"), (Command::Who, "portsight/who")] {
             let about = samples::about();
-            let document = serde_json::to_value(sockets(command, &about, &[], &[])).unwrap();
+            let document =
+                serde_json::to_value(sockets(command, &about, &Inventory::default())).unwrap();
             assert_eq!(document["schema"], schema);
             assert_eq!(document["items"], json!([]));
             assert_eq!(document["incomplete"], json!([]));

@@ -4,7 +4,7 @@
 
 use super::Source;
 use crate::model::{
-    Cookie, Family, Gap, Hides, Inode, Inventory, Port, Seen, Socket, SocketState, Transport,
+    Cookie, Family, Gap, Held, Hides, Inode, Inventory, Port, Seen, Socket, SocketState, Transport,
 };
 use netstat2::{AddressFamilyFlags, ProtocolFlags, ProtocolSocketInfo, SocketInfo, TcpState};
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ const NOT_SHOWN: &str = "netstat2 does not show it";
 pub struct Netstat;
 
 impl Source for Netstat {
-    fn sockets(&mut self) -> (Vec<Socket>, Vec<Gap>) {
+    fn read(&mut self) -> Inventory {
         let families = AddressFamilyFlags::IPV4 | AddressFamilyFlags::IPV6;
         let listed = netstat2::iterate_sockets_info_without_pids(
             families,
@@ -25,7 +25,10 @@ impl Source for Netstat {
         )
         .and_then(Iterator::collect::<Result<Vec<SocketInfo>, _>>);
         match listed {
-            Ok(listed) => (listed.iter().filter_map(socket).collect(), Vec::new()),
+            Ok(listed) => Inventory {
+                sockets: listed.iter().filter_map(socket).collect(),
+                ..Inventory::default()
+            },
             Err(error) => {
                 let gap = Gap {
                     what: "sockets as netstat2 lists them".to_owned(),
@@ -33,7 +36,7 @@ impl Source for Netstat {
                     need: None,
                     hides: Hides::Sockets,
                 };
-                (Vec::new(), vec![gap])
+                Inventory { gaps: vec![gap], ..Inventory::default() }
             }
         }
     }
@@ -60,17 +63,12 @@ fn socket(info: &SocketInfo) -> Option<Socket> {
             Family::Ipv6 => Seen::Skipped(NOT_SHOWN),
         },
         state,
-        inode: Inode(info.inode.into()),
+        peer: None,
+        mptcp: false,
         cookie: Cookie(0),
-        uid: info.uid,
-        user: Seen::Absent,
         queue: Seen::Skipped(NOT_SHOWN),
-        cgroup: Seen::Skipped(NOT_SHOWN),
-        unit: Seen::Skipped(NOT_SHOWN),
-        container: Seen::Skipped(NOT_SHOWN),
         service: None,
-        owners: Vec::new(),
-        owners_unknown: None,
+        held: Held::new(Inode(info.inode.into()), Seen::Known(info.uid)),
     })
 }
 
@@ -91,14 +89,14 @@ type Key = (Transport, IpAddr, Port);
 /// # Errors
 /// When `netstat2` could not list the sockets; the text says why.
 pub fn second_opinion(inventory: &Inventory) -> Result<Disagreement, String> {
-    let (theirs, gaps) = Netstat.sockets();
-    if let Some(gap) = gaps.first() {
+    let theirs = Netstat.read();
+    if let Some(gap) = theirs.gaps.first() {
         return Err(gap.reason.clone());
     }
     let key = |socket: &Socket| -> Key { (socket.transport, socket.address, socket.port) };
     let ours: BTreeSet<Key> =
         inventory.sockets.iter().filter(|socket| socket.state.serves()).map(key).collect();
-    let all: BTreeSet<Key> = theirs.iter().map(key).collect();
+    let all: BTreeSet<Key> = theirs.sockets.iter().map(key).collect();
     let text = |key: &&Key| format!("{} {}:{}", key.0, key.1, key.2);
     Ok(Disagreement {
         missing: all

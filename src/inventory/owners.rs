@@ -7,7 +7,9 @@ mod roles;
 mod scan;
 mod unknown;
 
-use crate::model::{Gap, Hides, Need, OwnersUnknown, OwnersUnknownReason, Socket, Transport};
+use crate::model::{
+    Gap, Held, Hides, Inode, Inventory, Need, OwnersUnknown, OwnersUnknownReason, Transport,
+};
 use crate::sys::{self, NetlinkSocket, Procfs, Protocol};
 use crate::wire::link::{self, Tunnel};
 use crate::wire::netlink::{self, AnswerError};
@@ -16,6 +18,7 @@ use processes::Processes;
 use roles::Tree;
 use scan::{Holders, Scan, Unread, Wanted};
 use std::io;
+use std::net::SocketAddr;
 
 /// What all looks together found.
 #[derive(Debug)]
@@ -28,36 +31,65 @@ struct Found {
     in_flight: InFlight,
 }
 
+/// A socket whose holders are looked for.
+#[derive(Debug)]
+struct Sought<'a> {
+    held: &'a mut Held,
+    /// Where it is bound to over UDP.
+    udp: Option<SocketAddr>,
+}
+
+impl Sought<'_> {
+    /// The sockets that a process may have.
+    fn all(inventory: &mut Inventory) -> Vec<Sought<'_>> {
+        let sockets = inventory.sockets.iter_mut().map(|socket| Sought {
+            udp: (socket.transport == Transport::Udp)
+                .then(|| SocketAddr::new(socket.address, socket.port.get())),
+            held: &mut socket.held,
+        });
+        let portless = inventory.portless.iter_mut();
+        let portless = portless.map(|socket| Sought { held: &mut socket.held, udp: None });
+        sockets.chain(portless).filter(|sought| sought.held.owners_unknown.is_none()).collect()
+    }
+
+    fn inode(&self) -> Inode {
+        self.held.inode
+    }
+}
+
 /// Fills in the owners of the sockets. Returns what could not be seen.
-pub(super) fn fill(sockets: &mut [Socket], still_there: impl Fn(&Socket) -> bool) -> Option<Gap> {
+pub(super) fn fill(inventory: &mut Inventory, still_there: impl Fn(Inode) -> bool) -> Option<Gap> {
+    let mut sockets = Sought::all(inventory);
     if sockets.is_empty() {
         return None;
     }
-    let found = match Procfs::open().and_then(|procfs| find(&procfs, sockets, &still_there)) {
+    let found = match Procfs::open().and_then(|procfs| find(&procfs, &sockets, &still_there)) {
         Ok(found) => found,
-        Err(error) => return Some(no_procfs(sockets, &error.to_string())),
+        Err(error) => return Some(no_procfs(&mut sockets, &error.to_string())),
     };
     let mut denied = 0;
     for socket in sockets {
+        let inode = socket.inode();
         let holders: Vec<_> = found
             .holders
-            .of(socket.inode.0)
+            .of(inode.0)
             .filter_map(|(pid, via)| Some((found.processes.get(pid)?.clone(), via)))
             .collect();
         if holders.is_empty() {
-            let ended = found.holders.of(socket.inode.0).next().is_some();
+            let ended = found.holders.of(inode.0).next().is_some();
             let facts = unknown::Facts {
                 unread: found.unread,
-                gone: ended || !still_there(socket),
+                gone: ended || !still_there(inode),
                 initial_namespace: sys::pid_namespace_is_initial(),
                 tunnels: &found.tunnels,
                 in_flight: &found.in_flight,
             };
-            let unknown = unknown::why(socket, &facts);
+            let unknown = unknown::why(socket.held, socket.udp, &facts);
             denied += usize::from(unknown.reason == OwnersUnknownReason::Permission);
-            socket.owners_unknown = Some(unknown);
+            socket.held.owners_unknown = Some(unknown);
         } else {
-            socket.owners = roles::with_roles(holders, socket.uid, &found.tree);
+            let maker = socket.held.uid.known().copied();
+            socket.held.owners = roles::with_roles(holders, maker, &found.tree);
         }
     }
     (denied > 0).then(|| Gap {
@@ -74,9 +106,9 @@ pub(super) fn fill(sockets: &mut [Socket], still_there: impl Fn(&Socket) -> bool
     })
 }
 
-fn no_procfs(sockets: &mut [Socket], error: &str) -> Gap {
+fn no_procfs(sockets: &mut [Sought<'_>], error: &str) -> Gap {
     for socket in sockets {
-        socket.owners_unknown = Some(OwnersUnknown {
+        socket.held.owners_unknown = Some(OwnersUnknown {
             reason: OwnersUnknownReason::NoProcfs,
             text: format!("processes could not be listed: {error}"),
         });
@@ -91,24 +123,24 @@ fn no_procfs(sockets: &mut [Socket], error: &str) -> Gap {
 
 fn find(
     procfs: &Procfs,
-    sockets: &[Socket],
-    still_there: impl Fn(&Socket) -> bool,
+    sockets: &[Sought<'_>],
+    still_there: impl Fn(Inode) -> bool,
 ) -> io::Result<Found> {
-    let wanted: Wanted = sockets.iter().map(|socket| socket.inode.0).collect();
+    let wanted: Wanted = sockets.iter().map(|socket| socket.inode().0).collect();
     let mut scan = scan::ordinary(procfs, &wanted)?;
-    let unheld: Vec<&Socket> = sockets
+    let unheld: Vec<&Sought<'_>> = sockets
         .iter()
-        .filter(|socket| scan.holders.of(socket.inode.0).next().is_none())
-        .filter(|socket| still_there(socket))
+        .filter(|socket| scan.holders.of(socket.inode().0).next().is_none())
+        .filter(|socket| still_there(socket.inode()))
         .collect();
-    let of_udp = unheld.iter().any(|socket| socket.transport == Transport::Udp);
+    let of_udp = unheld.iter().any(|socket| socket.udp.is_some());
     let tunnels = if of_udp { tunnels() } else { Vec::new() };
     let mut in_flight = InFlight::Nowhere;
     let missing: Wanted = unheld
         .into_iter()
-        .filter(|socket| unknown::tunnel_of(socket, &tunnels).is_none())
-        .filter(|socket| may_be_found(socket, scan.unread))
-        .map(|socket| socket.inode.0)
+        .filter(|socket| unknown::tunnel_of(socket.udp, &tunnels).is_none())
+        .filter(|socket| may_be_found(socket.held, scan.unread))
+        .map(|socket| socket.inode().0)
         .collect();
     if missing.len() > 0 {
         let mut deep = deep::look(procfs, &scan, &missing)?;
@@ -128,8 +160,8 @@ fn find(
 }
 
 /// Whether a deeper look may find the holder: not when it is another user's, whose processes may not be read.
-fn may_be_found(socket: &Socket, unread: Unread) -> bool {
-    unread.nothing() || socket.uid == sys::effective_uid()
+fn may_be_found(held: &Held, unread: Unread) -> bool {
+    unread.nothing() || held.uid.known().is_none_or(|uid| *uid == sys::effective_uid())
 }
 
 /// The tunnels of our network namespace; none where they cannot be read, which leaves the reason less exact.

@@ -1,121 +1,124 @@
 //! The kernel's own socket tables, filtered by state in the kernel.
 
-use super::Source;
+use super::{Extra, Source, ask, portless};
 use crate::model::{
-    Family, Gap, Hides, Interface, Need, Port, Queue, Seen, Socket, SocketState, Transport,
+    Family, Gap, Held, Hides, Inode, Interface, Inventory, Need, OwnersUnknown,
+    OwnersUnknownReason, Port, Queue, Seen, Socket, SocketState, Transport,
 };
-use crate::sys::{self, NetlinkSocket, Protocol};
-use crate::wire::netlink::{self, AnswerError};
+use crate::sys;
+use crate::wire::netlink::AnswerError;
+use crate::wire::proc_net::{self, InUse};
 use crate::wire::sock_diag::{self, Keep, Row, state};
-use std::io;
+use std::collections::BTreeSet;
 use std::thread;
 
-/// How often a table is read when it changes while it is read.
-const TRIES: u32 = 3;
+/// The tables of the network namespace of the thread that reads them.
+#[derive(Debug, Clone, Default)]
+pub struct SockDiag {
+    /// What to list beside the sockets that hold a port.
+    extras: BTreeSet<Extra>,
+    /// The only local port to list, if there is one.
+    port: Option<Port>,
+}
 
-/// Why a socket fresh from the table has neither unit nor container.
-const NOT_YET: &str = "not looked for";
+impl SockDiag {
+    /// The sockets that hold a port, and what else is asked for.
+    #[must_use]
+    pub fn with(extras: impl IntoIterator<Item = Extra>) -> Self {
+        Self { extras: extras.into_iter().collect(), port: None }
+    }
 
-/// The tables of our network namespace.
-#[derive(Debug, Default)]
-pub struct SockDiag;
+    /// The same, for one local port only.
+    #[must_use]
+    pub fn at(self, port: Port) -> Self {
+        Self { port: Some(port), ..self }
+    }
+
+    fn asks_for(&self, extra: Extra) -> bool {
+        self.extras.contains(&extra)
+    }
+
+    fn of_family(&self, family: Family) -> Inventory {
+        let mut found = Inventory::default();
+        let keep = self.port.map_or(Keep::All, |port| Keep::LocalPort(port.get()));
+        for transport in [Transport::Tcp, Transport::Udp, Transport::Sctp] {
+            let states = self.states(transport);
+            let dump = |seq| sock_diag::dump(transport, family, states, keep, seq);
+            let (rows, problem) = ask::rows(dump, sock_diag::row);
+            found.sockets.extend(rows.iter().filter_map(|row| socket(transport, row)));
+            found.gaps.extend(problem.and_then(|error| gap(&error, transport, family)));
+        }
+        found
+    }
+
+    /// The states of sockets that hold a port and belong to no connection, and of what else is asked for.
+    fn states(&self, transport: Transport) -> u32 {
+        let (held, connections, time_wait) = match transport {
+            Transport::Tcp => (
+                state::bit(state::LISTEN) | state::bit(state::BOUND_INACTIVE),
+                state::CONNECTIONS,
+                state::bit(state::TIME_WAIT),
+            ),
+            Transport::Udp => (state::bit(state::CLOSE), state::bit(state::ESTABLISHED), 0),
+            Transport::Sctp => (state::bit(state::LISTEN), 0, 0),
+        };
+        let if_asked = |extra, states| if self.asks_for(extra) { states } else { 0 };
+        held | if_asked(Extra::Connections, connections) | if_asked(Extra::TimeWait, time_wait)
+    }
+}
 
 impl Source for SockDiag {
     /// Both families at once: to find what is bound and does not listen, the kernel walks over every connection
     /// of the host for each.
-    fn sockets(&mut self) -> (Vec<Socket>, Vec<Gap>) {
-        let (sockets, mut gaps) = thread::scope(|scope| {
-            let ipv6 = scope.spawn(|| of_family(Family::Ipv6));
-            let (mut sockets, mut gaps) = of_family(Family::Ipv4);
-            match ipv6.join() {
-                Ok((of_ipv6, gaps_of_ipv6)) => {
-                    sockets.extend(of_ipv6);
-                    gaps.extend(gaps_of_ipv6);
-                }
-                Err(_panic) => gaps.push(Gap {
+    fn read(&mut self) -> Inventory {
+        let mut found = thread::scope(|scope| {
+            let ipv6 = scope.spawn(|| self.of_family(Family::Ipv6));
+            let ipv4 = self.of_family(Family::Ipv4);
+            ipv4.and(ipv6.join().unwrap_or_else(|_panic| Inventory {
+                gaps: vec![Gap {
                     what: "sockets over IPv6".to_owned(),
                     reason: "a thread of portsight failed".to_owned(),
                     need: Some(Need::Retry),
                     hides: Hides::Sockets,
-                }),
-            }
-            (sockets, gaps)
+                }],
+                ..Inventory::default()
+            }))
         });
-        gaps.extend(bound_inactive_gap());
-        (sockets, gaps)
-    }
-}
-
-fn of_family(family: Family) -> (Vec<Socket>, Vec<Gap>) {
-    let mut sockets = Vec::new();
-    let mut gaps = Vec::new();
-    for transport in [Transport::Tcp, Transport::Udp] {
-        let (rows, problem) = dump(transport, family);
-        sockets.extend(rows.iter().filter_map(|row| socket(transport, row)));
-        gaps.extend(problem.map(|error| gap(&error, transport, family)));
-    }
-    (sockets, gaps)
-}
-
-/// The states of sockets that hold a port and belong to no connection.
-fn states(transport: Transport) -> u32 {
-    match transport {
-        Transport::Tcp => state::bit(state::LISTEN) | state::bit(state::BOUND_INACTIVE),
-        Transport::Udp => state::bit(state::CLOSE),
-    }
-}
-
-/// The rows of one table, and what is wrong with them. Rows that were read before the trouble are kept.
-fn dump(transport: Transport, family: Family) -> (Vec<Row>, Option<AnswerError>) {
-    let mut netlink = match NetlinkSocket::open(Protocol::SockDiag) {
-        Ok(netlink) => netlink,
-        Err(error) => return (Vec::new(), Some(error.into())),
-    };
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let mut rows = Vec::new();
-        let seq = netlink.next_seq();
-        let mut answer = netlink::Answer::dump(seq);
-        let request = sock_diag::dump(transport, family, states(transport), Keep::All, seq);
-        let read = netlink.converse(&request, |datagram| {
-            answer.take(datagram, |_, payload| rows.extend(sock_diag::row(payload)))
-        });
-        match read {
-            Err(AnswerError::Interrupted) if tries < TRIES => {}
-            read => return (rows, read.err()),
+        found.gaps.extend(bound_inactive_gap());
+        found.gaps.extend(udp_lite_gap());
+        if self.asks_for(Extra::Unix) {
+            found = found.and(portless::unix());
         }
+        if self.asks_for(Extra::Raw) {
+            found = found.and(portless::raw()).and(portless::packet());
+        }
+        found
     }
 }
 
-fn gap(error: &AnswerError, transport: Transport, family: Family) -> Gap {
-    let need = match error {
-        AnswerError::Refused(error) => match error.kind() {
-            io::ErrorKind::NotFound => Some(Need::Module(match transport {
-                Transport::Tcp => "tcp_diag",
-                Transport::Udp => "udp_diag",
-            })),
-            io::ErrorKind::PermissionDenied => Some(Need::Root),
-            _ => None,
-        },
-        AnswerError::Interrupted | AnswerError::Overrun => Some(Need::Retry),
-        AnswerError::Socket(_) | AnswerError::Malformed(_) => None,
-    };
-    Gap {
-        what: format!("{transport} sockets over {}", family.name()),
-        reason: error.with_cause(),
-        need,
-        hides: Hides::Sockets,
+fn gap(error: &AnswerError, transport: Transport, family: Family) -> Option<Gap> {
+    let what = format!("{transport} sockets over {}", family.name());
+    match transport {
+        Transport::Tcp => Some(ask::gap(error, what, "tcp_diag", Hides::Sockets)),
+        Transport::Udp => Some(ask::gap(error, what, "udp_diag", Hides::Sockets)),
+        // A kernel without SCTP has no such sockets either.
+        Transport::Sctp if ask::is_missing(error) && in_use("SCTP", "SCTPv6") == Some(0) => None,
+        Transport::Sctp => Some(ask::gap(error, what, "sctp_diag", Hides::OtherKinds)),
     }
+}
+
+/// How many sockets of a protocol there are, over both families, in the namespace of the thread; `None` where `/proc`
+/// does not tell.
+fn in_use(protocol: &str, protocol_v6: &str) -> Option<u32> {
+    let text = sys::network_table("protocols").ok()?;
+    let is = |of: &InUse| of.protocol == protocol || of.protocol == protocol_v6;
+    Some(proc_net::protocols(&text).filter(is).map(|of| of.sockets).sum())
 }
 
 /// A row as a socket that holds a port; `None` for one without a port.
 fn socket(transport: Transport, row: &Row) -> Option<Socket> {
-    let state = match (transport, row.state) {
-        (Transport::Tcp, state::LISTEN) => SocketState::Listen,
-        (Transport::Tcp, _) => SocketState::Bound,
-        (Transport::Udp, _) => SocketState::Unconnected,
-    };
+    let state = state_of(transport, row.state);
+    let (uid, owners_unknown) = unheld(state, row);
     Some(Socket {
         transport,
         family: row.family,
@@ -127,18 +130,54 @@ fn socket(transport: Transport, row: &Row) -> Option<Socket> {
             Family::Ipv6 => known(row.v6_only),
         },
         state,
-        inode: row.inode,
+        peer: state.is_connection().then_some(row.peer),
+        mptcp: row.mptcp,
         cookie: row.cookie,
-        uid: row.uid,
-        user: Seen::Absent,
         queue: queue(state, row),
-        cgroup: known(row.cgroup),
-        unit: Seen::Skipped(NOT_YET),
-        container: Seen::Skipped(NOT_YET),
         service: None,
-        owners: Vec::new(),
-        owners_unknown: None,
+        held: Held { cgroup: known(row.cgroup), owners_unknown, ..Held::new(row.inode, uid) },
     })
+}
+
+fn state_of(transport: Transport, state: u8) -> SocketState {
+    match (transport, state) {
+        (Transport::Udp, state::ESTABLISHED) => SocketState::Established,
+        (Transport::Udp, _) => SocketState::Unconnected,
+        (_, state::LISTEN) => SocketState::Listen,
+        (_, state::ESTABLISHED) => SocketState::Established,
+        (_, state::SYN_SENT) => SocketState::SynSent,
+        (_, state::SYN_RECV | state::NEW_SYN_RECV) => SocketState::SynReceived,
+        (_, state::FIN_WAIT1) => SocketState::FinWait1,
+        (_, state::FIN_WAIT2) => SocketState::FinWait2,
+        (_, state::CLOSE_WAIT) => SocketState::CloseWait,
+        (_, state::LAST_ACK) => SocketState::LastAck,
+        (_, state::CLOSING) => SocketState::Closing,
+        (_, state::TIME_WAIT) => SocketState::TimeWait,
+        _ => SocketState::Bound,
+    }
+}
+
+/// The user of a socket, and why no process has it where that is so: those have no inode.
+fn unheld(state: SocketState, row: &Row) -> (Seen<u32>, Option<OwnersUnknown>) {
+    if row.inode != Inode(0) {
+        return (Seen::Known(row.uid), None);
+    }
+    let text = match state {
+        SocketState::TimeWait => "its process has closed it: the kernel keeps it for a minute",
+        SocketState::SynReceived | SocketState::Established | SocketState::CloseWait => {
+            "no process has accepted it yet"
+        }
+        _ => "its process has closed it: the kernel ends the connection",
+    };
+    let unknown = OwnersUnknown { reason: OwnersUnknownReason::Kernel, text: text.to_owned() };
+    // Of what is no whole socket the kernel shows 0.
+    let uid = match state {
+        SocketState::TimeWait | SocketState::SynReceived | SocketState::FinWait2 => {
+            Seen::Skipped("the kernel does not keep it")
+        }
+        _ => Seen::Known(row.uid),
+    };
+    (uid, Some(unknown))
 }
 
 /// An attribute that every kernel of the last years sends.
@@ -146,7 +185,8 @@ fn known<T>(attribute: Option<T>) -> Seen<T> {
     attribute.map_or(Seen::Skipped("not sent by this kernel"), Seen::Known)
 }
 
-fn interface(index: u32) -> Seen<Interface> {
+/// The device with this index in the namespace of the thread; 0 is none.
+pub(super) fn interface(index: u32) -> Seen<Interface> {
     if index == 0 {
         return Seen::Absent;
     }
@@ -157,9 +197,9 @@ fn interface(index: u32) -> Seen<Interface> {
 
 fn queue(state: SocketState, row: &Row) -> Seen<Queue> {
     let limit = match state {
-        SocketState::Bound => return Seen::Absent,
         SocketState::Listen => Some(row.write_queue),
         SocketState::Unconnected => row.receive_buffer,
+        _ => return Seen::Absent,
     };
     match (limit, row.drops) {
         (Some(limit), Some(drops)) => {
@@ -179,4 +219,15 @@ fn bound_inactive_gap() -> Option<Gap> {
         need: Some(Need::Kernel(SINCE.0, SINCE.1)),
         hides: Hides::Holders,
     })
+}
+
+/// UDP-Lite (RFC 3828) has ports of its own, and hardly anyone uses it: that there are such sockets is said.
+fn udp_lite_gap() -> Option<Gap> {
+    let what = match in_use("UDP-Lite", "UDPLITEv6")? {
+        0 => return None,
+        1 => "1 UDP-Lite socket".to_owned(),
+        many => format!("{many} UDP-Lite sockets"),
+    };
+    let reason = "UDP-Lite is left out".to_owned();
+    Some(Gap { what, reason, need: None, hides: Hides::OtherKinds })
 }

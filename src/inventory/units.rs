@@ -4,7 +4,7 @@
 use super::cgroup_path::{self, Found, Place};
 use super::container_names::{Names, supervised};
 use crate::model::{
-    Gap, Hides, Inventory, Need, Owner, OwnersUnknownReason, Runtime, Seen, Socket, Surroundings,
+    Gap, Held, Hides, Inventory, Need, Owner, OwnersUnknownReason, Runtime, Seen, Surroundings,
     Unit,
 };
 use crate::sys::{Cgroup2, CgroupPaths, Procfs};
@@ -16,14 +16,14 @@ type Led = Seen<Place>;
 
 /// Finds the unit and the container of each socket of an inventory, whose owners were looked for before.
 pub fn find_units(inventory: &mut Inventory, surroundings: &Surroundings) {
-    if inventory.sockets.is_empty() {
+    if inventory.held().next().is_none() {
         return;
     }
-    let mut finder = Finder::new(&inventory.sockets, surroundings);
-    for socket in &mut inventory.sockets {
-        let led = finder.place(socket);
-        socket.unit = led.clone().and_then(|place| place.unit.into());
-        socket.container = match led {
+    let mut finder = Finder::new(inventory, surroundings);
+    for held in inventory.held_mut() {
+        let led = finder.place(held);
+        held.unit = led.clone().and_then(|place| place.unit.into());
+        held.container = match led {
             Seen::Known(Place { container: Some(found), .. }) => {
                 Seen::Known(finder.names.container(found))
             }
@@ -31,18 +31,19 @@ pub fn find_units(inventory: &mut Inventory, surroundings: &Surroundings) {
             unknown => unknown.and_then(|_| Seen::Absent),
         };
     }
-    inventory.gaps.extend(gaps(&inventory.sockets));
+    let gaps: Vec<Gap> = gaps(inventory).collect();
+    inventory.gaps.extend(gaps);
 }
 
 /// What could not be seen, by what would let us see it. Where the owner of a socket is not known either, and root
 /// would not help, its own gap or the item says so.
-fn gaps(sockets: &[Socket]) -> impl Iterator<Item = Gap> {
+fn gaps(inventory: &Inventory) -> impl Iterator<Item = Gap> {
     let mut gaps: Vec<(Option<Need>, String, usize)> = Vec::new();
-    for socket in sockets {
-        let (need, reason) = match &socket.unit {
+    for held in inventory.held() {
+        let (need, reason) = match &held.unit {
             Seen::Denied(need) => (Some(*need), "its process may not be looked at".to_owned()),
-            Seen::Failed(text) if !socket.owners.is_empty() => (None, text.clone()),
-            Seen::Skipped(text) if !socket.owners.is_empty() => (None, (*text).to_owned()),
+            Seen::Failed(text) if !held.owners.is_empty() => (None, text.clone()),
+            Seen::Skipped(text) if !held.owners.is_empty() => (None, (*text).to_owned()),
             _ => continue,
         };
         match gaps.iter_mut().find(|gap| gap.0 == need && gap.1 == reason) {
@@ -87,11 +88,11 @@ struct Tree {
 }
 
 impl Finder {
-    fn new(sockets: &[Socket], surroundings: &Surroundings) -> Self {
+    fn new(inventory: &Inventory, surroundings: &Surroundings) -> Self {
         let procfs = Procfs::open();
         let text = procfs.as_ref().ok().and_then(|procfs| procfs.own_cgroups().ok());
         let text = text.unwrap_or_default();
-        let wanted = sockets.iter().filter_map(|socket| socket.cgroup.known().copied()).collect();
+        let wanted = inventory.held().filter_map(|held| held.cgroup.known().copied()).collect();
         Self {
             own: by_lines(&text, &Place::default()),
             shared: lines(&text).any(|(controllers, _)| !controllers.is_empty()),
@@ -110,20 +111,20 @@ impl Finder {
         }
     }
 
-    fn place(&mut self, socket: &Socket) -> Led {
-        let by_id = self.by_id(socket);
+    fn place(&mut self, held: &Held) -> Led {
+        let by_id = self.by_id(held);
         if let Seen::Known(place) = &by_id
             && is_decisive(place)
             && !opens_for_others(place)
         {
             return by_id;
         }
-        let by_owner = self.by_owner(socket);
-        settle(by_id, by_owner).map(|place| with_watched(place, socket.owners.first()))
+        let by_owner = self.by_owner(held);
+        settle(by_id, by_owner).map(|place| with_watched(place, held.owners.first()))
     }
 
-    fn by_id(&self, socket: &Socket) -> Led {
-        let id = match &socket.cgroup {
+    fn by_id(&self, held: &Held) -> Led {
+        let id = match &held.cgroup {
             Seen::Known(id) => *id,
             unknown => return unknown.clone().and_then(|_| Seen::Absent),
         };
@@ -149,12 +150,12 @@ impl Finder {
     }
 
     /// Where the process is that holds the socket: the listener, unless that is a service manager and there is another.
-    fn by_owner(&mut self, socket: &Socket) -> Led {
+    fn by_owner(&mut self, held: &Held) -> Led {
         const INIT: u32 = 1;
         let manages = |owner: &&Owner| owner.process.pid == INIT || owner.process.name == "systemd";
-        let served = socket.owners.iter().find(|owner| !manages(owner));
-        let Some(pid) = served.or(socket.owners.first()).map(|owner| owner.process.pid) else {
-            return match socket.owners_unknown.as_ref().map(|unknown| unknown.reason) {
+        let served = held.owners.iter().find(|owner| !manages(owner));
+        let Some(pid) = served.or(held.owners.first()).map(|owner| owner.process.pid) else {
+            return match held.owners_unknown.as_ref().map(|unknown| unknown.reason) {
                 Some(OwnersUnknownReason::Permission) => Seen::Denied(Need::Root),
                 _ => Seen::Skipped("its owner is not known"),
             };

@@ -33,6 +33,8 @@ pub enum Hides {
     Sockets,
     /// A socket that blocks a port and answers nobody.
     Holders,
+    /// A socket of a kind that holds no port of TCP or UDP.
+    OtherKinds,
     /// The holder of a socket that is listed.
     Owners,
     /// The unit or the container of a socket that is listed.

@@ -51,6 +51,8 @@ pub enum Transport {
     Tcp,
     /// UDP (RFC 768).
     Udp,
+    /// SCTP (RFC 9260): listed, never probed.
+    Sctp,
 }
 
 impl Transport {
@@ -60,6 +62,7 @@ impl Transport {
         match self {
             Self::Tcp => "tcp",
             Self::Udp => "udp",
+            Self::Sctp => "sctp",
         }
     }
 }

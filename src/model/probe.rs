@@ -71,7 +71,8 @@ impl Answer {
     #[must_use]
     pub fn plain_refusal(transport: Transport, target: IpAddr) -> Self {
         match transport {
-            Transport::Tcp => Self::Rst,
+            // SCTP answers with an ABORT (RFC 9260, section 8.4).
+            Transport::Tcp | Transport::Sctp => Self::Rst,
             Transport::Udp => {
                 let (kind, code) = Icmp::port_unreachable(target);
                 Self::Icmp(Icmp { kind, code, from: Some(target) })

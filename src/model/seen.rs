@@ -33,7 +33,7 @@ impl fmt::Display for Need {
 }
 
 /// A fact, or the reason why it is not known.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Seen<T> {
     /// It was read.
     Known(T),

@@ -1,28 +1,39 @@
 //! Sockets that hold a port.
 
-use super::{
-    Container, Endpoint, Family, Gap, Hides, Interface, Owner, OwnersUnknown, Port, Seen,
-    Transport, Unit,
-};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
-
-/// The inode number of a socket. Sockets that no process has accepted yet have 0.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Inode(pub u64);
+use super::{Endpoint, Family, Gap, Held, Hides, Interface, Port, Portless, Seen, Transport};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The kernel's unique number of a socket (`SO_COOKIE`), never used again while the host runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Cookie(pub u64);
 
-/// The state of a socket that holds a port.
+/// The state of a socket that holds a port, by the kernel's names (`net/tcp_states.h`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum SocketState {
-    /// TCP, `LISTEN`.
+    /// TCP and SCTP, `LISTEN`.
     Listen,
     /// TCP, bound and not listening (`TCP_BOUND_INACTIVE`): it blocks the port and answers nobody.
     Bound,
     /// UDP without a peer: it takes datagrams from anyone.
     Unconnected,
+    /// A connection; UDP with a peer.
+    Established,
+    /// A connection that was asked for.
+    SynSent,
+    /// A connection that a peer asked for.
+    SynReceived,
+    /// Closed here, not yet acknowledged.
+    FinWait1,
+    /// Closed here only.
+    FinWait2,
+    /// Closed by the peer only.
+    CloseWait,
+    /// Closed by the peer, then here, not yet acknowledged.
+    LastAck,
+    /// Closed by both at once.
+    Closing,
+    /// Closed a moment ago: the kernel keeps its port for a minute, and no process has it.
+    TimeWait,
 }
 
 impl SocketState {
@@ -33,13 +44,44 @@ impl SocketState {
             Self::Listen => "listen",
             Self::Bound => "bound",
             Self::Unconnected => "unconnected",
+            Self::Established => "established",
+            Self::SynSent => "syn-sent",
+            Self::SynReceived => "syn-recv",
+            Self::FinWait1 => "fin-wait-1",
+            Self::FinWait2 => "fin-wait-2",
+            Self::CloseWait => "close-wait",
+            Self::LastAck => "last-ack",
+            Self::Closing => "closing",
+            Self::TimeWait => "time-wait",
         }
     }
+
+    /// Every state.
+    pub const ALL: [Self; 12] = [
+        Self::Listen,
+        Self::Bound,
+        Self::Unconnected,
+        Self::Established,
+        Self::SynSent,
+        Self::SynReceived,
+        Self::FinWait1,
+        Self::FinWait2,
+        Self::CloseWait,
+        Self::LastAck,
+        Self::Closing,
+        Self::TimeWait,
+    ];
 
     /// Whether a socket in this state answers clients.
     #[must_use]
     pub fn serves(self) -> bool {
-        self != Self::Bound
+        matches!(self, Self::Listen | Self::Unconnected)
+    }
+
+    /// Whether it is one end of a connection, or what is left of it.
+    #[must_use]
+    pub fn is_connection(self) -> bool {
+        !self.serves() && self != Self::Bound
     }
 }
 
@@ -98,28 +140,18 @@ pub struct Socket {
     pub v6_only: Seen<bool>,
     /// Its state.
     pub state: SocketState,
-    /// Its inode.
-    pub inode: Inode,
+    /// The other end of a connection.
+    pub peer: Option<SocketAddr>,
+    /// Whether it takes Multipath TCP (RFC 8684) beside plain TCP.
+    pub mptcp: bool,
     /// Its cookie.
     pub cookie: Cookie,
-    /// The user who made it.
-    pub uid: u32,
-    /// That user's name.
-    pub user: Seen<String>,
-    /// What waits in it; absent for a socket that is bound and not listening.
+    /// What waits in it; absent for one that is bound and not listening, and for connections.
     pub queue: Seen<Queue>,
-    /// The id of its cgroup (the inode number of the cgroup2 directory).
-    pub cgroup: Seen<u64>,
-    /// The unit of systemd that it belongs to.
-    pub unit: Seen<Unit>,
-    /// The container that it belongs to.
-    pub container: Seen<Container>,
     /// The service that the port number is registered for.
     pub service: Option<String>,
-    /// The processes that hold it, the listener first.
-    pub owners: Vec<Owner>,
-    /// Why `owners` is empty.
-    pub owners_unknown: Option<OwnersUnknown>,
+    /// Its user, its holders, and what manages it.
+    pub held: Held,
 }
 
 impl Socket {
@@ -191,11 +223,34 @@ impl Queue {
 pub struct Inventory {
     /// The sockets, ordered by port and transport first.
     pub sockets: Vec<Socket>,
+    /// The sockets without a port, where they were asked for.
+    pub portless: Vec<Portless>,
     /// What could not be seen.
     pub gaps: Vec<Gap>,
 }
 
 impl Inventory {
+    /// This one and another together, in no order.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.sockets.extend(other.sockets);
+        self.portless.extend(other.portless);
+        self.gaps.extend(other.gaps);
+        self
+    }
+
+    /// What all its sockets have in common.
+    pub fn held(&self) -> impl Iterator<Item = &Held> {
+        let portless = self.portless.iter().map(|socket| &socket.held);
+        self.sockets.iter().map(|socket| &socket.held).chain(portless)
+    }
+
+    /// The same, to be filled in.
+    pub fn held_mut(&mut self) -> impl Iterator<Item = &mut Held> {
+        let portless = self.portless.iter_mut().map(|socket| &mut socket.held);
+        self.sockets.iter_mut().map(|socket| &mut socket.held).chain(portless)
+    }
+
     /// The sockets of one port and transport.
     pub fn at(&self, endpoint: Endpoint) -> impl Iterator<Item = &Socket> {
         let first = self.sockets.partition_point(|socket| socket.endpoint() < endpoint);
@@ -219,6 +274,7 @@ impl Inventory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::Inode;
 
     const LO: u32 = 1;
     const ETH: u32 = 2;
@@ -233,17 +289,12 @@ mod tests {
             interface,
             v6_only,
             state: SocketState::Listen,
-            inode: Inode(1),
+            peer: None,
+            mptcp: false,
             cookie: Cookie(1),
-            uid: 0,
-            user: Seen::Absent,
             queue: Seen::Absent,
-            cgroup: Seen::Absent,
-            unit: Seen::Absent,
-            container: Seen::Absent,
             service: None,
-            owners: Vec::new(),
-            owners_unknown: None,
+            held: Held::new(Inode(1), Seen::Known(0)),
         }
     }
 

@@ -131,6 +131,7 @@ mod tests {
             cgroup: None,
             receive_buffer: None,
             drops: None,
+            mptcp: false,
         }
     }
 

@@ -334,7 +334,8 @@ impl<'a> Case<'a> {
                 && socket.port.get() == address.port()
                 && socket.accepts(address.ip(), self.pair.target.device)
         });
-        let process = listener.and_then(|socket| socket.owners.first()).map(|owner| &owner.process);
+        let process =
+            listener.and_then(|socket| socket.held.owners.first()).map(|owner| &owner.process);
         process.map_or_else(String::new, |process| format!(" ({} {})", process.name, process.pid))
     }
 }

@@ -16,6 +16,7 @@ pub(super) fn view(pair: &Pair, attempt: &Attempt, judged: Judged) -> View {
         method: match pair.endpoint.transport {
             Transport::Tcp => "connect",
             Transport::Udp => "udp",
+            Transport::Sctp => "sctp",
         },
         state: judged.state.unwrap_or(state),
         reason,

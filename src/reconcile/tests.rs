@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Answer, Cookie, Family, Gap, Hides, Icmp, Inode, Interface, Lookup, Port, PortSet, Queue, Seen,
-    SocketState, TakenBy, Transport, Vantage, Verdict,
+    Answer, Cookie, Family, Gap, Held, Hides, Icmp, Inode, Interface, Lookup, Port, PortSet, Queue,
+    Seen, SocketState, TakenBy, Transport, Vantage, Verdict,
 };
 
 const TCP_80: Endpoint = Endpoint { port: port(80), transport: Transport::Tcp };
@@ -27,20 +27,15 @@ fn socket(transport: Transport, address: &str, cookie: u64) -> Socket {
         interface: Seen::Absent,
         v6_only: if address.is_ipv4() { Seen::Absent } else { Seen::Known(true) },
         state: match transport {
-            Transport::Tcp => SocketState::Listen,
+            Transport::Tcp | Transport::Sctp => SocketState::Listen,
             Transport::Udp => SocketState::Unconnected,
         },
-        inode: Inode(cookie),
+        peer: None,
+        mptcp: false,
         cookie: Cookie(cookie),
-        uid: 0,
-        user: Seen::Absent,
         queue: Seen::Known(Queue { length: 0, limit: 128, drops: 0 }),
-        cgroup: Seen::Absent,
-        unit: Seen::Absent,
-        container: Seen::Absent,
         service: None,
-        owners: Vec::new(),
-        owners_unknown: None,
+        held: Held::new(Inode(cookie), Seen::Known(0)),
     }
 }
 
@@ -88,8 +83,11 @@ impl World {
     }
 
     fn look(&self) -> Look {
-        let inventory =
-            |sockets: &[Socket]| Inventory { sockets: sockets.to_vec(), gaps: self.gaps.clone() };
+        let inventory = |sockets: &[Socket]| Inventory {
+            sockets: sockets.to_vec(),
+            gaps: self.gaps.clone(),
+            ..Inventory::default()
+        };
         let wanted: PortSet = [port(80)].into_iter().collect();
         let mut sweep = Sweep::new(Self::target(), self.endpoint.transport, wanted);
         let attempt = Attempt { answer: self.answer.clone(), source: None, rtt: None, tries: 1 };

@@ -1,7 +1,7 @@
 //! What sockets are bound to, in short and in words.
 
 use super::sanitize::{sanitize, width};
-use crate::model::{Seen, Socket};
+use crate::model::{Interface, PortlessKind, Seen, Socket, SocketState};
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
@@ -26,8 +26,8 @@ struct Binding {
 }
 
 /// The device of a binding as a suffix: `%eth0`, or nothing.
-pub(super) fn device(socket: &Socket) -> String {
-    match &socket.interface {
+pub(super) fn device(interface: &Seen<Interface>) -> String {
+    match interface {
         Seen::Known(interface) => format!("%{}", sanitize(&interface.name)),
         Seen::Absent => String::new(),
         Seen::Denied(_) | Seen::Failed(_) | Seen::Skipped(_) => "%?".into(),
@@ -40,7 +40,7 @@ fn bindings(sockets: &[&Socket]) -> BTreeMap<(String, Option<IpAddr>), Binding> 
     for socket in sockets {
         let canonical = socket.address.to_canonical();
         let address = (!canonical.is_unspecified()).then_some(socket.address);
-        let binding = bindings.entry((device(socket), address)).or_default();
+        let binding = bindings.entry((device(&socket.interface), address)).or_default();
         *binding.sockets.entry(socket.address).or_default() += 1;
         let families = &mut binding.wildcard;
         let dual = socket.dual_stack();
@@ -78,6 +78,33 @@ impl Families {
             Self { maybe_v4: true, .. } => "IPv6, and IPv4 unless IPV6_V6ONLY is set (not known)",
             Self { .. } => "IPv6 only",
         }
+    }
+}
+
+/// The bindings of a group in short, with what is to be known of its state: a connection has its other end.
+pub(super) fn of_group(sockets: &[&Socket]) -> String {
+    let Some(first) = sockets.first() else { return String::new() };
+    let bound = match first.peer {
+        Some(peer) => {
+            let device = device(&first.interface);
+            format!("{}{device} to {peer} ({})", first.address, first.state.name())
+        }
+        None => short(sockets),
+    };
+    let state = if first.state == SocketState::Bound { " (not listening)" } else { "" };
+    let mptcp = if first.mptcp { " (mptcp)" } else { "" };
+    format!("{bound}{state}{mptcp}")
+}
+
+/// What a socket without a port takes: a path, `icmp`, `arp on eth0`.
+pub(super) fn of_portless(kind: &PortlessKind) -> String {
+    let device = device(kind.interface());
+    match kind {
+        PortlessKind::Unix { path } => sanitize(path).into_owned(),
+        PortlessKind::Raw { address, .. } if !address.is_unspecified() => {
+            format!("{} {address}{device}", kind.protocol().unwrap_or_default())
+        }
+        _ => format!("{}{device}", kind.protocol().unwrap_or_default()),
     }
 }
 

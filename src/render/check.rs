@@ -77,8 +77,8 @@ fn row(finding: &PortFinding, vantages: &[Vantage]) -> Vec<Cell> {
 fn listening(finding: &PortFinding) -> String {
     let mut names: Vec<String> = Vec::new();
     for socket in finding.listeners.iter().filter(|socket| socket.state.serves()) {
-        let listener = foremost(socket).map(|owner| short_name(&owner.process.name));
-        let name = listener.unwrap_or_else(|| nobody(socket).into());
+        let listener = foremost(&socket.held).map(|owner| short_name(&owner.process.name));
+        let name = listener.unwrap_or_else(|| nobody(&socket.held).into());
         if !names.contains(&name) {
             names.push(name);
         }

@@ -1,9 +1,9 @@
 //! Sockets that are one thing to a reader: the same port and state, held by the same processes.
 
 use super::owners::foremost;
-use crate::model::{Endpoint, Family, Owner, Seen, Socket, SocketState, Transport, Unit};
+use crate::model::{Endpoint, Family, Held, Owner, Seen, Socket, SocketState, Transport, Unit};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Who holds a socket, as far as grouping goes.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -11,21 +11,25 @@ enum Holder {
     /// These processes, in order.
     Known(Vec<u32>),
     /// Nobody that was found: the reason, the user who made the socket, and what manages it.
-    Unknown(Option<&'static str>, u32, Option<Unit>, Option<String>),
+    Unknown(Option<&'static str>, Seen<u32>, Option<Unit>, Option<String>),
 }
 
 impl Holder {
-    fn of(socket: &Socket) -> Self {
-        if socket.owners.is_empty() {
-            let reason = socket.owners_unknown.as_ref().map(|unknown| unknown.reason.name());
-            let id = socket.container.known().and_then(|container| container.id.known());
-            return Self::Unknown(reason, socket.uid, socket.unit.known().cloned(), id.cloned());
+    fn of(held: &Held) -> Self {
+        if held.owners.is_empty() {
+            let reason = held.owners_unknown.as_ref().map(|unknown| unknown.reason.name());
+            let id = held.container.known().and_then(|container| container.id.known());
+            let unit = held.unit.known().cloned();
+            return Self::Unknown(reason, held.uid.clone(), unit, id.cloned());
         }
-        let mut pids: Vec<_> = socket.owners.iter().map(|owner| owner.process.pid).collect();
+        let mut pids: Vec<_> = held.owners.iter().map(|owner| owner.process.pid).collect();
         pids.sort_unstable();
         Self::Known(pids)
     }
 }
+
+/// What one group has in common: a connection is a group of its own, and so is each network namespace.
+type Key<'a> = (Option<&'a str>, Endpoint, SocketState, Option<SocketAddr>, Holder);
 
 /// Sockets of one port in one state, held by the same processes.
 #[derive(Debug)]
@@ -37,10 +41,12 @@ pub(super) struct Group<'a> {
 impl<'a> Group<'a> {
     /// The sockets in groups, ordered by port.
     pub(super) fn all(sockets: &'a [Socket]) -> Vec<Self> {
-        let mut groups: BTreeMap<(Endpoint, SocketState, Holder), Self> = BTreeMap::new();
+        let mut groups: BTreeMap<Key<'a>, Self> = BTreeMap::new();
         for socket in sockets {
+            let netns = socket.held.netns.as_deref();
+            let holder = Holder::of(&socket.held);
             groups
-                .entry((socket.endpoint(), socket.state, Holder::of(socket)))
+                .entry((netns, socket.endpoint(), socket.state, socket.peer, holder))
                 .or_insert_with(|| Self { first: socket, all: Vec::new() })
                 .all
                 .push(socket);
@@ -70,6 +76,7 @@ impl<'a> Group<'a> {
             group.all.iter().map(|socket| binding(socket)).collect()
         };
         self.first.state.serves()
+            && self.first.held.netns == other.first.held.netns
             && program(self).is_some()
             && program(self) == program(other)
             && bindings(self) == bindings(other)
@@ -85,9 +92,14 @@ impl<'a> Group<'a> {
         &self.all
     }
 
+    /// What holds the sockets, in the same order.
+    pub(super) fn held(&self) -> Vec<&'a Held> {
+        self.all.iter().map(|socket| &socket.held).collect()
+    }
+
     /// The owner whom a table names.
     pub(super) fn listener(&self) -> Option<&'a Owner> {
-        foremost(self.first)
+        foremost(&self.first.held)
     }
 
     /// What is wrong with the queues, as `queue 129/128, 12 drops`; `None` when nothing is.
@@ -102,13 +114,15 @@ impl<'a> Group<'a> {
     }
 }
 
-/// What only sockets that share a port can have in common: port, state, family, address, device, `IPV6_V6ONLY`.
-type Binding = (Endpoint, SocketState, Family, IpAddr, Option<u32>, Option<bool>);
+/// What only sockets that share a port can have in common: network namespace, port, state, family, address, device,
+/// `IPV6_V6ONLY`.
+type Binding = (Option<String>, Endpoint, SocketState, Family, IpAddr, Option<u32>, Option<bool>);
 
 fn binding(socket: &Socket) -> Binding {
     let device = socket.interface.known().map(|interface| interface.index);
     let v6_only = socket.v6_only.known().copied();
-    (socket.endpoint(), socket.state, socket.family, socket.address, device, v6_only)
+    let netns = socket.held.netns.clone();
+    (netns, socket.endpoint(), socket.state, socket.family, socket.address, device, v6_only)
 }
 
 /// How many sockets each binding has.

@@ -125,9 +125,10 @@ mod tests {
     #[test]
     fn a_document_with_a_hostile_name_decodes_to_that_name() {
         let evil = "\x1b[2J\u{202e}\u{e0041}";
-        let (about, sockets) = (samples::about(), [samples::tcp("::", 1).owned_by(1, evil)]);
+        let sockets = [samples::tcp("::", 1).owned_by(1, evil)];
+        let (about, inventory) = (samples::about(), samples::inventory(sockets));
         let mut out = Vec::new();
-        json(&mut out, &document::sockets(document::Command::Ls, &about, &sockets, &[])).unwrap();
+        json(&mut out, &document::sockets(document::Command::Ls, &about, &inventory)).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(!text.replace('\n', "").contains(is_hostile), "{text:?}");
         let decoded: Value = serde_json::from_str(&text).unwrap();

@@ -1,7 +1,7 @@
 //! Who holds a socket, in a few words.
 
 use super::sanitize::{clip, sanitize};
-use crate::model::{Owner, OwnersUnknownReason, Role, Socket};
+use crate::model::{Held, Owner, OwnersUnknownReason, Role};
 use std::collections::BTreeSet;
 
 /// Names are cut to this many columns, so that none pushes the other columns off the screen.
@@ -13,17 +13,17 @@ pub(super) fn short_name(name: &str) -> String {
 }
 
 /// The owner whom a table names: the service where a service manager keeps its socket, else the listener.
-pub(super) fn foremost(socket: &Socket) -> Option<&Owner> {
+pub(super) fn foremost(held: &Held) -> Option<&Owner> {
     let is_service = |owner: &&Owner| owner.role == Role::SocketActivated;
-    socket.owners.iter().find(is_service).or(socket.owners.first())
+    held.owners.iter().find(is_service).or(held.owners.first())
 }
 
 /// The foremost owner, then how many others there are: `nginx 812 +3`. The sockets are one group.
-pub(super) fn holders(sockets: &[&Socket]) -> String {
-    let Some(owner) = sockets.iter().find_map(|socket| foremost(socket)) else {
-        return sockets.first().map_or("?", |socket| nobody(socket)).into();
+pub(super) fn holders(sockets: &[&Held]) -> String {
+    let Some(owner) = sockets.iter().find_map(|held| foremost(held)) else {
+        return sockets.first().map_or("?", |held| nobody(held)).into();
     };
-    let owners = sockets.iter().flat_map(|socket| &socket.owners);
+    let owners = sockets.iter().flat_map(|held| &held.owners);
     let pids: BTreeSet<u32> = owners.map(|owner| owner.process.pid).collect();
     let name = short_name(&owner.process.name);
     let others = if pids.len() > 1 { format!(" +{}", pids.len() - 1) } else { String::new() };
@@ -31,8 +31,8 @@ pub(super) fn holders(sockets: &[&Socket]) -> String {
 }
 
 /// What stands for the holder where none was found: who it may be, or who could tell.
-pub(super) fn nobody(socket: &Socket) -> &'static str {
-    match socket.owners_unknown.as_ref().map(|unknown| unknown.reason) {
+pub(super) fn nobody(held: &Held) -> &'static str {
+    match held.owners_unknown.as_ref().map(|unknown| unknown.reason) {
         Some(OwnersUnknownReason::Permission) => "root?",
         Some(OwnersUnknownReason::Kernel) => "kernel?",
         _ => "?",
@@ -40,13 +40,16 @@ pub(super) fn nobody(socket: &Socket) -> &'static str {
 }
 
 /// The user of this owner, else the one who made the socket: a sanitized name, else a number.
-pub(super) fn user(socket: &Socket, owner: Option<&Owner>) -> String {
+pub(super) fn user(held: &Held, owner: Option<&Owner>) -> String {
     let process = owner.map(|owner| &owner.process);
     let of_process = process.and_then(|process| {
         let number = || process.uid.known().map(u32::to_string);
         process.user.known().cloned().or_else(number)
     });
-    let of_socket = || socket.user.known().cloned().unwrap_or_else(|| socket.uid.to_string());
+    let of_socket = || {
+        let number = || held.uid.known().map_or_else(|| "?".to_owned(), u32::to_string);
+        held.user.known().cloned().unwrap_or_else(number)
+    };
     sanitize(&of_process.unwrap_or_else(of_socket)).into_owned()
 }
 
@@ -59,11 +62,11 @@ mod tests {
     #[test]
     fn holders_are_the_listener_and_a_number() {
         let one = tcp("::", 80).owned_by(812, "nginx");
-        assert_eq!(holders(&[&one]), "nginx 812");
+        assert_eq!(holders(&[&one.held]), "nginx 812");
         let three = one.clone().owned_by(813, "nginx").owned_by(814, "nginx");
-        assert_eq!(holders(&[&three]), "nginx 812 +2");
-        assert_eq!(holders(&[&one, &three]), "nginx 812 +2", "each process once");
-        assert_eq!(holders(&[&tcp("::", 80)]), "?");
+        assert_eq!(holders(&[&three.held]), "nginx 812 +2");
+        assert_eq!(holders(&[&one.held, &three.held]), "nginx 812 +2", "each process once");
+        assert_eq!(holders(&[&tcp("::", 80).held]), "?");
         let table = [
             (OwnersUnknownReason::Permission, "root?"),
             (OwnersUnknownReason::Kernel, "kernel?"),
@@ -72,38 +75,38 @@ mod tests {
             (OwnersUnknownReason::NoProcfs, "?"),
         ];
         for (reason, text) in table {
-            assert_eq!(holders(&[&tcp("::", 80).unowned(reason, "")]), text);
+            assert_eq!(holders(&[&tcp("::", 80).unowned(reason, "").held]), text);
         }
     }
 
     #[test]
     fn a_service_is_named_before_its_service_manager() {
         let mut socket = tcp("::", 22).owned_by(1, "systemd");
-        socket.owners.push(owner(812, "sshd", Role::SocketActivated));
-        assert_eq!(holders(&[&socket]), "sshd 812 +1");
+        socket.held.owners.push(owner(812, "sshd", Role::SocketActivated));
+        assert_eq!(holders(&[&socket.held]), "sshd 812 +1");
         // Near miss: a child that just inherited is not named before its parent.
-        socket.owners[1].role = Role::Inherited;
-        assert_eq!(holders(&[&socket]), "systemd 1 +1");
+        socket.held.owners[1].role = Role::Inherited;
+        assert_eq!(holders(&[&socket.held]), "systemd 1 +1");
     }
 
     #[test]
     fn a_hostile_name_is_visible_and_short_and_keeps_its_pid() {
         let name = format!("\x1b[31m{}", "x".repeat(300));
-        let text = holders(&[&tcp("::", 80).owned_by(7, &name)]);
+        let text = holders(&[&tcp("::", 80).owned_by(7, &name).held]);
         assert_eq!(text, format!(r"\x1b[31m{}… 7", "x".repeat(23)));
     }
 
     #[test]
     fn the_user_is_the_processs_else_the_sockets() {
         let mut socket = tcp("::", 80).owned_by(7, "a");
-        socket.user = Seen::Absent;
-        socket.uid = 33;
-        assert_eq!(user(&socket, socket.owners.first()), "root");
-        assert_eq!(user(&socket, None), "33");
-        socket.owners[0].process.user = Seen::Absent;
-        socket.owners[0].process.uid = Seen::Known(44);
-        assert_eq!(user(&socket, socket.owners.first()), "44");
-        socket.owners[0].process.uid = Seen::Denied(Need::Root);
-        assert_eq!(user(&socket, socket.owners.first()), "33");
+        socket.held.user = Seen::Absent;
+        socket.held.uid = Seen::Known(33);
+        assert_eq!(user(&socket.held, socket.held.owners.first()), "root");
+        assert_eq!(user(&socket.held, None), "33");
+        socket.held.owners[0].process.user = Seen::Absent;
+        socket.held.owners[0].process.uid = Seen::Known(44);
+        assert_eq!(user(&socket.held, socket.held.owners.first()), "44");
+        socket.held.owners[0].process.uid = Seen::Denied(Need::Root);
+        assert_eq!(user(&socket.held, socket.held.owners.first()), "33");
     }
 }

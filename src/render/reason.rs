@@ -90,7 +90,7 @@ fn cause(finding: &PortFinding, view: &View) -> Option<String> {
 
 /// A closed port that a socket holds nevertheless.
 fn held(socket: &Socket) -> String {
-    format!("held by {}, not listening", holders(&[socket]))
+    format!("held by {}, not listening", holders(&[&socket.held]))
 }
 
 /// The note as a clause, else what scanners call the answer.

@@ -19,7 +19,7 @@ pub(super) fn stop(socket: &Socket) -> Option<(&'static str, String)> {
     if let Some(by_manager) = by_manager(socket) {
         return command(by_manager);
     }
-    let Process { name, pid, .. } = &socket.owners.first()?.process;
+    let Process { name, pid, .. } = &socket.held.owners.first()?.process;
     let port = socket.port;
     let instead = match (name.as_str(), pid) {
         ("systemd", _) => format!(
@@ -37,16 +37,16 @@ pub(super) fn stop(socket: &Socket) -> Option<(&'static str, String)> {
 
 /// The service that has the socket from a service manager, which has it too and would keep the port.
 fn activated(socket: &Socket) -> Option<&str> {
-    let managed = socket.owners.iter().any(|owner| owner.process.name == "systemd");
-    let unit = socket.unit.known().filter(|_| managed)?;
+    let managed = socket.held.owners.iter().any(|owner| owner.process.name == "systemd");
+    let unit = socket.held.unit.known().filter(|_| managed)?;
     unit.name.ends_with(".service").then_some(unit.name.as_str())
 }
 
 /// The command of the unit or the container; `None` where neither is known, or stopping it would stop more.
 fn by_manager(socket: &Socket) -> Option<String> {
-    let container = socket.container.known();
-    let unit = socket.unit.known().filter(|unit| is_stopped_alone(unit));
-    let listener = socket.owners.first().map(|owner| owner.process.name.as_str());
+    let container = socket.held.container.known();
+    let unit = socket.held.unit.known().filter(|unit| is_stopped_alone(unit));
+    let listener = socket.held.owners.first().map(|owner| owner.process.name.as_str());
     match (unit, container) {
         // It publishes the ports of many containers, and its unit is that of all of them.
         _ if matches!(listener, Some("docker-proxy" | "rootlessport")) => None,
@@ -76,7 +76,7 @@ fn systemctl(unit: &Unit, socket: &Socket) -> String {
     let units = units.join(" ");
     match unit.manager {
         Manager::User(_) => {
-            let user = user(socket, socket.owners.first());
+            let user = user(&socket.held, socket.held.owners.first());
             format!("systemctl --user stop {units}     (as the user {user})")
         }
         _ => format!("systemctl stop {units}"),
@@ -112,7 +112,9 @@ mod tests {
 
     fn of(manager: Manager, name: &str, serves: Option<&str>) -> Socket {
         let unit = Unit { name: name.into(), manager, serves: serves.map(str::to_owned) };
-        Socket { unit: Seen::Known(unit), ..tcp("::", 80).owned_by(42, "node") }
+        let mut socket = tcp("::", 80).owned_by(42, "node");
+        socket.held.unit = Seen::Known(unit);
+        socket
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The unit and the container of a socket, in a few words.
 
 use super::sanitize::{clip, sanitize};
-use crate::model::{Container, Manager, Seen, Socket, Unit};
+use crate::model::{Container, Held, Manager, Seen, Unit};
 
 /// How much of an id is shown where a container has no name: what its runtime shows, and takes.
 const ID_WIDTH: usize = 12;
@@ -16,8 +16,8 @@ pub(super) fn short(container: &Container) -> Option<String> {
 }
 
 /// The cell of a table: the container, else the unit; `?` where neither is known and one may be.
-pub(super) fn cell(socket: &Socket) -> String {
-    let text = match (&socket.container, &socket.unit) {
+pub(super) fn cell(held: &Held) -> String {
+    let text = match (&held.container, &held.unit) {
         (Seen::Known(container), unit) => match (short(container), unit) {
             (Some(name), _) => format!("container {name}"),
             (None, Seen::Known(unit)) => sanitize(&unit.name).into_owned(),
@@ -31,8 +31,8 @@ pub(super) fn cell(socket: &Socket) -> String {
 }
 
 /// Whether there is one to show.
-pub(super) fn has_any(socket: &Socket) -> bool {
-    socket.unit.known().is_some() || socket.container.known().is_some()
+pub(super) fn has_any(held: &Held) -> bool {
+    held.unit.known().is_some() || held.container.known().is_some()
 }
 
 /// A unit with whose it is: `web.service (of the user manager 1000)`.
@@ -74,11 +74,13 @@ mod tests {
     fn a_cell_is_the_container_else_the_unit() {
         let socket = || tcp("::", 80);
         let mut unnamed = socket().in_container(Runtime::Docker, ID, "");
-        unnamed.container =
-            unnamed.container.map(|it| Container { name: Seen::Denied(Need::Root), ..it });
+        unnamed.held.container =
+            unnamed.held.container.map(|it| Container { name: Seen::Denied(Need::Root), ..it });
         let mut bare = unnamed.clone();
-        bare.container = bare.container.map(|it| Container { id: Seen::Skipped(""), ..it });
-        let unknown = Socket { unit: Seen::Denied(Need::Root), ..socket() };
+        bare.held.container =
+            bare.held.container.map(|it| Container { id: Seen::Skipped(""), ..it });
+        let mut unknown = socket();
+        unknown.held.unit = Seen::Denied(Need::Root);
         let table = [
             (socket(), "", false),
             (unknown, "?", false),
@@ -96,7 +98,7 @@ mod tests {
             (socket().of_unit(&"x".repeat(99)), &format!("{}…", "x".repeat(31)), true),
         ];
         for (socket, text, shown) in table {
-            assert_eq!((cell(&socket).as_str(), has_any(&socket)), (text, shown));
+            assert_eq!((cell(&socket.held).as_str(), has_any(&socket.held)), (text, shown));
         }
     }
 

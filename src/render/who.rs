@@ -43,13 +43,13 @@ type Line = (&'static str, String);
 
 fn lines(group: &Group<'_>, sharing: &Sharing, look: &Appearance) -> Vec<Line> {
     let socket = group.first();
-    let mut lines = match socket.owners.split_first() {
+    let mut lines = match socket.held.owners.split_first() {
         Some((listener, others)) => owner_lines(socket, listener, others, look.now),
         None => unknown_lines(socket),
     };
-    lines.extend(told(&socket.unit, units::unit_in_words).map(|unit| ("unit", unit)));
+    lines.extend(told(&socket.held.unit, units::unit_in_words).map(|unit| ("unit", unit)));
     // What keeps the unit from us keeps the container too, and is said once.
-    let container = socket.container.known();
+    let container = socket.held.container.known();
     lines.extend(container.map(|it| ("container", units::container_in_words(it))));
     lines.extend(bind::words(group.sockets()).into_iter().map(|words| ("binding", words)));
     lines.push(("state", state(socket.state).into()));
@@ -57,7 +57,8 @@ fn lines(group: &Group<'_>, sharing: &Sharing, look: &Appearance) -> Vec<Line> {
     lines.extend(
         group.sockets().iter().filter_map(|socket| queue(socket)).map(|queue| ("queue", queue)),
     );
-    let inodes: Vec<_> = group.sockets().iter().map(|socket| socket.inode.0.to_string()).collect();
+    let inodes: Vec<_> =
+        group.sockets().iter().map(|socket| socket.held.inode.0.to_string()).collect();
     lines.push(("inode", inodes.join(", ")));
     lines.extend(stop(socket));
     lines
@@ -67,7 +68,7 @@ fn owner_lines(socket: &Socket, listener: &Owner, others: &[Owner], now: u64) ->
     let process = &listener.process;
     let mut lines = vec![("process", told_owner(listener))];
     lines.extend(told(&process.ppid, u32::to_string).map(|ppid| ("parent pid", ppid)));
-    lines.push(("user", user(socket, Some(listener))));
+    lines.push(("user", user(&socket.held, Some(listener))));
     lines.extend(
         told(&process.exe, |exe| sanitize(exe).into_owned()).map(|exe| ("executable", exe)),
     );
@@ -142,17 +143,32 @@ fn started(now: u64, then: u64) -> String {
 }
 
 fn unknown_lines(socket: &Socket) -> Vec<Line> {
-    let reason = socket.owners_unknown.as_ref();
+    let reason = socket.held.owners_unknown.as_ref();
     let told =
         reason.map(|unknown| format!("{}: {}", unknown.reason.name(), sanitize(&unknown.text)));
     let holder = told.map_or_else(|| "not known".into(), |why| format!("not known ({why})"));
-    vec![("process", holder), ("user", user(socket, None))]
+    vec![("process", holder), ("user", user(&socket.held, None))]
 }
 
 fn state(state: SocketState) -> &'static str {
     match state {
         SocketState::Listen => "listening",
         SocketState::Bound => "bound, not listening: it keeps the port and answers nobody",
+        SocketState::TimeWait => {
+            "closed a moment ago (TIME_WAIT): the kernel keeps the port for a minute"
+        }
+        SocketState::SynSent => {
+            "a connection that was asked for: it uses the port and serves nobody"
+        }
+        SocketState::FinWait1
+        | SocketState::FinWait2
+        | SocketState::LastAck
+        | SocketState::Closing => {
+            "a connection that is being closed: it uses the port and serves nobody"
+        }
+        SocketState::Established | SocketState::SynReceived | SocketState::CloseWait => {
+            "a connection: it uses the port and takes no other clients"
+        }
         SocketState::Unconnected => {
             "takes datagrams from anyone (a server, or a client that uses sendto)"
         }
@@ -178,10 +194,10 @@ fn queue(socket: &Socket) -> Option<String> {
     };
     let (length, limit) = (thousands(queue.length.into()), thousands(queue.limit.into()));
     let waiting = match socket.transport {
-        Transport::Tcp if queue.is_full() => {
+        Transport::Tcp | Transport::Sctp if queue.is_full() => {
             format!("full: {length} connections wait to be accepted, the limit is {limit}")
         }
-        Transport::Tcp => format!(
+        Transport::Tcp | Transport::Sctp => format!(
             "{} waiting to be accepted, the limit is {limit}",
             count(queue.length.into(), "connection")
         ),

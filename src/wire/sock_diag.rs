@@ -13,9 +13,12 @@ const NO_COOKIE: [u32; 2] = [u32::MAX; 2];
 const AF_INET: u8 = 2;
 const AF_INET6: u8 = 10;
 
+const INET_DIAG_INFO: u16 = 2;
 const INET_DIAG_SKMEMINFO: u16 = 7;
 const INET_DIAG_SKV6ONLY: u16 = 11;
+const INET_DIAG_ULP_INFO: u16 = 19;
 const INET_DIAG_CGROUP_ID: u16 = 21;
+const INET_ULP_INFO_NAME: u16 = 1;
 
 /// Indices into the array of `INET_DIAG_SKMEMINFO`.
 const SK_MEMINFO_RCVBUF: usize = 1;
@@ -23,18 +26,44 @@ const SK_MEMINFO_DROPS: usize = 8;
 
 /// Socket states as the kernel numbers them (`net/tcp_states.h`); UDP uses two of them.
 pub mod state {
+    /// A connection; UDP with a peer.
+    pub const ESTABLISHED: u8 = 1;
     /// A connection that was asked for.
     pub const SYN_SENT: u8 = 2;
+    /// A connection that a peer asked for, with a socket of its own already (TCP Fast Open).
+    pub const SYN_RECV: u8 = 3;
+    /// A connection that was closed here, not yet acknowledged.
+    pub const FIN_WAIT1: u8 = 4;
+    /// A connection that was closed here only.
+    pub const FIN_WAIT2: u8 = 5;
     /// A connection that was closed a moment ago.
     pub const TIME_WAIT: u8 = 6;
     /// UDP without a peer.
     pub const CLOSE: u8 = 7;
+    /// A connection that the peer closed.
+    pub const CLOSE_WAIT: u8 = 8;
+    /// A connection that the peer closed, and then we, not yet acknowledged.
+    pub const LAST_ACK: u8 = 9;
     /// A listener.
     pub const LISTEN: u8 = 10;
+    /// A connection that both ends closed at once.
+    pub const CLOSING: u8 = 11;
+    /// A connection that a peer asked for.
+    pub const NEW_SYN_RECV: u8 = 12;
     /// Bound and not listening: a state of dumps only, since Linux 6.8.
     pub const BOUND_INACTIVE: u8 = 13;
     /// Every state.
     pub const ALL: u32 = u32::MAX;
+    /// The states of connections that are not over.
+    pub const CONNECTIONS: u32 = bit(ESTABLISHED)
+        | bit(SYN_SENT)
+        | bit(SYN_RECV)
+        | bit(FIN_WAIT1)
+        | bit(FIN_WAIT2)
+        | bit(CLOSE_WAIT)
+        | bit(LAST_ACK)
+        | bit(CLOSING)
+        | bit(NEW_SYN_RECV);
 
     /// The bit of a state in a filter.
     #[must_use]
@@ -114,12 +143,18 @@ pub struct Row {
     pub receive_buffer: Option<u32>,
     /// What was dropped at it, where the kernel sent it.
     pub drops: Option<u32>,
+    /// Whether it is the TCP side of a Multipath TCP socket.
+    pub mptcp: bool,
 }
+
+/// `IPPROTO_RAW`: the table of raw sockets, whatever their protocol.
+const IPPROTO_RAW: u8 = 255;
 
 fn protocol(transport: Transport) -> u8 {
     match transport {
         Transport::Tcp => 6,
         Transport::Udp => 17,
+        Transport::Sctp => 132,
     }
 }
 
@@ -130,16 +165,10 @@ fn family_number(family: Family) -> u8 {
     }
 }
 
-fn request(transport: Transport, family: Family, states: u32, id: SocketId) -> Request {
-    let extensions = 1 << (INET_DIAG_SKMEMINFO - 1);
-    Request {
-        family: family_number(family),
-        protocol: protocol(transport),
-        extensions,
-        pad: 0,
-        states,
-        id,
-    }
+fn request(protocol: u8, family: Family, states: u32, id: SocketId) -> Request {
+    // The kernel names the protocol above TCP only beside all that it knows of TCP.
+    let extensions = 1 << (INET_DIAG_SKMEMINFO - 1) | 1 << (INET_DIAG_INFO - 1);
+    Request { family: family_number(family), protocol, extensions, pad: 0, states, id }
 }
 
 /// Which sockets a dump keeps, by their ports.
@@ -161,15 +190,25 @@ pub fn dump(transport: Transport, family: Family, states: u32, keep: Keep, seq: 
         Keep::LocalPort(port) => (port, 0),
         Keep::PeerPort(port) => (0, port),
     };
+    dump_of(protocol(transport), family, states, (local, peer), seq)
+}
+
+/// A request for the raw sockets of a family. The port of each [`Row`] is the number of its protocol.
+#[must_use]
+pub fn dump_raw(family: Family, seq: u32) -> Vec<u8> {
+    dump_of(IPPROTO_RAW, family, state::ALL, (0, 0), seq)
+}
+
+fn dump_of(protocol: u8, family: Family, states: u32, ports: (u16, u16), seq: u32) -> Vec<u8> {
     let id = SocketId {
-        source_port: local.to_be_bytes(),
-        destination_port: peer.to_be_bytes(),
+        source_port: ports.0.to_be_bytes(),
+        destination_port: ports.1.to_be_bytes(),
         source: [0; 16],
         destination: [0; 16],
         interface: 0,
         cookie: NO_COOKIE,
     };
-    let request = request(transport, family, states, id);
+    let request = request(protocol, family, states, id);
     netlink::request(BY_FAMILY, netlink::DUMP, seq, request.as_bytes())
 }
 
@@ -185,7 +224,7 @@ pub fn lookup(
 ) -> Vec<u8> {
     // The kernel reads the source as the socket's own side for TCP, and as the packet's for UDP.
     let (source, destination) = match transport {
-        Transport::Tcp => (local, remote),
+        Transport::Tcp | Transport::Sctp => (local, remote),
         Transport::Udp => (remote, local),
     };
     let family = Family::of(local.ip());
@@ -197,7 +236,12 @@ pub fn lookup(
         interface,
         cookie: NO_COOKIE,
     };
-    netlink::request(BY_FAMILY, 0, seq, request(transport, family, state::ALL, id).as_bytes())
+    netlink::request(
+        BY_FAMILY,
+        0,
+        seq,
+        request(protocol(transport), family, state::ALL, id).as_bytes(),
+    )
 }
 
 /// The socket in the payload of an answer; `None` when it is cut short or of another family.
@@ -228,6 +272,7 @@ pub fn row(payload: &[u8]) -> Option<Row> {
         cgroup: None,
         receive_buffer: None,
         drops: None,
+        mptcp: false,
     };
     for (kind, value) in netlink::attributes(attributes) {
         match kind {
@@ -237,10 +282,18 @@ pub fn row(payload: &[u8]) -> Option<Row> {
                 row.receive_buffer = nth_u32(value, SK_MEMINFO_RCVBUF);
                 row.drops = nth_u32(value, SK_MEMINFO_DROPS);
             }
+            INET_DIAG_ULP_INFO => row.mptcp = upper_protocol(value) == Some(b"mptcp"),
             _ => {}
         }
     }
     Some(row)
+}
+
+/// The name of the protocol that uses a TCP socket for itself, in the attributes of `INET_DIAG_ULP_INFO`.
+fn upper_protocol(attributes: &[u8]) -> Option<&[u8]> {
+    let (_, name) =
+        netlink::attributes(attributes).find(|(kind, _)| *kind == INET_ULP_INFO_NAME)?;
+    name.split(|byte| *byte == 0).next()
 }
 
 fn nth_u32(bytes: &[u8], index: usize) -> Option<u32> {
@@ -291,6 +344,9 @@ mod tests {
         netlink::push_attribute(&mut bytes, INET_DIAG_CGROUP_ID, &77u64.to_ne_bytes());
         let memory: Vec<u8> = (0..9u32).flat_map(u32::to_ne_bytes).collect();
         netlink::push_attribute(&mut bytes, INET_DIAG_SKMEMINFO, &memory);
+        let mut upper = Vec::new();
+        netlink::push_attribute(&mut upper, INET_ULP_INFO_NAME, b"mptcp\0");
+        netlink::push_attribute(&mut bytes, INET_DIAG_ULP_INFO, &upper);
         bytes
     }
 
@@ -318,6 +374,7 @@ mod tests {
                 cgroup: Some(77),
                 receive_buffer: Some(1),
                 drops: Some(8),
+                mptcp: true,
             })
         );
     }

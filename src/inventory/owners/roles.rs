@@ -4,7 +4,7 @@
 //! is taken for its maker; where several stand beside each other (the link between them has ended, or a
 //! descriptor was handed over), the eldest.
 
-use crate::model::{Owner, Process, Role, Seen, Via};
+use crate::model::{Owner, Process, Role, Via};
 use std::collections::{BTreeSet, HashMap};
 
 /// The systemd manager, of the system or of a user: it opens sockets for services, and keeps them.
@@ -28,7 +28,7 @@ pub(super) type Tree = HashMap<u32, Relative>;
 /// The holders of one socket of the user `uid` with their roles, the listener first.
 pub(super) fn with_roles(
     holders: Vec<(Process, Option<Via>)>,
-    uid: u32,
+    uid: Option<u32>,
     tree: &Tree,
 ) -> Vec<Owner> {
     let processes: Vec<&Process> = holders.iter().map(|(process, _)| process).collect();
@@ -42,7 +42,7 @@ pub(super) fn with_roles(
     owners
 }
 
-fn roles(holders: &[&Process], uid: u32, tree: &Tree) -> Vec<Role> {
+fn roles(holders: &[&Process], uid: Option<u32>, tree: &Tree) -> Vec<Role> {
     let by_pid: HashMap<u32, &Process> =
         holders.iter().map(|process| (process.pid, *process)).collect();
     let above: Vec<Option<&Process>> =
@@ -93,7 +93,7 @@ fn holder_above<'a>(
 ///
 /// Else it is the eldest, those of the user who made it first: a child is younger than its parent, also when
 /// what stood between them has ended.
-fn maker<'a>(tops: &[&'a Process], uid: u32, tree: &Tree) -> Option<&'a Process> {
+fn maker<'a>(tops: &[&'a Process], uid: Option<u32>, tree: &Tree) -> Option<&'a Process> {
     let parents: BTreeSet<Option<&u32>> = tops.iter().map(|process| process.ppid.known()).collect();
     if let ([Some(parent)], true) = (Vec::from_iter(parents).as_slice(), tops.len() > 1) {
         let exe = tree.get(parent).and_then(|relative| relative.exe.as_deref());
@@ -103,7 +103,7 @@ fn maker<'a>(tops: &[&'a Process], uid: u32, tree: &Tree) -> Option<&'a Process>
     }
     let age = |process: &&&Process| {
         let started = tree.get(&process.pid).map_or(u64::MAX, |relative| relative.started);
-        (process.uid != Seen::Known(uid), started, process.pid)
+        (process.uid.known() != uid.as_ref(), started, process.pid)
     };
     tops.iter().min_by_key(age).copied()
 }

@@ -2,8 +2,9 @@
 
 use super::deep::InFlight;
 use super::scan::Unread;
-use crate::model::{OwnersUnknown, OwnersUnknownReason, Seen, Socket, Transport};
+use crate::model::{Held, OwnersUnknown, OwnersUnknownReason, Seen};
 use crate::wire::link::Tunnel;
+use std::net::SocketAddr;
 
 /// What was found out about a socket without a holder.
 #[derive(Debug, Clone, Copy)]
@@ -20,20 +21,20 @@ pub(super) struct Facts<'a> {
     pub(super) in_flight: &'a InFlight,
 }
 
-/// The reason, with a sentence for a person.
-pub(super) fn why(socket: &Socket, facts: &Facts<'_>) -> OwnersUnknown {
+/// The reason, with a sentence for a person; `udp` is where the socket is bound to over UDP.
+pub(super) fn why(held: &Held, udp: Option<SocketAddr>, facts: &Facts<'_>) -> OwnersUnknown {
     let (reason, text) = if facts.gone {
         (OwnersUnknownReason::Vanished, "its holder ended while it was looked for".to_owned())
-    } else if let Some(tunnel) = tunnel_of(socket, facts.tunnels) {
+    } else if let Some(tunnel) = tunnel_of(udp, facts.tunnels) {
         let Tunnel { name, kind, .. } = tunnel;
         (OwnersUnknownReason::Kernel, format!("the kernel holds it for the {kind} device {name}"))
     } else if !facts.unread.nothing() {
         let message = in_message(facts.in_flight).map(|text| format!("; {text}"));
         let unread = unreadable_processes(facts.unread);
-        let text = format!("{} made it; {unread}{}", maker(socket), message.unwrap_or_default());
+        let text = format!("{} made it; {unread}{}", maker(held), message.unwrap_or_default());
         (OwnersUnknownReason::Permission, text)
     } else if facts.initial_namespace {
-        (OwnersUnknownReason::Kernel, held_by_no_process(socket, facts))
+        (OwnersUnknownReason::Kernel, held_by_no_process(udp, facts))
     } else {
         let text = "no process of this pid namespace holds it; a process outside may";
         (OwnersUnknownReason::OtherPidNamespace, text.to_owned())
@@ -43,16 +44,16 @@ pub(super) fn why(socket: &Socket, facts: &Facts<'_>) -> OwnersUnknown {
 
 /// The tunnel that the kernel holds this socket for, if it is one of those that say their port. Its socket is
 /// bound to every address, and nobody else can bind the port then.
-pub(super) fn tunnel_of<'a>(socket: &Socket, tunnels: &'a [Tunnel]) -> Option<&'a Tunnel> {
-    let may_be = socket.transport == Transport::Udp && socket.address.is_unspecified();
-    tunnels.iter().find(|tunnel| may_be && tunnel.port == Some(socket.port.get()))
+pub(super) fn tunnel_of(udp: Option<SocketAddr>, tunnels: &[Tunnel]) -> Option<&Tunnel> {
+    let bound = udp.filter(|bound| bound.ip().is_unspecified())?;
+    tunnels.iter().find(|tunnel| tunnel.port == Some(bound.port()))
 }
 
-fn held_by_no_process(socket: &Socket, facts: &Facts<'_>) -> String {
+fn held_by_no_process(udp: Option<SocketAddr>, facts: &Facts<'_>) -> String {
     let of_unknown_port = facts.tunnels.iter().find(|tunnel| tunnel.port.is_none());
     let likely = match (in_message(facts.in_flight), of_unknown_port) {
         (Some(text), _) => text,
-        (None, Some(tunnel)) if socket.transport == Transport::Udp => {
+        (None, Some(tunnel)) if udp.is_some() => {
             format!("it may be that of the {} device {}", tunnel.kind, tunnel.name)
         }
         (None, _) => "a kernel socket (a tunnel, NFS)".to_owned(),
@@ -71,10 +72,11 @@ fn in_message(in_flight: &InFlight) -> Option<String> {
 }
 
 /// `root (uid 0)`
-fn maker(socket: &Socket) -> String {
-    match &socket.user {
-        Seen::Known(name) => format!("{name} (uid {})", socket.uid),
-        _ => format!("uid {}", socket.uid),
+fn maker(held: &Held) -> String {
+    match (&held.user, &held.uid) {
+        (Seen::Known(name), Seen::Known(uid)) => format!("{name} (uid {uid})"),
+        (_, Seen::Known(uid)) => format!("uid {uid}"),
+        _ => "a user who is not known".to_owned(),
     }
 }
 
@@ -93,30 +95,10 @@ pub(super) fn unreadable_processes(unread: Unread) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Cookie, Family, Inode, Port, SocketState};
+    use crate::model::Inode;
 
-    fn socket(transport: Transport, address: &str) -> Socket {
-        let address: std::net::IpAddr = address.parse().unwrap();
-        Socket {
-            transport,
-            family: Family::of(address),
-            address,
-            port: Port::new(4789).unwrap(),
-            interface: Seen::Absent,
-            v6_only: Seen::Absent,
-            state: SocketState::Unconnected,
-            inode: Inode(1),
-            cookie: Cookie(1),
-            uid: 33,
-            user: Seen::Known("www".to_owned()),
-            queue: Seen::Absent,
-            cgroup: Seen::Absent,
-            unit: Seen::Absent,
-            container: Seen::Absent,
-            service: None,
-            owners: Vec::new(),
-            owners_unknown: None,
-        }
+    fn held() -> Held {
+        Held { user: Seen::Known("www".to_owned()), ..Held::new(Inode(1), Seen::Known(33)) }
     }
 
     fn tunnel(port: Option<u16>) -> Tunnel {
@@ -127,7 +109,8 @@ mod tests {
     #[test]
     fn the_reason_is_the_first_that_explains_it() {
         use OwnersUnknownReason::{Kernel, OtherPidNamespace, Permission, Vanished};
-        let udp = || socket(Transport::Udp, "0.0.0.0");
+        let at = |address: &str| Some(address.parse().unwrap());
+        let udp = || at("0.0.0.0:4789");
         let all_read = Facts {
             unread: Unread::default(),
             gone: false,
@@ -149,29 +132,19 @@ mod tests {
             (udp(), Facts { tunnels: &vxlan, unread: denied, ..all_read }, Kernel, "vxlan"),
             (udp(), Facts { tunnels: &other, ..all_read }, Kernel, "(a tunnel, NFS)"),
             (
-                socket(Transport::Udp, "127.0.0.1"),
+                at("127.0.0.1:4789"),
                 Facts { tunnels: &vxlan, ..all_read },
                 Kernel,
                 "(a tunnel, NFS)",
             ),
-            (
-                socket(Transport::Tcp, "0.0.0.0"),
-                Facts { tunnels: &vxlan, ..all_read },
-                Kernel,
-                "(a tunnel, NFS)",
-            ),
+            (None, Facts { tunnels: &vxlan, ..all_read }, Kernel, "(a tunnel, NFS)"),
             (
                 udp(),
                 Facts { tunnels: &wireguard, ..all_read },
                 Kernel,
                 "may be that of the wireguard",
             ),
-            (
-                socket(Transport::Tcp, "0.0.0.0"),
-                Facts { tunnels: &wireguard, ..all_read },
-                Kernel,
-                "(a tunnel, NFS)",
-            ),
+            (None, Facts { tunnels: &wireguard, ..all_read }, Kernel, "(a tunnel, NFS)"),
             (udp(), Facts { in_flight: &perhaps, ..all_read }, Kernel, "waits for process 5 or 7"),
             (
                 udp(),
@@ -194,8 +167,8 @@ mod tests {
             (udp(), Facts { unread: hidden, ..all_read }, Permission, "/proc hides the processes"),
             (udp(), Facts { initial_namespace: false, ..all_read }, OtherPidNamespace, "outside"),
         ];
-        for (socket, facts, reason, words) in table {
-            let told = why(&socket, &facts);
+        for (udp, facts, reason, words) in table {
+            let told = why(&held(), udp, &facts);
             assert_eq!(told.reason, reason, "{told:?}");
             assert!(told.text.contains(words), "{words:?} in {told:?}");
         }

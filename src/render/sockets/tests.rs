@@ -1,8 +1,8 @@
 //! The listing of `ls`, as literal reports.
 
 use super::*;
-use crate::document::samples::{NOW, With, tcp, udp};
-use crate::model::{OwnersUnknownReason, Runtime, Seen, SocketState};
+use crate::document::samples::{NOW, With, inventory, owner, packet, tcp, udp, unix};
+use crate::model::{OwnersUnknownReason, Role, Runtime, Seen, SocketState};
 use crate::render::sanitize::width;
 
 fn look() -> Appearance {
@@ -11,19 +11,20 @@ fn look() -> Appearance {
 
 fn shown(sockets: &[Socket], look: &Appearance) -> (String, Vec<&'static str>) {
     let mut out = Vec::new();
-    let shown = sockets_table(&mut out, sockets, Extent::Everything, look).unwrap();
+    let shown = sockets_table(&mut out, &inventory(sockets), Extent::Everything, look).unwrap();
     (String::from_utf8(out).unwrap(), shown.hidden)
 }
 
 fn plain(sockets: &[Socket]) -> String {
     let mut out = Vec::new();
-    sockets_records(&mut out, sockets, Records::Plain).unwrap();
+    sockets_records(&mut out, &inventory(sockets), Records::Plain).unwrap();
     String::from_utf8(out).unwrap()
 }
 
 fn host() -> Vec<Socket> {
     let idle = tcp("127.0.0.1", 7000).owned_by(61, "holder");
-    let java = tcp("::", 8080).service("http-alt");
+    let mut java = tcp("::", 8080).service("http-alt");
+    java.held.user = Seen::Known("tomcat".into());
     vec![
         tcp("::", 22).service("ssh").owned_by(812, "sshd"),
         udp("127.0.0.53", 53).service("domain").owned_by(400, "systemd-resolve"),
@@ -36,8 +37,7 @@ fn host() -> Vec<Socket> {
             .owned_by(1203, "postgres")
             .owned_by(1210, "postgres"),
         Socket { state: SocketState::Bound, queue: Seen::Absent, ..idle },
-        Socket { user: Seen::Known("tomcat".into()), ..java }
-            .unowned(OwnersUnknownReason::Permission, "its holder could not be read"),
+        java.unowned(OwnersUnknownReason::Permission, "its holder could not be read"),
         tcp("fe80::1", 9000).on("eth0").unowned(OwnersUnknownReason::Kernel, "no process holds it"),
     ]
 }
@@ -142,7 +142,7 @@ fn hostile_names_are_visible_and_keep_the_table_straight() {
         tcp("::", 2).owned_by(2, "two\nlines"),
         tcp("::", 3).owned_by(3, "サーバー"),
     ];
-    sockets[1].owners[0].process.user = Seen::Known("ro\u{200b}ot".into());
+    sockets[1].held.owners[0].process.user = Seen::Known("ro\u{200b}ot".into());
     insta::assert_snapshot!(shown(&sockets, &look()).0, @r"
     PORT   SERVICE  BIND       PROCESS                USER          UP
     1/tcp  a\tb     * (v4+v6)  \x1b[2J\u{202e}evil 1  root          2h
@@ -151,9 +151,9 @@ fn hostile_names_are_visible_and_keep_the_table_straight() {
     3 ports, 3 open to the network by binding.
     ");
     insta::assert_snapshot!(plain(&sockets).replace('\t', "|"), @r"
-    1/tcp|listen|::|\x1b[2J\u{202e}evil|1|root|a\tb|any|31001
-    2/tcp|listen|::|two\nlines|2|ro\u{200b}ot|-|any|31002
-    3/tcp|listen|::|サーバー|3|root|-|any|31003
+    1/tcp|listen|::|\x1b[2J\u{202e}evil|1|root|a\tb|any|31001|-|-
+    2/tcp|listen|::|two\nlines|2|ro\u{200b}ot|-|any|31002|-|-
+    3/tcp|listen|::|サーバー|3|root|-|any|31003|-|-
     ");
 }
 
@@ -161,7 +161,7 @@ fn hostile_names_are_visible_and_keep_the_table_straight() {
 fn nothing_is_a_sentence_in_the_table_and_silence_in_plain() {
     let nothing = |extent| {
         let mut out = Vec::new();
-        let shown = sockets_table(&mut out, &[], extent, &look()).unwrap();
+        let shown = sockets_table(&mut out, &inventory([]), extent, &look()).unwrap();
         assert_eq!(shown, Shown::default());
         String::from_utf8(out).unwrap()
     };
@@ -177,25 +177,26 @@ fn nothing_is_a_sentence_in_the_table_and_silence_in_plain() {
 #[test]
 fn plain_has_a_line_for_each_socket_and_owner() {
     insta::assert_snapshot!(plain(&host()).replace('\t', "|"), @"
-    22/tcp|listen|::|sshd|812|root|ssh|any|31022
-    53/udp|unconnected|127.0.0.53|systemd-resolve|400|root|domain|loopback|31053
-    5432/tcp|listen|127.0.0.1|postgres|1203|root|postgresql|loopback|36432
-    5432/tcp|listen|127.0.0.1|postgres|1210|root|postgresql|loopback|36432
-    5432/tcp|listen|::1|postgres|1203|root|postgresql|loopback|36432
-    5432/tcp|listen|::1|postgres|1210|root|postgresql|loopback|36432
-    7000/tcp|bound|127.0.0.1|holder|61|root|-|loopback|38000
-    8080/tcp|listen|::|root?|-|tomcat|http-alt|any|39080
-    9000/tcp|listen|fe80::1%eth0|kernel?|-|root|-|link-local|40000
+    22/tcp|listen|::|sshd|812|root|ssh|any|31022|-|-
+    53/udp|unconnected|127.0.0.53|systemd-resolve|400|root|domain|loopback|31053|-|-
+    5432/tcp|listen|127.0.0.1|postgres|1203|root|postgresql|loopback|36432|-|-
+    5432/tcp|listen|127.0.0.1|postgres|1210|root|postgresql|loopback|36432|-|-
+    5432/tcp|listen|::1|postgres|1203|root|postgresql|loopback|36432|-|-
+    5432/tcp|listen|::1|postgres|1210|root|postgresql|loopback|36432|-|-
+    7000/tcp|bound|127.0.0.1|holder|61|root|-|loopback|38000|-|-
+    8080/tcp|listen|::|root?|-|tomcat|http-alt|any|39080|-|-
+    9000/tcp|listen|fe80::1%eth0|kernel?|-|root|-|link-local|40000|-|-
     ");
 }
 
 #[test]
 fn units_and_containers_have_a_column_that_gives_way_early() {
-    let unknown = || Seen::Failed("its cgroup was removed".to_owned());
+    let mut lost = tcp("127.0.0.1", 4000).owned_by(901, "lost");
+    lost.held.unit = Seen::Failed("its cgroup was removed".to_owned());
     let sockets = [
         tcp("::", 22).owned_by(812, "sshd").of_unit("ssh.service"),
         tcp("127.0.0.1", 3000).owned_by(900, "node"),
-        Socket { unit: unknown(), ..tcp("127.0.0.1", 4000).owned_by(901, "lost") },
+        lost,
         tcp("0.0.0.0", 9000).owned_by(950, "conmon").in_container(Runtime::Podman, "3fa2", "minio"),
     ];
     insta::assert_snapshot!(shown(&sockets, &look()).0, @"
@@ -221,5 +222,41 @@ fn sockets_of_unknown_owners_in_other_units_have_their_own_rows() {
     80/tcp  -        127.0.0.1  root?    root  a.service         -
     80/tcp  -        127.0.0.1  root?    root  b.service         -
     1 port, 0 open to the network by binding.
+    ");
+}
+
+#[test]
+fn what_was_asked_for_beside_the_ports_has_its_rows() {
+    let web = tcp("127.0.0.1", 80).owned_by(812, "nginx");
+    let client = web.clone().connected("10.0.0.7:51234", SocketState::Established);
+    let mut mptcp = tcp("::", 443).owned_by(812, "nginx");
+    mptcp.mptcp = true;
+    let mut inventory = inventory([web.clone().in_netns("blue"), mptcp, web, client]);
+    inventory.portless = vec![unix("/run/x\x1b.sock"), unix("@x"), packet()];
+    inventory.portless[0].held.owners.push(owner(7, "dockerd", Role::Listener));
+    let mut out = Vec::new();
+    drop(sockets_table(&mut out, &inventory, Extent::Everything, &look()).unwrap());
+    insta::assert_snapshot!(String::from_utf8(out).unwrap(), @r"
+    PORT     SERVICE  BIND                                       PROCESS    USER  NETNS  UP
+    80/tcp   -        127.0.0.1                                  nginx 812  root  -      2h
+    80/tcp   -        127.0.0.1 to 10.0.0.7:51234 (established)  nginx 812  root  -      2h
+    443/tcp  -        * (v4+v6) (mptcp)                          nginx 812  root  -      2h
+    80/tcp   -        127.0.0.1                                  nginx 812  root  blue   2h
+    unix     -        /run/x\x1b.sock                            dockerd 7  root  -      2h
+    unix     -        @x                                         ?          root  -      -
+    packet   -        all%eth0                                   ?          root  -      -
+    3 ports, 1 connection, 3 sockets without a port, 1 open to the network by binding.
+    ");
+    let mut out = Vec::new();
+    sockets_records(&mut out, &inventory, Records::Csv).unwrap();
+    insta::assert_snapshot!(String::from_utf8(out).unwrap().replace('\r', ""), @"
+    port,state,address,process,pid,user,service,scope,inode,peer,netns
+    80/tcp,listen,127.0.0.1,nginx,812,root,,loopback,31080,,blue
+    443/tcp,listen,::,nginx,812,root,,any,31443,,
+    80/tcp,listen,127.0.0.1,nginx,812,root,,loopback,31080,,
+    80/tcp,established,127.0.0.1,nginx,812,root,,loopback,31080,10.0.0.7:51234,
+    unix,listen,/run/x\\x1b.sock,dockerd,7,root,,,41000,,
+    unix,listen,@x,?,,root,,,41000,,
+    packet,unconnected,all%eth0,?,,root,,,42000,,
     ");
 }

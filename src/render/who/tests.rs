@@ -15,11 +15,11 @@ fn shown(sockets: &[Socket]) -> String {
 fn a_listener_with_workers() {
     let mut nginx = tcp("::", 80).service("http").queue(129, 128, 7).owned_by(812, "nginx");
     nginx = nginx.owned_by(813, "nginx").owned_by(814, "nginx");
-    nginx.owners.push(Owner { via: Some(Via::IoUring), ..owner(900, "php", Role::Inherited) });
-    nginx.owners[0].process.cmdline =
+    nginx.held.owners.push(Owner { via: Some(Via::IoUring), ..owner(900, "php", Role::Inherited) });
+    nginx.held.owners[0].process.cmdline =
         Seen::Known(["nginx", "-g", "daemon off;", "", "it's"].map(String::from).to_vec());
-    nginx.owners[0].process.exe = Seen::Denied(Need::Root);
-    nginx.owners[0].process.cwd = Seen::Absent;
+    nginx.held.owners[0].process.exe = Seen::Denied(Need::Root);
+    nginx.held.owners[0].process.cwd = Seen::Absent;
     insta::assert_snapshot!(shown(&[nginx]), @r"
     80/tcp (http)
       process      nginx 812 (listener)
@@ -108,7 +108,7 @@ fn an_unknown_holder_says_why() {
 fn what_must_not_be_killed_is_not() {
     let advice = |pid, name, role| {
         let mut socket = tcp("::", 80);
-        socket.owners.push(owner(pid, name, role));
+        socket.held.owners.push(owner(pid, name, role));
         shown(&[socket]).lines().last().unwrap().trim().to_owned()
     };
     let table = [
@@ -134,7 +134,7 @@ fn what_must_not_be_killed_is_not() {
 fn hostile_text_is_visible() {
     let evil = "\x1b[2J\n\u{202e}x";
     let mut socket = tcp("::", 1).service(evil).owned_by(7, evil).owned_by(8, evil);
-    let process = &mut socket.owners[0].process;
+    let process = &mut socket.held.owners[0].process;
     process.exe = Seen::Failed(evil.into());
     process.cmdline = Seen::Known(vec![evil.into(), "y".repeat(5_000)]);
     process.cwd = Seen::Known(evil.into());
@@ -176,6 +176,7 @@ fn the_unit_and_the_container_are_named_and_stop_it() {
       stop it with: systemctl stop web.service
     ");
     let socket = tcp("::", 80).owned_by(4, "a");
-    let lost = Socket { unit: Seen::Failed("its cgroup was removed".into()), ..socket };
+    let mut lost = socket;
+    lost.held.unit = Seen::Failed("its cgroup was removed".into());
     assert!(shown(&[lost]).contains("\n  unit         not known: its cgroup was removed\n"));
 }

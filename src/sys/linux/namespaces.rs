@@ -1,14 +1,27 @@
-//! Which of our namespaces are the host's first ones (`namespaces(7)`).
+//! Which of our namespaces are the host's first ones, and the network namespaces of others (`namespaces(7)`).
 
+use super::mounts::{Mount, mounts};
+use super::procfs::Procfs;
+use rustix::fs::{Mode, OFlags, fstat, fstatfs};
 use rustix::io::Errno;
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// The inodes of the first namespaces (`enum init_ns_ino` of `linux/nsfs.h`): numbers below those that later
 /// namespaces get. That of the network namespace has been there since Linux 6.18 only.
 const FIRST_PID: u64 = 0xEFFF_FFFC;
 const FIRST_CGROUP: u64 = 0xEFFF_FFFB;
 const FIRST_NET: u64 = 0xEFFF_FFF9;
+
+/// `NSFS_MAGIC` (`linux/magic.h`).
+const NSFS_MAGIC: rustix::fs::FsWord = 0x6e73_6673;
 
 /// A network namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +45,119 @@ impl Namespace {
 pub fn network_namespace(process: &str) -> io::Result<Namespace> {
     let status = rustix::fs::stat(format!("/proc/{process}/ns/net"))?;
     Ok(Namespace { inode: status.st_ino })
+}
+
+/// A network namespace that is kept open, so that it can be entered.
+#[derive(Debug)]
+pub struct OpenNamespace {
+    /// Its inode.
+    pub inode: u64,
+    /// The name that `ip netns` gave it.
+    pub name: Option<String>,
+    handle: OwnedFd,
+}
+
+impl OpenNamespace {
+    /// Opens the namespace that a file stands for, as `/run/netns/blue` or `/proc/812/ns/net`.
+    ///
+    /// # Errors
+    /// When it cannot be opened, or is no network namespace.
+    pub fn at(path: &str) -> io::Result<Self> {
+        let handle = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+        let inode = fstat(&handle)?.st_ino;
+        // A file of `ip netns` that lost its mount is an ordinary one.
+        if fstatfs(&handle)?.f_type != NSFS_MAGIC {
+            return Err(io::Error::other("it is no namespace"));
+        }
+        Ok(Self { inode, name: name_in(path), handle })
+    }
+}
+
+/// The name of a file of `ip netns`.
+fn name_in(path: &str) -> Option<String> {
+    let name = path.strip_prefix("/run/netns/").or_else(|| path.strip_prefix("/var/run/netns/"))?;
+    Some(name.to_owned())
+}
+
+fn is_network(mount: &Mount) -> bool {
+    mount.kind == "nsfs" && mount.root.starts_with("net:[")
+}
+
+/// The network namespaces of this host, as far as they can be found: those that a process is in, and those that are
+/// mounted (`ip netns`, container runtimes). One that is only kept open by a descriptor is not among them.
+#[derive(Debug, Default)]
+pub struct OpenNamespaces {
+    /// Those that could be opened, by their inodes.
+    pub found: BTreeMap<u64, OpenNamespace>,
+    /// How many processes are in one that we may not look at.
+    pub denied: usize,
+    /// What could not be opened, and why.
+    pub failed: Vec<(String, String)>,
+}
+
+/// Opens every network namespace that can be found.
+///
+/// # Errors
+/// When the processes cannot be listed.
+pub fn network_namespaces(procfs: &Procfs) -> io::Result<OpenNamespaces> {
+    let mut all = OpenNamespaces::default();
+    for mount in mounts()?.iter().filter(|mount| is_network(mount)) {
+        match OpenNamespace::at(&mount.point) {
+            // The name that people gave goes before that of a runtime.
+            Ok(open) if open.name.is_some() || !all.found.contains_key(&open.inode) => {
+                all.found.insert(open.inode, open);
+            }
+            Ok(_) => {}
+            Err(error) => all.failed.push((mount.point.clone(), error.to_string())),
+        }
+    }
+    for pid in procfs.pids()? {
+        let path = format!("/proc/{pid}/ns/net");
+        match rustix::fs::stat(&path) {
+            Ok(status) if all.found.contains_key(&status.st_ino) => {}
+            Ok(_) => match OpenNamespace::at(&path) {
+                Ok(open) => drop(all.found.insert(open.inode, open)),
+                // It has ended since.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => all.failed.push((path, error.to_string())),
+            },
+            Err(Errno::ACCESS | Errno::PERM) => all.denied += 1,
+            // It has ended.
+            Err(_) => {}
+        }
+    }
+    Ok(all)
+}
+
+/// Does the work in each namespace, on threads of its own, and gives what came of it in the order of the namespaces.
+pub fn in_namespaces<T: Send>(
+    namespaces: &[&OpenNamespace],
+    work: impl Fn(&OpenNamespace) -> T + Sync,
+) -> Vec<io::Result<T>> {
+    let threads = thread::available_parallelism().map_or(1, |n| n.get().min(8));
+    let next = AtomicUsize::new(0);
+    let done = Mutex::new(BTreeMap::new());
+    let go_round = || {
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some(namespace) = namespaces.get(at) else { break };
+            let entered = move_into_link_name_space(
+                namespace.handle.as_fd(),
+                Some(LinkNameSpaceType::Network),
+            );
+            let result = entered.map(|()| work(namespace)).map_err(io::Error::from);
+            done.lock().unwrap_or_else(PoisonError::into_inner).insert(at, result);
+        }
+    };
+    thread::scope(|scope| {
+        for _ in 0..threads.min(namespaces.len()) {
+            // Never on the caller's thread, which would be somewhere else afterwards.
+            drop(thread::Builder::new().spawn_scoped(scope, go_round));
+        }
+    });
+    let mut done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let lost = || Err(io::Error::other("a thread of portsight failed"));
+    (0..namespaces.len()).map(|at| done.remove(&at).unwrap_or_else(lost)).collect()
 }
 
 /// Whether we are in the host's first pid namespace: from there every process has an id that we can see.

@@ -2,6 +2,7 @@
 
 use crate::model::Family;
 use std::fs;
+use std::io;
 
 /// The range of source ports that the kernel picks from, both ends included.
 #[must_use]
@@ -24,19 +25,27 @@ pub fn conntrack_room() -> Option<(u64, u64)> {
     Some((max.saturating_sub(count), max))
 }
 
+/// A table of `/proc/net`, of the network namespace of this thread.
+///
+/// # Errors
+/// When the kernel has no such table, or `/proc` is not mounted.
+pub fn network_table(name: &str) -> io::Result<String> {
+    fs::read_to_string(format!("/proc/thread-self/net/{name}"))
+}
+
 /// How many UDP datagrams of a family the programs of our network namespace have received
 /// (`UdpInDatagrams`, `Udp6InDatagrams`).
 #[must_use]
 pub fn udp_datagrams_received(family: Family) -> Option<u64> {
     match family {
         Family::Ipv4 => {
-            let text = fs::read_to_string("/proc/thread-self/net/snmp").ok()?;
+            let text = network_table("snmp").ok()?;
             let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
             let column = lines.next()?.split(' ').position(|name| name == "InDatagrams")?;
             lines.next()?.split(' ').nth(column)?.parse().ok()
         }
         Family::Ipv6 => {
-            let text = fs::read_to_string("/proc/thread-self/net/snmp6").ok()?;
+            let text = network_table("snmp6").ok()?;
             let line = text.lines().find_map(|line| line.strip_prefix("Udp6InDatagrams"))?;
             line.trim().parse().ok()
         }

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::Seen;
 
 const WWW: u32 = 33;
 const NGINX: &str = "/usr/sbin/nginx";
@@ -46,7 +47,7 @@ fn of(world: &[Line]) -> Vec<(u32, Role)> {
         })
         .collect();
     let holders = world.iter().filter(|line| line.3 != No).map(|line| (process(*line), None));
-    let owners = with_roles(holders.collect(), 0, &tree);
+    let owners = with_roles(holders.collect(), Some(0), &tree);
     owners.iter().map(|owner| (owner.process.pid, owner.role)).collect()
 }
 
@@ -140,6 +141,6 @@ fn a_tree_that_changed_while_it_was_read_has_an_end() {
     let world = [(5, 6, NODE, Yes), (6, 5, NODE, No), (7, 8, SH, Yes), (8, 7, SH, No)];
     assert_eq!(of(&world), [(5, Role::Listener), (7, Role::Inherited)]);
     let holders = vec![(process(world[0]), Some(Via::Thread))];
-    let owners = with_roles(holders, 0, &Tree::new());
+    let owners = with_roles(holders, Some(0), &Tree::new());
     assert_eq!((owners[0].role, owners[0].via), (Role::Listener, Some(Via::Thread)));
 }

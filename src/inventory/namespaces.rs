@@ -1,0 +1,141 @@
+//! The sockets of other network namespaces: of containers, and of those that `ip netns` names.
+
+use super::{SockDiag, Source};
+use crate::model::{Gap, Hides, Inventory, Need};
+use crate::sys::{self, OpenNamespace, OpenNamespaces, Procfs};
+use std::fs;
+use std::io;
+
+/// Network namespaces that are kept open.
+#[derive(Debug)]
+pub struct Namespaces {
+    /// Those that are not ours.
+    others: Vec<OpenNamespace>,
+    /// Whether ours is among them.
+    ours: bool,
+    gaps: Vec<Gap>,
+}
+
+impl Namespaces {
+    /// Every one that can be found, ours included.
+    ///
+    /// # Errors
+    /// When `/proc` cannot be read.
+    pub fn all() -> io::Result<Self> {
+        let OpenNamespaces { found, denied, failed } = sys::network_namespaces(&Procfs::open()?)?;
+        let ours = sys::network_namespace("self")?.inode;
+        let mut gaps = Vec::new();
+        if denied > 0 {
+            gaps.push(Gap {
+                what: "other network namespaces".to_owned(),
+                reason: match denied {
+                    1 => "that of 1 process may not be looked at".to_owned(),
+                    many => format!("those of {many} processes may not be looked at"),
+                },
+                need: Some(Need::Root),
+                hides: Hides::Sockets,
+            });
+        }
+        gaps.extend(failed.into_iter().map(|(path, reason)| Gap {
+            what: format!("the network namespace {path}"),
+            reason,
+            need: None,
+            hides: Hides::Sockets,
+        }));
+        let others = found.into_values().filter(|namespace| namespace.inode != ours).collect();
+        Ok(Self { others, ours: true, gaps })
+    }
+
+    /// The one of this name: of `ip netns`, `net:[4026532281]` as portsight shows those without a name, a path, or
+    /// the id of a process in it.
+    ///
+    /// # Errors
+    /// When there is none, or it may not be looked at.
+    pub fn named(name: &str) -> io::Result<Self> {
+        let open = if name.starts_with("net:[") {
+            let mut all = sys::network_namespaces(&Procfs::open()?)?;
+            let inode = all.found.keys().copied().find(|inode| unnamed(*inode) == name);
+            inode.and_then(|inode| all.found.remove(&inode)).ok_or(io::ErrorKind::NotFound)?
+        } else if name.contains('/') {
+            OpenNamespace::at(name)?
+        } else if name.bytes().all(|byte| byte.is_ascii_digit()) {
+            OpenNamespace::at(&format!("/proc/{name}/ns/net"))?
+        } else {
+            let places = ["/run/netns", "/var/run/netns"];
+            let place = places
+                .into_iter()
+                .find(|place| fs::exists(format!("{place}/{name}")).unwrap_or(false));
+            OpenNamespace::at(&format!("{}/{name}", place.ok_or(io::ErrorKind::NotFound)?))?
+        };
+        let ours = open.inode == sys::network_namespace("self")?.inode;
+        let others = if ours { Vec::new() } else { vec![open] };
+        Ok(Self { others, ours, gaps: Vec::new() })
+    }
+
+    /// Ours alone.
+    #[must_use]
+    pub fn ours() -> Self {
+        Self { others: Vec::new(), ours: true, gaps: Vec::new() }
+    }
+
+    /// What `work` finds in each, with its name; `None` for ours. What it needs is asked within the namespace.
+    pub fn visit<T: Send>(
+        &self,
+        work: impl Fn() -> T + Sync,
+    ) -> Vec<(Option<String>, io::Result<T>)> {
+        let ours = self.ours.then(|| (None, Ok(work())));
+        let others: Vec<&OpenNamespace> = self.others.iter().collect();
+        let results = sys::in_namespaces(&others, |_| work());
+        let others = others.into_iter().map(|namespace| Some(label(namespace))).zip(results);
+        ours.into_iter().chain(others).collect()
+    }
+}
+
+/// The name, else the number in the words of `/proc/PID/ns`.
+fn label(namespace: &OpenNamespace) -> String {
+    namespace.name.clone().unwrap_or_else(|| unnamed(namespace.inode))
+}
+
+fn unnamed(inode: u64) -> String {
+    format!("net:[{inode}]")
+}
+
+/// Network namespaces, and what to list of each.
+#[derive(Debug)]
+pub struct Across<'a> {
+    /// Where.
+    pub namespaces: &'a Namespaces,
+    /// What.
+    pub what: SockDiag,
+}
+
+impl Source for Across<'_> {
+    fn read(&mut self) -> Inventory {
+        let mut found = Inventory { gaps: self.namespaces.gaps.clone(), ..Inventory::default() };
+        for (netns, read) in self.namespaces.visit(|| self.what.clone().read()) {
+            match (netns, read) {
+                (Some(netns), Ok(mut inventory)) => {
+                    for held in inventory.held_mut() {
+                        held.netns = Some(netns.clone());
+                    }
+                    for gap in &mut inventory.gaps {
+                        // What the kernel lacks it lacks everywhere.
+                        if !matches!(gap.need, Some(Need::Kernel(..) | Need::Module(_))) {
+                            gap.what = format!("{} of {netns}", gap.what);
+                        }
+                    }
+                    inventory.gaps.retain(|gap| !found.gaps.contains(gap));
+                    found = found.and(inventory);
+                }
+                (None, Ok(inventory)) => found = found.and(inventory),
+                (netns, Err(error)) => found.gaps.push(Gap {
+                    what: format!("the sockets of {}", netns.unwrap_or_default()),
+                    reason: error.to_string(),
+                    need: (error.kind() == io::ErrorKind::PermissionDenied).then_some(Need::Root),
+                    hides: Hides::Sockets,
+                }),
+            }
+        }
+        found
+    }
+}
