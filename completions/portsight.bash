@@ -356,12 +356,16 @@ _portsight() {
             return 0
             ;;
         portsight__subcmd__who)
-            opts="-t -u -4 -6 -l -n -p -o -q -v -h --tcp --udp --ipv4 --ipv6 --netns --listening --numeric --processes --output --json --color --quiet --verbose --help"
+            opts="-t -u -4 -6 -l -n -p -o -q -v -h --tcp --udp --ipv4 --ipv6 --from --netns --listening --numeric --processes --output --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --netns)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0

@@ -75,6 +75,7 @@ set edit:completion:arg-completer[portsight] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'portsight;who'= {
+            cand --from 'Also ask the kernel which socket a packet from this address would reach, as far as no rule stops it'
             cand --netns 'Look into other network namespaces, as of containers: all, the name of one, or a process in it'
             cand -o 'How to print the result'
             cand --output 'How to print the result'

@@ -70,6 +70,7 @@ complete -c portsight -n "__fish_portsight_using_subcommand ls" -l json -d 'The 
 complete -c portsight -n "__fish_portsight_using_subcommand ls" -s q -l quiet -d 'Say nothing on stderr but errors'
 complete -c portsight -n "__fish_portsight_using_subcommand ls" -s v -l verbose -d 'Say more on stderr: ls says whether a second reader lists the same sockets'
 complete -c portsight -n "__fish_portsight_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c portsight -n "__fish_portsight_using_subcommand who" -l from -d 'Also ask the kernel which socket a packet from this address would reach, as far as no rule stops it' -r
 complete -c portsight -n "__fish_portsight_using_subcommand who" -l netns -d 'Look into other network namespaces, as of containers: all, the name of one, or a process in it' -r
 complete -c portsight -n "__fish_portsight_using_subcommand who" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 plain\t'One record on a line, fields separated by tabs, no heading'

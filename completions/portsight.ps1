@@ -80,6 +80,7 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             break
         }
         'portsight;who' {
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Also ask the kernel which socket a packet from this address would reach, as far as no rule stops it')
             [CompletionResult]::new('--netns', '--netns', [CompletionResultType]::ParameterName, 'Look into other network namespaces, as of containers: all, the name of one, or a process in it')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')

@@ -96,6 +96,7 @@ never\:"Never"))' \
 ;;
 (who)
 _arguments "${_arguments_options[@]}" : \
+'(--netns)--from=[Also ask the kernel which socket a packet from this address would reach, as far as no rule stops it]:ADDRESS[:PORT]:_default' \
 '--netns=[Look into other network namespaces, as of containers\: all, the name of one, or a process in it]:all|NAME|PID:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"

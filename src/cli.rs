@@ -3,6 +3,7 @@
 
 mod about;
 mod args;
+mod around;
 mod check;
 mod examine;
 mod exit;

@@ -10,12 +10,14 @@ mod schema;
 mod sockets;
 mod time;
 mod unknown;
+mod who;
 
 pub use check::{CheckBody, check};
 pub use envelope::Document;
 pub use schema::{Kind, schema};
-pub use sockets::{Command, SocketsBody, sockets};
+pub use sockets::{SocketsBody, sockets};
 pub use time::rfc3339;
+pub use who::{WhoBody, who};
 
 #[cfg(test)]
 pub(crate) mod samples;

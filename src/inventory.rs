@@ -2,6 +2,7 @@
 //!
 //! A failure to see is data: it comes back as a [`Gap`] of the [`Inventory`], never as an empty list.
 
+mod ancestors;
 mod ask;
 mod cgroup_path;
 mod container_names;
@@ -15,7 +16,8 @@ mod sock_diag;
 mod surroundings;
 mod units;
 
-pub use lookup::{Packet, exact};
+pub use ancestors::{ancestors, process_name, supervisor};
+pub use lookup::{Packet, exact, way_from};
 pub use namespaces::{Across, Namespaces};
 pub use netstat::{Disagreement, Netstat, second_opinion};
 pub use services::Services;

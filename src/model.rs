@@ -11,6 +11,7 @@ pub mod seen;
 pub mod socket;
 pub mod unit;
 pub mod verdict;
+pub mod who;
 
 pub use about::{About, Gap, Hides};
 pub use endpoint::{Endpoint, Family, Interface, Port, PortSet, Transport};
@@ -24,3 +25,4 @@ pub use unit::{Container, Manager, Runtime, Surroundings, Unit};
 pub use verdict::{
     Certainty, Check, How, PortFinding, State, Tally, VantageSummary, Verdict, VerdictFrom, View,
 };
+pub use who::{Arrival, Client, Holding, Holdings, Named, Supervisor};

@@ -22,6 +22,7 @@ const GENERATED: &[(&str, &[&str])] = &[
     ("doc/check.schema.json", &["schema", "check"]),
     ("doc/portsight.1", &["man"]),
     ("doc/sockets.schema.json", &["schema", "ls"]),
+    ("doc/who.schema.json", &["schema", "who"]),
 ];
 
 /// What the binary prints for these words. Everything that could change its output is taken away.

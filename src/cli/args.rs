@@ -208,6 +208,9 @@ pub(super) struct Habits {
 pub(super) struct Who {
     #[command(flatten)]
     pub(super) kinds: Kinds,
+    /// Also ask the kernel which socket a packet from this address would reach, as far as no rule stops it
+    #[arg(long, value_name = "ADDRESS[:PORT]", conflicts_with = "netns")]
+    pub(super) from: Option<String>,
     #[command(flatten)]
     pub(super) place: Place,
     #[command(flatten)]

@@ -44,7 +44,8 @@ pub(super) fn manual() -> Result<Exit> {
 /// Prints the JSON Schema of a command's documents.
 pub(super) fn schema(command: Documented) -> Result<Exit> {
     let kind = match command {
-        Documented::Ls | Documented::Who => Kind::Sockets,
+        Documented::Ls => Kind::Sockets,
+        Documented::Who => Kind::Who,
         Documented::Check => Kind::Check,
     };
     let schema = document::schema(kind);

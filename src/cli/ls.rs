@@ -39,7 +39,7 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
         Extent::Selection
     };
     let about = started.about(surroundings);
-    let document = || document::sockets(document::Command::Ls, &about, &inventory);
+    let document = || document::sockets(&about, &inventory);
     let (exit, shown) = output::print(Exit::Success, |out| match printer.format() {
         Output::Table => {
             render::header(out, &about.surroundings)?;

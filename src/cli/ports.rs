@@ -6,7 +6,7 @@ use crate::model::{Endpoint, Port, PortSet, Transport};
 use anyhow::{Result, anyhow, bail};
 use std::collections::BTreeMap;
 
-const BOTH: [Transport; 2] = [Transport::Tcp, Transport::Udp];
+const EACH: [Transport; 3] = [Transport::Tcp, Transport::Udp, Transport::Sctp];
 
 /// Ports for each transport.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) struct Ports(BTreeMap<Transport, PortSet>);
 
 impl Ports {
     /// The ports of a list of words such as `80,443`, `8000-8100`, `:8080`, `53/udp`, `udp:53` and `ssh`. A port
-    /// without a transport is that port of both.
+    /// without a transport is that port of each.
     pub(super) fn parse(words: &[String], services: &Services) -> Result<Self> {
         let mut ports = Self::default();
         for word in words.iter().flat_map(|words| words.split(',')).map(str::trim) {
@@ -107,12 +107,13 @@ fn split_transport(word: &str) -> Result<(&str, &[Transport])> {
     let (text, name) = match (word.split_once('/'), word.split_once(':')) {
         (Some((text, name)), _) => (text, name),
         (None, Some((name, text))) if !name.is_empty() => (text, name),
-        (None, _) => return Ok((word, &BOTH)),
+        (None, _) => return Ok((word, &EACH)),
     };
     match name {
-        "tcp" => Ok((text, &BOTH[..1])),
-        "udp" => Ok((text, &BOTH[1..])),
-        _ => Err(anyhow!("{word:?}: the transport {name:?} is neither tcp nor udp")),
+        "tcp" => Ok((text, &EACH[..1])),
+        "udp" => Ok((text, &EACH[1..2])),
+        "sctp" => Ok((text, &EACH[2..])),
+        _ => Err(anyhow!("{word:?}: the transport {name:?} is none of tcp, udp, sctp")),
     }
 }
 
@@ -138,8 +139,9 @@ mod tests {
     fn every_way_of_writing_a_port_is_read() {
         assert_eq!(listed("80/tcp,443/tcp"), ["80/tcp", "443/tcp"]);
         assert_eq!(listed("8000-8002/tcp"), ["8000/tcp", "8001/tcp", "8002/tcp"]);
-        assert_eq!(listed(":8080"), ["8080/tcp", "8080/udp"]);
+        assert_eq!(listed(":8080"), ["8080/tcp", "8080/udp", "8080/sctp"]);
         assert_eq!(listed("udp:53"), ["53/udp"]);
+        assert_eq!(listed("36412/sctp"), ["36412/sctp"]);
         assert_eq!(listed("ssh/tcp"), ["22/tcp"]);
         assert_eq!(parse("1-65535").unwrap().numbers(), Port::COUNT);
     }
@@ -151,7 +153,7 @@ mod tests {
             ("70000", "\"70000\" is no port: ports are 1 to 65535"),
             ("10-5", "\"10-5\": the range ends before it begins; write 5-10"),
             ("1-70000", "\"70000\" in \"1-70000\" is no port: ports are 1 to 65535"),
-            ("53/icmp", "\"53/icmp\": the transport \"icmp\" is neither tcp nor udp"),
+            ("53/icmp", "\"53/icmp\": the transport \"icmp\" is none of tcp, udp, sctp"),
             ("", "\"\" is no port: ports are 1 to 65535, ranges like 8000-8100, or service names"),
         ];
         for (text, message) in table {

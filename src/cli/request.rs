@@ -70,6 +70,10 @@ impl Request {
         if self.all_udp && !self.transports.contains(&Transport::Udp) {
             bail!("--all-udp asks for UDP, and --proto tcp leaves it out");
         }
+        let only_sctp = |ports: &Ports| ports.iter().all(|port| port.transport == Transport::Sctp);
+        if self.ports.as_ref().is_some_and(only_sctp) {
+            bail!("no probe speaks SCTP: portsight who shows who holds such a port");
+        }
         let asked =
             |ports: &Ports| self.transports.iter().any(|proto| !ports.of(*proto).is_empty());
         if !self.all_udp && self.ports.as_ref().is_some_and(|ports| !asked(ports)) {

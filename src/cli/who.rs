@@ -2,6 +2,7 @@
 
 use super::about::Started;
 use super::args::{Kinds, Output, Who};
+use super::around;
 use super::exit::Exit;
 use super::filter::Filter;
 use super::hint;
@@ -9,10 +10,12 @@ use super::ls::namespaces;
 use super::output::{self, Printer};
 use super::ports::{self, Ports};
 use crate::document;
-use crate::inventory::{self, Across, Services, SockDiag};
-use crate::model::{Hides, Inventory, Socket};
+use crate::inventory::{self, Across, Extra, Services, SockDiag};
+use crate::model::{Endpoint, Hides, Holdings, Inventory, Socket};
 use crate::render::{self, Records};
-use anyhow::{Result, anyhow};
+use crate::sys;
+use anyhow::{Context, Result, anyhow};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 
 /// What is asked for.
@@ -66,12 +69,14 @@ impl Subject {
         }
     }
 
-    /// Whether it may ask for a socket whose owners are not known yet.
-    fn may_mean(&self, socket: &Socket) -> bool {
-        match self {
-            Self::Ports(ports) => ports.contains(socket.endpoint()),
-            Self::Pid(_) | Self::Name { .. } => true,
-        }
+    /// The ports that it names one by one; none for a long range, which asks for what there is.
+    fn named(&self) -> impl Iterator<Item = Endpoint> {
+        const FEW: u32 = 16;
+        let ports = match self {
+            Self::Ports(ports) | Self::Name { ports: Some(ports), .. } => Some(ports),
+            Self::Pid(_) | Self::Name { ports: None, .. } => None,
+        };
+        ports.filter(|ports| ports.numbers() <= FEW).into_iter().flat_map(Ports::iter)
     }
 
     /// Whether something that could not be seen may hold it.
@@ -91,9 +96,17 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
     let namespaces = namespaces(&args.place)?;
     let mut source = Across { namespaces: &namespaces, what: SockDiag::default() };
     let mut inventory = inventory::take(&mut source, &services);
-    inventory.sockets.retain(|socket| {
-        filter.keeps(socket) && subjects.iter().any(|subject| subject.may_mean(socket))
-    });
+    // Other kinds of sockets hold no port that can be asked for.
+    inventory.gaps.retain(|gap| gap.hides != Hides::OtherKinds);
+    let named: BTreeSet<Endpoint> = subjects.iter().flat_map(Subject::named).collect();
+    let unheld = named.iter().copied().filter(|port| inventory.at(*port).next().is_none());
+    let users = around::users_of(&unheld.collect(), &namespaces, &services);
+    if !users.is_empty() {
+        source.what = SockDiag::with([Extra::Connections, Extra::TimeWait]);
+        inventory.sockets.extend(users);
+        inventory.sockets.sort_by_key(Socket::endpoint);
+    }
+    inventory.sockets.retain(|socket| filter.keeps(socket));
     inventory::find_owners(&mut inventory, &mut source);
     let surroundings = inventory::surroundings();
     inventory::find_units(&mut inventory, &surroundings);
@@ -111,19 +124,37 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
     let is_asked_for =
         |socket: &&Socket| found.iter().flatten().any(|other| std::ptr::eq(*other, *socket));
     let sockets: Vec<Socket> = inventory.sockets.iter().filter(is_asked_for).cloned().collect();
-    let shown = Inventory { sockets, gaps: inventory.gaps.clone(), ..Inventory::default() };
+    let held: BTreeSet<Endpoint> = sockets.iter().map(Socket::endpoint).collect();
+    let is_new = |port: &Endpoint| held.iter().all(|held| held.port != port.port);
+    let ports = held.iter().copied().chain(named.into_iter().filter(is_new)).collect();
+    let (holdings, ends) = around::around(sockets, &inventory, &namespaces, &services);
+    let arrivals = match &args.from {
+        None => Vec::new(),
+        Some(from) => {
+            let local = sys::local_addresses().context("cannot list the addresses of this host")?;
+            let from = around::client(from, &local.usable)?;
+            let known: Vec<&Socket> = inventory.sockets.iter().chain(&ends).collect();
+            around::arrivals(from, &ports, &local.usable, &known)?
+        }
+    };
+    let holdings = Holdings { found: holdings, arrivals, gaps: inventory.gaps.clone() };
     let about = started.about(surroundings);
-    let document = || document::sockets(document::Command::Who, &about, &shown);
+    let document = || document::who(&about, &holdings);
+    let records = |out: &mut dyn Write, records| {
+        let sockets = holdings.found.iter().map(|holding| holding.socket.clone()).collect();
+        let shown = Inventory { sockets, ..Inventory::default() };
+        render::sockets_records(out, &shown, records)
+    };
     let (exit, written) = output::print(exit, |out| match printer.format() {
         Output::Table => {
-            render::who_text(out, &shown.sockets, &printer.appearance(started.unix_seconds()))?;
+            render::who_text(out, &holdings, &printer.appearance(started.unix_seconds()))?;
             let words = args.subjects.iter().zip(&subjects).zip(&found);
             words.filter(|(_, found)| found.is_empty()).try_for_each(|((word, subject), _)| {
                 write_nobody(out, word, subject, &args.kinds, &inventory, printer)
             })
         }
-        Output::Plain => render::sockets_records(out, &shown, Records::Plain),
-        Output::Csv => render::sockets_records(out, &shown, Records::Csv),
+        Output::Plain => records(out, Records::Plain),
+        Output::Csv => records(out, Records::Csv),
         Output::Json => render::json(out, &document()),
         Output::Ndjson => render::ndjson(out, &document()),
     })?;
@@ -151,10 +182,9 @@ fn write_nobody(
         _ => "",
     };
     match subject {
-        Subject::Ports(_) => writeln!(
-            out,
-            "Nobody listens on {word}{over}, and nothing else is bound to it{unseen}."
-        ),
+        Subject::Ports(_) => {
+            writeln!(out, "Nobody listens on {word}{over}, and nothing else holds it{unseen}.")
+        }
         Subject::Pid(pid) => writeln!(out, "Process {pid} holds no port{unseen}."),
         Subject::Name { ports: Some(_), .. } => {
             writeln!(

@@ -3,6 +3,7 @@
 use super::check::CheckBody;
 use super::envelope::Document;
 use super::sockets::SocketsBody;
+use super::who::WhoBody;
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
@@ -10,8 +11,10 @@ use serde_json::{Value, json};
 /// A document that has a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// The sockets of `ls` and `who`.
+    /// The sockets of `ls`.
     Sockets,
+    /// The sockets of `who`, with what is around them.
+    Who,
     /// The ports of `check`.
     Check,
 }
@@ -24,7 +27,11 @@ pub fn schema(kind: Kind) -> Schema {
     let (mut schema, names) = match kind {
         Kind::Sockets => (
             generator.into_root_schema_for::<Document<'_, SocketsBody<'_>>>(),
-            json!(["portsight/ls", "portsight/who"]),
+            json!(["portsight/ls"]),
+        ),
+        Kind::Who => (
+            generator.into_root_schema_for::<Document<'_, WhoBody<'_>>>(),
+            json!(["portsight/who"]),
         ),
         Kind::Check => (
             generator.into_root_schema_for::<Document<'_, CheckBody<'_>>>(),
@@ -91,7 +98,7 @@ mod tests {
         };
         inventory.portless = vec![samples::unix("@x"), samples::packet()];
         inventory.portless.push(Portless { kind: raw, ..samples::packet() });
-        let document = document::sockets(document::Command::Ls, &about, &inventory);
+        let document = document::sockets(&about, &inventory);
         assert_valid(Kind::Sockets, &document);
     }
 
@@ -120,7 +127,7 @@ mod tests {
     fn what_the_contract_does_not_know_is_not_valid() {
         let about = samples::about();
         let inventory = samples::inventory([samples::tcp("::", 22)]);
-        let document = document::sockets(document::Command::Ls, &about, &inventory);
+        let document = document::sockets(&about, &inventory);
         let mut document = serde_json::to_value(&document).unwrap();
         document["items"][0]["state"] = "sleeping".into();
         let validator = jsonschema::validator_for(schema(Kind::Sockets).as_value()).unwrap();

@@ -1,4 +1,4 @@
-//! Sockets: the items of `ls` and `who`, and the listeners of `check`.
+//! Sockets: the items of `ls`, what those of `who` are about, and the listeners of `check`.
 
 use super::envelope::Document;
 use super::time;
@@ -11,40 +11,18 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use std::net::{IpAddr, SocketAddr};
 
-/// A command whose items are sockets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Command {
-    /// `portsight ls`.
-    Ls,
-    /// `portsight who`.
-    Who,
-}
-
-impl Command {
-    fn schema(self) -> &'static str {
-        match self {
-            Self::Ls => "portsight/ls",
-            Self::Who => "portsight/who",
-        }
-    }
-}
-
 /// What a document of sockets has besides the envelope.
 #[derive(Debug, Serialize, JsonSchema)]
 pub struct SocketsBody<'a> {
     items: Vec<SocketItem<'a>>,
 }
 
-/// The document of `ls` or `who`.
+/// The document of `ls`.
 #[must_use]
-pub fn sockets<'a>(
-    command: Command,
-    about: &'a About,
-    inventory: &'a Inventory,
-) -> Document<'a, SocketsBody<'a>> {
+pub fn sockets<'a>(about: &'a About, inventory: &'a Inventory) -> Document<'a, SocketsBody<'a>> {
     let portless = inventory.portless.iter().map(SocketItem::from);
     let items = inventory.sockets.iter().map(SocketItem::from).chain(portless).collect();
-    Document::new(command.schema(), about, &inventory.gaps, SocketsBody { items })
+    Document::new("portsight/ls", about, &inventory.gaps, SocketsBody { items })
 }
 
 /// A socket. One without a port has `port` null, and a `path` (Unix) or a `protocol` (raw, packet) instead.
@@ -415,13 +393,10 @@ mod tests {
 
     #[test]
     fn an_empty_inventory_is_an_empty_list() {
-        for (command, schema) in [(Command::Ls, "portsight/ls"), (Command::Who, "portsight/who")] {
-            let about = samples::about();
-            let document =
-                serde_json::to_value(sockets(command, &about, &Inventory::default())).unwrap();
-            assert_eq!(document["schema"], schema);
-            assert_eq!(document["items"], json!([]));
-            assert_eq!(document["incomplete"], json!([]));
-        }
+        let about = samples::about();
+        let document = serde_json::to_value(sockets(&about, &Inventory::default())).unwrap();
+        assert_eq!(document["schema"], "portsight/ls");
+        assert_eq!(document["items"], json!([]));
+        assert_eq!(document["incomplete"], json!([]));
     }
 }

@@ -3,9 +3,10 @@
 use crate::model::{Lookup, Transport};
 use crate::sys::{NetlinkSocket, Protocol};
 use crate::wire::netlink::{self, AnswerError};
+use crate::wire::route::{self, Route};
 use crate::wire::sock_diag::{self, state};
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A packet that might arrive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -30,6 +31,31 @@ pub fn exact(packets: &[Packet]) -> Vec<Lookup> {
     let one = |packet| one(&mut netlink, packet);
     let found = packets.iter().map(one);
     found.map(|found| found.unwrap_or_else(|error| Lookup::Unknown(error.with_cause()))).collect()
+}
+
+/// How this host reaches an address: whether it is one of its own, and the device. Packets from there arrive on that
+/// device, unless the network is not symmetric. `None` where there is no route.
+///
+/// # Errors
+/// When the kernel does not tell; the text says why.
+pub fn way_from(address: IpAddr, scope: u32) -> Result<Option<(bool, u32)>, String> {
+    let ask = || -> Result<Option<Route>, AnswerError> {
+        let mut netlink = NetlinkSocket::open(Protocol::Route)?;
+        let mut found = None;
+        let seq = netlink.next_seq();
+        let mut answer = netlink::Answer::entry(seq);
+        netlink.converse(&route::get(address, scope, seq), |datagram| {
+            answer.take(datagram, |_, payload| found = route::route(payload))
+        })?;
+        Ok(found)
+    };
+    match ask() {
+        Ok(found) => Ok(found.and_then(|route| Some((route.is_local, route.device?)))),
+        Err(AnswerError::Refused(error)) if error.kind() == io::ErrorKind::NetworkUnreachable => {
+            Ok(None)
+        }
+        Err(error) => Err(error.with_cause()),
+    }
 }
 
 fn one(netlink: &mut NetlinkSocket, packet: &Packet) -> Result<Lookup, AnswerError> {

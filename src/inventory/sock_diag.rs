@@ -17,21 +17,27 @@ use std::thread;
 pub struct SockDiag {
     /// What to list beside the sockets that hold a port.
     extras: BTreeSet<Extra>,
-    /// The only local port to list, if there is one.
-    port: Option<Port>,
+    /// The only ports to list.
+    keep: Keep,
 }
 
 impl SockDiag {
     /// The sockets that hold a port, and what else is asked for.
     #[must_use]
     pub fn with(extras: impl IntoIterator<Item = Extra>) -> Self {
-        Self { extras: extras.into_iter().collect(), port: None }
+        Self { extras: extras.into_iter().collect(), keep: Keep::All }
     }
 
     /// The same, for one local port only.
     #[must_use]
     pub fn at(self, port: Port) -> Self {
-        Self { port: Some(port), ..self }
+        Self { keep: Keep::LocalPort(port.get()), ..self }
+    }
+
+    /// The same, for one port of the other end only.
+    #[must_use]
+    pub fn towards(self, port: Port) -> Self {
+        Self { keep: Keep::PeerPort(port.get()), ..self }
     }
 
     fn asks_for(&self, extra: Extra) -> bool {
@@ -40,10 +46,9 @@ impl SockDiag {
 
     fn of_family(&self, family: Family) -> Inventory {
         let mut found = Inventory::default();
-        let keep = self.port.map_or(Keep::All, |port| Keep::LocalPort(port.get()));
         for transport in [Transport::Tcp, Transport::Udp, Transport::Sctp] {
             let states = self.states(transport);
-            let dump = |seq| sock_diag::dump(transport, family, states, keep, seq);
+            let dump = |seq| sock_diag::dump(transport, family, states, self.keep, seq);
             let (rows, problem) = ask::rows(dump, sock_diag::row);
             found.sockets.extend(rows.iter().filter_map(|row| socket(transport, row)));
             found.gaps.extend(problem.and_then(|error| gap(&error, transport, family)));
@@ -119,6 +124,10 @@ fn in_use(protocol: &str, protocol_v6: &str) -> Option<u32> {
 fn socket(transport: Transport, row: &Row) -> Option<Socket> {
     let state = state_of(transport, row.state);
     let (uid, owners_unknown) = unheld(state, row);
+    let cgroup = match (&uid, row.cgroup) {
+        (Seen::Skipped(_), None) => Seen::Absent,
+        (_, cgroup) => known(cgroup),
+    };
     Some(Socket {
         transport,
         family: row.family,
@@ -135,7 +144,7 @@ fn socket(transport: Transport, row: &Row) -> Option<Socket> {
         cookie: row.cookie,
         queue: queue(state, row),
         service: None,
-        held: Held { cgroup: known(row.cgroup), owners_unknown, ..Held::new(row.inode, uid) },
+        held: Held { cgroup, owners_unknown, ..Held::new(row.inode, uid) },
     })
 }
 

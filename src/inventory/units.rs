@@ -112,6 +112,9 @@ impl Finder {
     }
 
     fn place(&mut self, held: &Held) -> Led {
+        if held.cgroup == Seen::Absent && held.owners.is_empty() {
+            return Seen::Known(Place::default());
+        }
         let by_id = self.by_id(held);
         if let Seen::Known(place) = &by_id
             && is_decisive(place)

@@ -15,7 +15,7 @@ pub struct Held {
     pub uid: Seen<u32>,
     /// That user's name.
     pub user: Seen<String>,
-    /// The id of its cgroup (the inode number of the cgroup2 directory).
+    /// The id of its cgroup (the inode number of the cgroup2 directory); absent for what is left of a connection.
     pub cgroup: Seen<u64>,
     /// The unit of systemd that it belongs to.
     pub unit: Seen<Unit>,

@@ -191,16 +191,21 @@ impl Socket {
             Seen::Known(interface) => interface.index == device,
             _ => true,
         };
+        by_device && self.takes(target)
+    }
+
+    /// Whether a packet to `target` is for this socket, by its family and address.
+    #[must_use]
+    pub fn takes(&self, target: IpAddr) -> bool {
         let bound = canonical(self.address);
-        let by_address = match (bound, target) {
+        match (bound, target) {
             (IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V4(_)) => {
                 self.dual_stack() != Seen::Known(false)
             }
             (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V4(_))
             | (IpAddr::V6(Ipv6Addr::UNSPECIFIED), IpAddr::V6(_)) => true,
             _ => bound == target,
-        };
-        by_device && by_address
+        }
     }
 }
 

@@ -137,6 +137,21 @@ fn joined(texts: Vec<String>) -> String {
     list
 }
 
+/// The connections of a group, as far as they fit: `127.0.0.1 to 10.0.0.7:51234`.
+pub(super) fn connections(sockets: &[&Socket]) -> Vec<String> {
+    /// More are counted.
+    const MOST: usize = 8;
+    let text = |socket: &&Socket| {
+        let device = device(&socket.interface);
+        Some(format!("{}{device} to {}", socket.address, socket.peer?))
+    };
+    let mut texts: Vec<String> = sockets.iter().take(MOST).filter_map(text).collect();
+    if sockets.len() > MOST {
+        texts.push(format!("and {} others", sockets.len() - MOST));
+    }
+    texts
+}
+
 /// The bindings in words: `every address, IPv4 and IPv6`, `127.0.0.1 (this host only)`.
 pub(super) fn words(sockets: &[&Socket]) -> Vec<String> {
     let bindings = bindings(sockets);

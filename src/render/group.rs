@@ -28,7 +28,7 @@ impl Holder {
     }
 }
 
-/// What one group has in common: a connection is a group of its own, and so is each network namespace.
+/// What one group has in common; the peer tells connections apart.
 type Key<'a> = (Option<&'a str>, Endpoint, SocketState, Option<SocketAddr>, Holder);
 
 /// Sockets of one port in one state, held by the same processes.
@@ -39,14 +39,21 @@ pub(super) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    /// The sockets in groups, ordered by port.
-    pub(super) fn all(sockets: &'a [Socket]) -> Vec<Self> {
+    /// The sockets in groups, ordered by port. Connections of one holder are together.
+    pub(super) fn all(sockets: impl IntoIterator<Item = &'a Socket>) -> Vec<Self> {
+        Self::by(sockets, |_| None)
+    }
+
+    fn by(
+        sockets: impl IntoIterator<Item = &'a Socket>,
+        peer: impl Fn(&Socket) -> Option<SocketAddr>,
+    ) -> Vec<Self> {
         let mut groups: BTreeMap<Key<'a>, Self> = BTreeMap::new();
         for socket in sockets {
             let netns = socket.held.netns.as_deref();
             let holder = Holder::of(&socket.held);
             groups
-                .entry((netns, socket.endpoint(), socket.state, socket.peer, holder))
+                .entry((netns, socket.endpoint(), socket.state, peer(socket), holder))
                 .or_insert_with(|| Self { first: socket, all: Vec::new() })
                 .all
                 .push(socket);
@@ -55,10 +62,11 @@ impl<'a> Group<'a> {
     }
 
     /// The same, with the groups of one program at one binding together: they share the port (`SO_REUSEPORT`), and
-    /// the kernel shares the work out among them. Other programs at the same binding stay apart.
+    /// the kernel shares the work out among them. Other programs at the same binding stay apart, and so does each
+    /// connection.
     pub(super) fn sharing_ports(sockets: &'a [Socket]) -> Vec<Self> {
         let mut together: Vec<Self> = Vec::new();
-        for group in Self::all(sockets) {
+        for group in Self::by(sockets, |socket| socket.peer) {
             let endpoint = group.first.endpoint();
             let mut of_port =
                 together.iter_mut().rev().take_while(|other| other.first.endpoint() == endpoint);
@@ -129,7 +137,7 @@ fn binding(socket: &Socket) -> Binding {
 pub(super) struct Sharing(BTreeMap<Binding, usize>);
 
 impl Sharing {
-    pub(super) fn of(sockets: &[Socket]) -> Self {
+    pub(super) fn of<'a>(sockets: impl IntoIterator<Item = &'a Socket>) -> Self {
         let mut counts = BTreeMap::new();
         for socket in sockets {
             *counts.entry(binding(socket)).or_default() += 1;

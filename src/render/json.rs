@@ -128,7 +128,7 @@ mod tests {
         let sockets = [samples::tcp("::", 1).owned_by(1, evil)];
         let (about, inventory) = (samples::about(), samples::inventory(sockets));
         let mut out = Vec::new();
-        json(&mut out, &document::sockets(document::Command::Ls, &about, &inventory)).unwrap();
+        json(&mut out, &document::sockets(&about, &inventory)).unwrap();
         let text = String::from_utf8(out).unwrap();
         assert!(!text.replace('\n', "").contains(is_hostile), "{text:?}");
         let decoded: Value = serde_json::from_str(&text).unwrap();

@@ -15,6 +15,11 @@ pub(super) fn thousands(number: u64) -> String {
     grouped
 }
 
+/// The length of something as a number.
+pub(super) fn number(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
 /// A number of things: `1 port`, `6 ports`.
 pub(super) fn count(number: u64, thing: &str) -> String {
     let plural = if number == 1 { "" } else { "s" };

@@ -1,7 +1,7 @@
 //! The listing of `ls`.
 
 use super::group::Group;
-use super::number::{age, count};
+use super::number::{age, count, number};
 use super::owners::{foremost, holders, nobody, short_name, user};
 use super::records::Records;
 use super::table::{self, Cell, Column, Room};
@@ -148,10 +148,6 @@ fn summary(inventory: &Inventory) -> String {
     }
     let open = distinct(&is_open_by_binding);
     format!("{}, {open} open to the network by binding.", parts.join(", "))
-}
-
-fn number(count: usize) -> u64 {
-    u64::try_from(count).unwrap_or(u64::MAX)
 }
 
 /// Whether other hosts can reach the socket as far as its binding goes.

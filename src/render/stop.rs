@@ -4,11 +4,31 @@ use super::owners::user;
 use super::sanitize::sanitize;
 use super::shell::shell_word;
 use super::units;
-use crate::model::{Container, Manager, Process, Runtime, Socket, Unit};
+use crate::model::{Container, Manager, Process, Runtime, Socket, Supervisor, Unit};
+
+/// Programs in which a person works: ending one for the sake of a port ends much else.
+const BROWSERS: [&str; 9] = [
+    "chrome",
+    "chromium",
+    "firefox",
+    "firefox-bin",
+    "firefox-esr",
+    "msedge",
+    "brave",
+    "opera",
+    "vivaldi-bin",
+];
 
 /// The last line of `who`: a command that frees the port, or why there is none.
-pub(super) fn stop(socket: &Socket) -> Option<(&'static str, String)> {
+pub(super) fn stop(
+    socket: &Socket,
+    supervisor: Option<&Supervisor>,
+) -> Option<(&'static str, String)> {
     let command = |command: String| Some(("stop it with:", command));
+    if socket.state.is_connection() {
+        let text = "it is free when the connection has ended".to_owned();
+        return Some(("to free it:", text));
+    }
     if let Some(service) = activated(socket) {
         let service = sanitize(service);
         return Some((
@@ -20,6 +40,22 @@ pub(super) fn stop(socket: &Socket) -> Option<(&'static str, String)> {
         return command(by_manager);
     }
     let Process { name, pid, .. } = &socket.held.owners.first()?.process;
+    if let Some(Supervisor { process, stop }) = supervisor {
+        let by = sanitize(&process.name);
+        return match stop {
+            Some(words) => {
+                let words: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
+                command(sanitize(&words.join(" ")).into_owned())
+            }
+            None => Some((
+                "to stop it:",
+                format!(
+                    "do not kill {pid}: {by} {} would start it again; stop it there",
+                    process.pid
+                ),
+            )),
+        };
+    }
     let port = socket.port;
     let instead = match (name.as_str(), pid) {
         ("systemd", _) => format!(
@@ -30,6 +66,9 @@ pub(super) fn stop(socket: &Socket) -> Option<(&'static str, String)> {
             "do not kill {pid}: it serves a container; `docker ps --filter publish={port}` names the one to stop"
         ),
         ("conmon", _) => format!("do not kill {pid}: it watches a container; `podman ps` names the one to stop"),
+        (browser, _) if BROWSERS.contains(&browser) => format!(
+            "do not kill {pid}, the browser: close what uses the port there (a page, an extension, remote debugging)"
+        ),
         _ => return command(format!("kill {pid}")),
     };
     Some(("to stop it:", instead))
@@ -104,10 +143,10 @@ fn word(container: &Container) -> Option<String> {
 mod tests {
     use super::*;
     use crate::document::samples::{With, tcp};
-    use crate::model::Seen;
+    use crate::model::{Named, Seen, SocketState};
 
     fn told(socket: &Socket) -> String {
-        stop(socket).map_or("-".into(), |(label, text)| format!("{label} {text}"))
+        stop(socket, None).map_or("-".into(), |(label, text)| format!("{label} {text}"))
     }
 
     fn of(manager: Manager, name: &str, serves: Option<&str>) -> Socket {
@@ -161,6 +200,29 @@ mod tests {
         for (socket, command) in table {
             assert_eq!(told(&socket), format!("stop it with: {command}"));
         }
+    }
+
+    #[test]
+    fn what_would_start_it_again_is_told_to_stop_it() {
+        let process = Named { pid: 7, name: "supervisord".into() };
+        let words = ["supervisorctl", "stop", "web:a b"].map(str::to_owned).to_vec();
+        let by = |stop| Supervisor { process: process.clone(), stop };
+        let told = |socket: &Socket, by| stop(socket, Some(&by)).map(|(_, text)| text).unwrap();
+        let socket = tcp("::", 80).owned_by(42, "node");
+        assert_eq!(told(&socket, by(Some(words.clone()))), "supervisorctl stop 'web:a b'");
+        assert!(told(&socket, by(None)).contains("supervisord 7 would start it again"));
+        // A service that is a supervisor as a whole is a service all the same.
+        let unit = socket.of_unit("web.service");
+        assert_eq!(told(&unit, by(Some(words))), "systemctl stop web.service");
+    }
+
+    #[test]
+    fn a_connection_and_a_browser_are_not_killed_for_a_port() {
+        let client = tcp("127.0.0.1", 4000).owned_by(42, "curl");
+        let client = client.connected("127.0.0.1:80", SocketState::Established);
+        assert_eq!(told(&client), "to free it: it is free when the connection has ended");
+        let browser = tcp("127.0.0.1", 9222).owned_by(42, "chromium");
+        assert!(told(&browser).starts_with("to stop it: do not kill 42, the browser"));
     }
 
     #[test]

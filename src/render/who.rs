@@ -1,15 +1,18 @@
 //! Who holds a port, told in labelled lines.
 
 use super::group::{Group, Sharing};
-use super::number::{age, count, thousands};
-use super::owners::user;
+use super::number::{age, count, number, thousands};
+use super::owners::{holders, user};
 use super::sanitize::{clip, sanitize};
 use super::shell::shell_word;
 use super::stop::stop;
 use super::style::{self, paint};
 use super::{Appearance, bind, units};
 use crate::document::rfc3339;
-use crate::model::{Owner, Process, Queue, Role, Seen, Socket, SocketState, Transport, Via};
+use crate::model::{
+    Arrival, Client, Endpoint, Holding, Holdings, Inode, Lookup, Named, Owner, OwnersUnknown,
+    Process, Queue, Role, Seen, Socket, SocketState, Transport, Via,
+};
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 
@@ -19,11 +22,12 @@ const LABELS: usize = 12;
 const COMMAND_WIDTH: usize = 2_000;
 
 /// Writes a block of labelled lines for each port, state and set of owners: who holds it, since when, how it
-/// is bound, and how to stop it. Long lines are left to the terminal. Writes nothing for no sockets: what a
-/// free port is called is the caller's to say.
-pub fn who_text(out: &mut dyn Write, sockets: &[Socket], look: &Appearance) -> io::Result<()> {
-    let sharing = Sharing::of(sockets);
-    for (at, group) in Group::all(sockets).iter().enumerate() {
+/// is bound, who is connected, and how to stop it; then where a client's packets land. Long lines are left to the
+/// terminal. Writes nothing for no sockets: what a free port is called is the caller's to say.
+pub fn who_text(out: &mut dyn Write, holdings: &Holdings, look: &Appearance) -> io::Result<()> {
+    let sockets = || holdings.found.iter().map(|holding| &holding.socket);
+    let sharing = Sharing::of(sockets());
+    for (at, group) in Group::all(sockets()).iter().enumerate() {
         if at > 0 {
             writeln!(out)?;
         }
@@ -32,42 +36,159 @@ pub fn who_text(out: &mut dyn Write, sockets: &[Socket], look: &Appearance) -> i
         let endpoint = if look.color { paint(style::PORT, &endpoint) } else { endpoint };
         let service = socket.service.as_deref().map(|name| format!(" ({})", sanitize(name)));
         writeln!(out, "{endpoint}{}", service.unwrap_or_default())?;
-        for (label, text) in lines(group, &sharing, look) {
+        let of_group = |holding: &&Holding| {
+            group.sockets().iter().any(|socket| std::ptr::eq(*socket, &raw const holding.socket))
+        };
+        let around: Vec<&Holding> = holdings.found.iter().filter(of_group).collect();
+        for (label, text) in lines(group, &around, &sharing, look) {
             writeln!(out, "  {label:LABELS$} {text}")?;
         }
     }
-    Ok(())
+    write_arrivals(out, holdings)
 }
 
 type Line = (&'static str, String);
 
-fn lines(group: &Group<'_>, sharing: &Sharing, look: &Appearance) -> Vec<Line> {
+fn lines(
+    group: &Group<'_>,
+    around: &[&Holding],
+    sharing: &Sharing,
+    look: &Appearance,
+) -> Vec<Line> {
     let socket = group.first();
+    let ancestors = around.first().map(|holding| holding.ancestors.as_slice()).unwrap_or_default();
     let mut lines = match socket.held.owners.split_first() {
-        Some((listener, others)) => owner_lines(socket, listener, others, look.now),
+        Some((listener, others)) => owner_lines(socket, listener, others, ancestors, look.now),
         None => unknown_lines(socket),
     };
+    lines.extend(socket.held.netns.iter().map(|netns| ("namespace", sanitize(netns).into_owned())));
     lines.extend(told(&socket.held.unit, units::unit_in_words).map(|unit| ("unit", unit)));
     // What keeps the unit from us keeps the container too, and is said once.
     let container = socket.held.container.known();
     lines.extend(container.map(|it| ("container", units::container_in_words(it))));
-    lines.extend(bind::words(group.sockets()).into_iter().map(|words| ("binding", words)));
-    lines.push(("state", state(socket.state).into()));
+    if socket.state.is_connection() {
+        let connections = bind::connections(group.sockets());
+        lines.extend(connections.into_iter().map(|words| ("connection", words)));
+    } else {
+        lines.extend(bind::words(group.sockets()).into_iter().map(|words| ("binding", words)));
+    }
+    lines.push(("state", state(socket)));
     lines.extend(shared_port(group, sharing));
     lines.extend(
         group.sockets().iter().filter_map(|socket| queue(socket)).map(|queue| ("queue", queue)),
     );
+    lines.extend(clients(around));
+    lines.extend(also(around));
     let inodes: Vec<_> =
         group.sockets().iter().map(|socket| socket.held.inode.0.to_string()).collect();
-    lines.push(("inode", inodes.join(", ")));
-    lines.extend(stop(socket));
+    if !socket.state.is_connection() {
+        lines.push(("inode", inodes.join(", ")));
+    }
+    lines.extend(stop(socket, around.first().and_then(|holding| holding.supervisor.as_ref())));
     lines
 }
 
-fn owner_lines(socket: &Socket, listener: &Owner, others: &[Owner], now: u64) -> Vec<Line> {
+/// Who is connected, and what is left of those who were.
+fn clients(around: &[&Holding]) -> Vec<Line> {
+    /// More are counted.
+    const MOST: usize = 8;
+    // Sockets that share a port have the same clients.
+    let mut clients: Vec<&Client> = Vec::new();
+    for client in around.iter().flat_map(|holding| &holding.clients) {
+        if !clients.contains(&client) {
+            clients.push(client);
+        }
+    }
+    let text = |client: &&Client| {
+        let process = client.process.as_ref().map(|it| format!(" ({})", told_named(it)));
+        let state = match client.state {
+            SocketState::Established => String::new(),
+            state => format!(", {}", state.name()),
+        };
+        format!("{}{}{state}", client.address, process.unwrap_or_default())
+    };
+    let mut lines = Vec::new();
+    if !clients.is_empty() {
+        let mut texts: Vec<_> = clients.iter().take(MOST).map(text).collect();
+        if clients.len() > MOST {
+            texts.push(format!("{} others", thousands(number(clients.len() - MOST))));
+        }
+        let counted = count(number(clients.len()), "connection");
+        lines.push(("clients", format!("{counted}: {}", texts.join("; "))));
+    }
+    let closed = around.iter().map(|holding| holding.time_wait).max().unwrap_or(0);
+    if closed > 0 {
+        let counted = count(number(closed), "closed connection");
+        lines.push(("time-wait", format!("{counted}, kept by the kernel for a minute")));
+    }
+    lines
+}
+
+/// What else the holder serves.
+fn also(around: &[&Holding]) -> Option<Line> {
+    let also = &around.first()?.also;
+    let mut ports: BTreeMap<Endpoint, Vec<String>> = BTreeMap::new();
+    for (endpoint, address) in also {
+        ports.entry(*endpoint).or_default().push(address.to_string());
+    }
+    let text = |(endpoint, addresses): (&Endpoint, &Vec<String>)| {
+        format!("{endpoint} at {}", addresses.join(" "))
+    };
+    let texts: Vec<_> = ports.iter().map(text).collect();
+    (!texts.is_empty())
+        .then(|| ("serves also", clip(&texts.join(", "), COMMAND_WIDTH).into_owned()))
+}
+
+/// Where the packets of the client that was asked for land.
+fn write_arrivals(out: &mut dyn Write, holdings: &Holdings) -> io::Result<()> {
+    let Some(Arrival { from, .. }) = holdings.arrivals.first() else { return Ok(()) };
+    let from = if from.port() == 0 { from.ip().to_string() } else { from.to_string() };
+    if !holdings.found.is_empty() {
+        writeln!(out)?;
+    }
+    writeln!(out, "Packets from {from}, as far as no rule stops them:")?;
+    for Arrival { endpoint, to, lands, socket, interface, .. } in &holdings.arrivals {
+        let lands = match (lands, socket) {
+            (Lookup::Nobody, _) => "no socket takes them".to_owned(),
+            (Lookup::Unknown(why), _) => format!("not known: {}", sanitize(why)),
+            (Lookup::Connection, Some(socket)) => {
+                format!("a connection of {}", holders(&[&socket.held]))
+            }
+            (Lookup::Socket(_), Some(socket)) => {
+                let bound = bind::of_group(&[socket]);
+                format!("{}, bound to {bound}", holders(&[&socket.held]))
+            }
+            (Lookup::Connection, None) => "a connection".to_owned(),
+            (Lookup::Socket(_), None) => "a socket that was not listed".to_owned(),
+        };
+        writeln!(out, "  to {to} port {endpoint} on {}: {lands}", sanitize(&interface.name))?;
+    }
+    Ok(())
+}
+
+fn told_named(named: &Named) -> String {
+    format!("{} {}", sanitize(&named.name), named.pid)
+}
+
+fn owner_lines(
+    socket: &Socket,
+    listener: &Owner,
+    others: &[Owner],
+    ancestors: &[Named],
+    now: u64,
+) -> Vec<Line> {
     let process = &listener.process;
-    let mut lines = vec![("process", told_owner(listener))];
-    lines.extend(told(&process.ppid, u32::to_string).map(|ppid| ("parent pid", ppid)));
+    let process_line = match (socket.state.is_connection(), listener.role, listener.via) {
+        (true, Role::Listener, None) => told_process(process),
+        _ => told_owner(listener),
+    };
+    let mut lines = vec![("process", process_line)];
+    if ancestors.is_empty() {
+        lines.extend(told(&process.ppid, u32::to_string).map(|ppid| ("parent pid", ppid)));
+    } else {
+        let above: Vec<_> = ancestors.iter().map(told_named).collect();
+        lines.push(("parents", above.join(" < ")));
+    }
     lines.push(("user", user(&socket.held, Some(listener))));
     lines.extend(
         told(&process.exe, |exe| sanitize(exe).into_owned()).map(|exe| ("executable", exe)),
@@ -95,8 +216,11 @@ fn told<T>(fact: &Seen<T>, words: impl FnOnce(&T) -> String) -> Option<String> {
 
 /// `nginx 812 (listener)`
 fn told_owner(owner: &Owner) -> String {
-    let Process { name, pid, .. } = &owner.process;
-    format!("{} {pid} ({})", sanitize(name), part(owner.role, owner.via))
+    format!("{} ({})", told_process(&owner.process), part(owner.role, owner.via))
+}
+
+fn told_process(process: &Process) -> String {
+    format!("{} {}", sanitize(&process.name), process.pid)
 }
 
 /// What a process is to the socket, and how it holds it.
@@ -143,36 +267,37 @@ fn started(now: u64, then: u64) -> String {
 }
 
 fn unknown_lines(socket: &Socket) -> Vec<Line> {
-    let reason = socket.held.owners_unknown.as_ref();
-    let told =
-        reason.map(|unknown| format!("{}: {}", unknown.reason.name(), sanitize(&unknown.text)));
-    let holder = told.map_or_else(|| "not known".into(), |why| format!("not known ({why})"));
-    vec![("process", holder), ("user", user(&socket.held, None))]
+    let told = |unknown: &OwnersUnknown| {
+        let text = sanitize(&unknown.text);
+        match socket.held.inode {
+            Inode(0) => format!("none: {text}"),
+            _ => format!("not known ({}: {text})", unknown.reason.name()),
+        }
+    };
+    let holder = socket.held.owners_unknown.as_ref().map_or_else(|| "not known".into(), told);
+    let user = socket.held.uid.known().map(|_| ("user", user(&socket.held, None)));
+    std::iter::once(("process", holder)).chain(user).collect()
 }
 
-fn state(state: SocketState) -> &'static str {
-    match state {
+fn state(socket: &Socket) -> String {
+    let state = match socket.state {
+        SocketState::Listen if socket.mptcp => "listening, for Multipath TCP too",
         SocketState::Listen => "listening",
         SocketState::Bound => "bound, not listening: it keeps the port and answers nobody",
-        SocketState::TimeWait => {
-            "closed a moment ago (TIME_WAIT): the kernel keeps the port for a minute"
-        }
-        SocketState::SynSent => {
-            "a connection that was asked for: it uses the port and serves nobody"
-        }
-        SocketState::FinWait1
-        | SocketState::FinWait2
-        | SocketState::LastAck
-        | SocketState::Closing => {
-            "a connection that is being closed: it uses the port and serves nobody"
-        }
-        SocketState::Established | SocketState::SynReceived | SocketState::CloseWait => {
-            "a connection: it uses the port and takes no other clients"
-        }
         SocketState::Unconnected => {
             "takes datagrams from anyone (a server, or a client that uses sendto)"
         }
-    }
+        SocketState::TimeWait => {
+            "time-wait: closed, and kept for a minute; a bind fails until then, unless both sockets set SO_REUSEADDR"
+        }
+        state => {
+            return format!(
+                "{}: a connection, which uses the port and takes no clients",
+                state.name()
+            );
+        }
+    };
+    state.to_owned()
 }
 
 /// How many sockets share the port, when there are several: that is no conflict.

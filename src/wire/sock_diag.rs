@@ -172,9 +172,10 @@ fn request(protocol: u8, family: Family, states: u32, id: SocketId) -> Request {
 }
 
 /// Which sockets a dump keeps, by their ports.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Keep {
     /// All.
+    #[default]
     All,
     /// Those with this port.
     LocalPort(u16),

@@ -19,6 +19,7 @@
     reason = "unshare(2), openpty(3) and the steps between fork and exec have no safe form"
 )]
 
+mod around;
 mod cgroups;
 mod check;
 mod containers;

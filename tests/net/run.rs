@@ -95,15 +95,17 @@ impl World {
 
 /// Asserts that a document is what its schema says.
 fn assert_valid(document: &Value) {
-    static VALIDATORS: LazyLock<[Validator; 2]> = LazyLock::new(|| {
-        ["ls", "check"].map(|command| {
+    const COMMANDS: [&str; 3] = ["ls", "who", "check"];
+    static VALIDATORS: LazyLock<[Validator; 3]> = LazyLock::new(|| {
+        COMMANDS.map(|command| {
             let mut portsight = Command::new(env!("CARGO_BIN_EXE_portsight"));
             let schema = portsight.args(["schema", command]).output().unwrap();
             jsonschema::validator_for(&serde_json::from_slice(&schema.stdout).unwrap()).unwrap()
         })
     });
-    let [sockets, check] = &*VALIDATORS;
-    let validator = if document["schema"] == "portsight/check" { check } else { sockets };
+    let name = document["schema"].as_str().and_then(|schema| schema.strip_prefix("portsight/"));
+    let at = COMMANDS.iter().position(|command| Some(*command) == name);
+    let validator = &VALIDATORS[at.expect("the document says which it is")];
     let errors: Vec<_> = validator.iter_errors(document).map(|error| error.to_string()).collect();
     assert!(errors.is_empty(), "{errors:#?} in {document:#}");
 }

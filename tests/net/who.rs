@@ -151,14 +151,18 @@ fn a_service_is_named_that_has_its_socket_from_systemd() {
 /// The client's side and the server's side of a connection hold a local port too, and are not its listener.
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
-fn nobody_holds_a_port_of_a_client() {
+fn a_client_is_never_named_for_a_listener() {
     let mut world = World::new().listens(tcp("127.0.0.1:80"));
     let (tcp_client, udp_client) = world.clients_of("127.0.0.1:80".parse().unwrap());
-    for port in [tcp_client, udp_client, 9999] {
-        let report = world.portsight(&format!("who {port} -o json")).exits(1).document();
-        assert_eq!(report["items"], json!([]));
-        assert_eq!(report["incomplete"], json!([]));
+    for port in [tcp_client, udp_client] {
+        let report = world.portsight(&format!("who {port} -o json")).exits(0).document();
+        let item = only_item(&report);
+        assert_eq!((&item["state"], &item["peer"]["port"]), (&json!("established"), &json!(80)));
+        let text = world.portsight(&port.to_string()).exits(0).stdout;
+        assert!(text.contains("takes no clients") && !text.contains("listen"), "{text}");
     }
+    let report = world.portsight("who 9999 -o json").exits(1).document();
+    assert_eq!((&report["items"], &report["incomplete"]), (&json!([]), &json!([])));
     let text = world.portsight("9999").exits(1);
     assert!(format!("{}{}", text.stdout, text.stderr).contains("9999"), "{text:?}");
 }

@@ -1,14 +1,25 @@
 //! Who holds a port, as literal reports.
 
 use super::*;
+use crate::document::samples::interface;
 use crate::document::samples::{NOW, With, owner, tcp, udp};
-use crate::model::{Need, OwnersUnknownReason, Runtime};
+use crate::model::Supervisor;
+use crate::model::{Cookie, Need, OwnersUnknownReason, Port, Runtime};
 
-fn shown(sockets: &[Socket]) -> String {
+fn holdings(sockets: &[Socket]) -> Holdings {
+    let found = sockets.iter().cloned().map(Holding::from).collect();
+    Holdings { found, ..Holdings::default() }
+}
+
+fn text(holdings: &Holdings) -> String {
     let look = Appearance { now: NOW, ..Appearance::default() };
     let mut out = Vec::new();
-    who_text(&mut out, sockets, &look).unwrap();
+    who_text(&mut out, holdings, &look).unwrap();
     String::from_utf8(out).unwrap()
+}
+
+fn shown(sockets: &[Socket]) -> String {
+    text(&holdings(sockets))
 }
 
 #[test]
@@ -148,7 +159,7 @@ fn hostile_text_is_visible() {
 fn colour_marks_the_port_only() {
     let look = Appearance { color: true, ..Appearance::default() };
     let mut out = Vec::new();
-    who_text(&mut out, &[tcp("::", 22).service("ssh")], &look).unwrap();
+    who_text(&mut out, &holdings(&[tcp("::", 22).service("ssh")]), &look).unwrap();
     let text = String::from_utf8(out).unwrap();
     assert!(text.starts_with("\x1b[1m22/tcp\x1b[0m (ssh)\n"), "{text:?}");
     assert_eq!(text.matches('\x1b').count(), 2);
@@ -179,4 +190,129 @@ fn the_unit_and_the_container_are_named_and_stop_it() {
     let mut lost = socket;
     lost.held.unit = Seen::Failed("its cgroup was removed".into());
     assert!(shown(&[lost]).contains("\n  unit         not known: its cgroup was removed\n"));
+}
+
+#[test]
+fn what_is_around_a_socket_is_told_with_it() {
+    let named = |pid, name: &str| Named { pid, name: name.into() };
+    let client = |address: &str, state, process| Client {
+        address: address.parse().unwrap(),
+        state,
+        process,
+    };
+    let socket = tcp("::", 80).owned_by(812, "nginx").in_netns("blue");
+    let also = |port, transport, address: &str| {
+        (Endpoint { port: Port::new(port).unwrap(), transport }, address.parse().unwrap())
+    };
+    let mut mptcp = socket.clone();
+    mptcp.mptcp = true;
+    let around = Holding {
+        ancestors: vec![named(700, "supervisord"), named(1, "systemd")],
+        supervisor: Some(Supervisor {
+            process: named(700, "supervisord"),
+            stop: Some(["supervisorctl", "stop", "web"].map(str::to_owned).to_vec()),
+        }),
+        clients: vec![
+            client("10.0.0.7:51234", SocketState::Established, None),
+            client("[::1]:4000", SocketState::CloseWait, Some(named(42, "cu\x1brl"))),
+        ],
+        time_wait: 2,
+        also: vec![also(443, Transport::Tcp, "::"), also(443, Transport::Tcp, "10.0.0.5")],
+        ..Holding::from(mptcp)
+    };
+    insta::assert_snapshot!(text(&Holdings { found: vec![around], ..Holdings::default() }), @r"
+    80/tcp
+      process      nginx 812 (listener)
+      parents      supervisord 700 < systemd 1
+      user         root
+      executable   /usr/bin/nginx
+      command      nginx --serve
+      directory    /
+      started      2026-11-20T04:12:26Z (2h ago)
+      namespace    blue
+      binding      every address, IPv4 and IPv6
+      state        listening, for Multipath TCP too
+      clients      2 connections: 10.0.0.7:51234; [::1]:4000 (cu\x1brl 42), close-wait
+      time-wait    2 closed connections, kept by the kernel for a minute
+      serves also  443/tcp at :: 10.0.0.5
+      inode        31080
+      stop it with: supervisorctl stop web
+    ");
+}
+
+#[test]
+fn a_port_that_only_connections_use() {
+    let reason = "its process has closed it: the kernel keeps it for a minute";
+    let mut left = tcp("127.0.0.1", 7777).connected("127.0.0.1:4000", SocketState::TimeWait);
+    left.held.inode = Inode(0);
+    left.held.uid = Seen::Skipped("the kernel does not keep it");
+    left = left.unowned(OwnersUnknownReason::Kernel, reason);
+    let client = tcp("127.0.0.1", 4000).owned_by(42, "curl");
+    let client = client.connected("127.0.0.1:80", SocketState::Established);
+    insta::assert_snapshot!(shown(&[left, client]), @"
+    4000/tcp
+      process      curl 42
+      parent pid   1
+      user         root
+      executable   /usr/bin/curl
+      command      curl --serve
+      directory    /
+      started      2026-11-20T04:12:26Z (2h ago)
+      connection   127.0.0.1 to 127.0.0.1:80
+      state        established: a connection, which uses the port and takes no clients
+      to free it:  it is free when the connection has ended
+
+    7777/tcp
+      process      none: its process has closed it: the kernel keeps it for a minute
+      connection   127.0.0.1 to 127.0.0.1:4000
+      state        time-wait: closed, and kept for a minute; a bind fails until then, unless both sockets set SO_REUSEADDR
+      to free it:  it is free when the connection has ended
+    ");
+}
+
+#[test]
+fn many_clients_are_counted() {
+    let client = |at: u16| Client {
+        address: ([10, 0, 0, 7], 40_000 + at).into(),
+        state: SocketState::Established,
+        process: None,
+    };
+    let socket = tcp("::", 80);
+    let clients = (0..1_010).map(client).collect();
+    let around = Holding { clients, ..Holding::from(socket) };
+    // Sockets that share the port have the same clients.
+    let holdings = Holdings { found: vec![around.clone(), around], ..Holdings::default() };
+    let text = text(&holdings);
+    let line = text.lines().find(|line| line.contains("clients")).unwrap();
+    assert!(line.starts_with("  clients      1,010 connections: 10.0.0.7:40000; "), "{line}");
+    assert!(line.ends_with("; 1,002 others"), "{line}");
+    assert_eq!(text.matches("clients").count(), 1, "{text}");
+}
+
+#[test]
+fn arrivals_say_where_each_packet_lands() {
+    let socket = tcp("0.0.0.0", 80).owned_by(812, "nginx");
+    let arrival = |to: [u8; 4], lands, socket: Option<&Socket>| Arrival {
+        endpoint: Endpoint { port: Port::new(80).unwrap(), transport: Transport::Tcp },
+        from: ([10, 0, 0, 7], 0).into(),
+        to: to.into(),
+        interface: interface(2, "eth0"),
+        lands,
+        socket: socket.cloned(),
+    };
+    let arrivals = vec![
+        arrival([10, 0, 0, 5], Lookup::Socket(Cookie(1)), Some(&socket)),
+        arrival([10, 0, 0, 6], Lookup::Nobody, None),
+        arrival([10, 0, 0, 7], Lookup::Connection, Some(&socket)),
+        arrival([10, 0, 0, 8], Lookup::Socket(Cookie(2)), None),
+        arrival([10, 0, 0, 9], Lookup::Unknown("re\u{202e}fused".into()), None),
+    ];
+    insta::assert_snapshot!(text(&Holdings { arrivals, ..Holdings::default() }), @r"
+    Packets from 10.0.0.7, as far as no rule stops them:
+      to 10.0.0.5 port 80/tcp on eth0: nginx 812, bound to * (v4 only)
+      to 10.0.0.6 port 80/tcp on eth0: no socket takes them
+      to 10.0.0.7 port 80/tcp on eth0: a connection of nginx 812
+      to 10.0.0.8 port 80/tcp on eth0: a socket that was not listed
+      to 10.0.0.9 port 80/tcp on eth0: not known: re\u{202e}fused
+    ");
 }

@@ -79,7 +79,19 @@ impl Procfs {
     /// # Errors
     /// When they cannot be read.
     pub fn arguments(&self, pid: u32) -> io::Result<Vec<OsString>> {
-        let bytes = self.read(&format!("{pid}/cmdline"))?;
+        self.words(&format!("{pid}/cmdline"))
+    }
+
+    /// The environment that a process was started with, as `NAME=VALUE`.
+    ///
+    /// # Errors
+    /// When it may not be read, or the process has ended.
+    pub fn environment(&self, pid: u32) -> io::Result<Vec<OsString>> {
+        self.words(&format!("{pid}/environ"))
+    }
+
+    fn words(&self, path: &str) -> io::Result<Vec<OsString>> {
+        let bytes = self.read(path)?;
         let words = bytes.split(|byte| *byte == 0);
         let mut words: Vec<_> = words.map(|word| OsString::from_vec(word.to_vec())).collect();
         // A zero byte ends each argument, and pads the rest when a program has shortened its own title.
@@ -172,6 +184,14 @@ impl Procfs {
     /// When they cannot be listed.
     pub fn threads(&self, pid: u32) -> io::Result<Vec<u32>> {
         self.numbered(&format!("{pid}/task"))
+    }
+
+    /// The kernel's name of a process: 15 bytes, which it may set to anything.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn comm(&self, pid: u32) -> io::Result<String> {
+        Ok(self.text(&format!("{pid}/comm"))?.trim_end_matches('\n').to_owned())
     }
 
     /// How a process stands in the tree.
