@@ -4,6 +4,7 @@
 pub mod fdinfo;
 pub mod link;
 pub mod netlink;
+pub mod nf_tables;
 pub mod route;
 pub mod sock_diag;
 pub mod unix_diag;
