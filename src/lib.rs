@@ -10,6 +10,7 @@
 //! | [`sys`] | model | syscalls, files and sockets; the only home of `unsafe` |
 //! | [`inventory`] | model, wire, sys | what is bound, and by whom |
 //! | [`probe`] | model, wire, sys | what answers a client on this host |
+//! | [`firewall`] | model, wire, sys | what the firewall's rules publish |
 //! | [`reconcile`] | model | pure: inventory + answers → verdicts |
 //! | [`document`] | model | the JSON documents |
 //! | [`render`] | model, document | pure: a report → bytes |
@@ -22,6 +23,7 @@ compile_error!(
 
 pub mod cli;
 pub mod document;
+pub mod firewall;
 pub mod inventory;
 pub mod model;
 pub mod probe;

@@ -5,9 +5,11 @@
 //! cannot settle, the caller probes those once more, and the second look decides.
 
 mod case;
+mod nat;
 mod reading;
 mod tally;
 
+pub use nat::{Translator, link};
 pub use tally::{lost, unsteady, vantages};
 
 use crate::model::{

@@ -25,6 +25,8 @@ pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
 pub use linux::procfs::{Kin, Procfs, Table, Unreadable};
-pub use linux::sysctl::{conntrack_room, local_port_range, network_table, udp_datagrams_received};
+pub use linux::sysctl::{
+    conntrack_room, has_legacy_nat, local_port_range, network_table, udp_datagrams_received,
+};
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;

@@ -19,7 +19,7 @@ use syn::visit::Visit;
 
 /// Each room, and the rooms that it may name. `None` is every room.
 ///
-/// `lib.rs` shows the same table to readers; `outside` and `firewall` are laws for rooms still to be built.
+/// `lib.rs` shows the same table to readers; `outside` is a law for a room still to be built.
 const LAW: &[(&str, Option<&[&str]>)] = &[
     ("model", Some(&[])),
     ("wire", Some(&["model"])),

@@ -6,9 +6,12 @@ use super::exit::Exit;
 use super::filter::Filter;
 use super::output::{self, Printer};
 use crate::document;
+use crate::firewall;
 use crate::inventory::{self, Across, Namespaces, Services, SockDiag};
-use crate::model::{Hides, Inventory};
+use crate::model::{Gap, Hides, Inventory};
+use crate::reconcile::{self, Translator};
 use crate::render::{self, Extent, Records, Shown};
+use crate::sys;
 use anyhow::{Context, Result, anyhow};
 use std::io::ErrorKind;
 
@@ -26,6 +29,9 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
     inventory::find_owners(&mut inventory, &mut source);
     let surroundings = inventory::surroundings();
     inventory::find_units(&mut inventory, &surroundings);
+    if args.place.netns.is_some() {
+        link(&mut inventory, &namespaces);
+    }
     let unit_unknown = inventory.held().any(|held| held.unit.is_unknown());
     filter.narrow_by_owner(&mut inventory);
     let gaps = &inventory.gaps;
@@ -76,6 +82,28 @@ pub(super) fn namespaces(place: &Place) -> Result<Namespaces> {
             _ => anyhow!("cannot open the network namespace {name:?}: {error}"),
         }),
     }
+}
+
+/// Joins both sides of each published port, as the rules of each network namespace tell.
+pub(super) fn link(inventory: &mut Inventory, namespaces: &Namespaces) {
+    let read = || {
+        let local = sys::local_addresses().unwrap_or_default().usable;
+        let addresses = local.into_iter().map(|local| local.address);
+        let (published, gaps) = firewall::published();
+        let addresses = addresses.filter(|address| !address.is_loopback()).collect();
+        (Translator { netns: None, addresses, published }, gaps)
+    };
+    let mut translators = Vec::new();
+    for (netns, read) in namespaces.visit(read) {
+        // A namespace that could not be entered has a gap of its own.
+        let Ok((translator, gaps)) = read else { continue };
+        inventory.gaps.extend(gaps.into_iter().map(|gap| match &netns {
+            Some(netns) => Gap { what: format!("{} in {netns}", gap.what), ..gap },
+            None => gap,
+        }));
+        translators.push(Translator { netns, ..translator });
+    }
+    reconcile::link(inventory, &translators);
 }
 
 /// Holds the inventory against a second, independent reader.

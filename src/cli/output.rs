@@ -2,7 +2,7 @@
 
 use super::args::{ColorWhen, Common, Output};
 use super::exit::Exit;
-use crate::model::{Gap, Need};
+use crate::model::{Gap, Hides, Need};
 use crate::render::{Appearance, Shown, shell_word};
 use crate::sys;
 use anyhow::{Context, Result};
@@ -74,7 +74,11 @@ impl Printer {
             let what: Vec<&str> = root.iter().map(|gap| gap.what.as_str()).collect();
             let what = what.join(", ");
             if sys::effective_uid() == 0 {
-                self.note(format_args!("not seen: {what}: root lacks CAP_SYS_PTRACE here"));
+                let mut lacks: Vec<&str> = root.iter().map(|gap| capability(gap.hides)).collect();
+                lacks.sort_unstable();
+                lacks.dedup();
+                let lacks = lacks.join(" and ");
+                self.note(format_args!("not seen: {what}: root lacks {lacks} here"));
             } else {
                 self.note(format_args!(
                     "not seen without root: {what}; try: sudo {}",
@@ -120,6 +124,15 @@ pub(super) fn say(text: impl Display) {
 pub(super) fn say_in_place(text: &str) {
     let mut stderr = io::stderr().lock();
     let _nobody_to_tell = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
+}
+
+/// The capability without which root is denied what a gap hides.
+fn capability(hides: Hides) -> &'static str {
+    match hides {
+        Hides::Sockets | Hides::Holders | Hides::OtherKinds => "CAP_SYS_ADMIN",
+        Hides::Published => "CAP_NET_ADMIN",
+        Hides::Owners | Hides::Units | Hides::Views => "CAP_SYS_PTRACE",
+    }
 }
 
 /// This command line with the whole path of the program: sudo may look for programs elsewhere.

@@ -6,7 +6,7 @@ use super::around;
 use super::exit::Exit;
 use super::filter::Filter;
 use super::hint;
-use super::ls::namespaces;
+use super::ls::{link, namespaces};
 use super::output::{self, Printer};
 use super::ports::{self, Ports};
 use crate::document;
@@ -110,6 +110,9 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
     inventory::find_owners(&mut inventory, &mut source);
     let surroundings = inventory::surroundings();
     inventory::find_units(&mut inventory, &surroundings);
+    if args.place.netns.is_some() {
+        link(&mut inventory, &namespaces);
+    }
     let found: Vec<Vec<&Socket>> =
         subjects.iter().map(|subject| subject.sockets(&inventory)).collect();
     let nothing = |(subject, found): (&Subject, &Vec<&Socket>)| {

@@ -2,9 +2,9 @@
 
 use crate::model::{
     About, Certainty, Check, Container, Cookie, Endpoint, Family, Held, Inode, Interface,
-    Inventory, Manager, Owner, OwnersUnknown, OwnersUnknownReason, Port, PortFinding, Portless,
-    PortlessKind, Process, Queue, Role, Runtime, Seen, Socket, SocketState, State, Surroundings,
-    Tally, Transport, Unit, Vantage, VantageSummary, Verdict, VerdictFrom, View,
+    Inventory, Manager, Nat, Owner, OwnersUnknown, OwnersUnknownReason, Port, PortFinding,
+    Portless, PortlessKind, Process, Queue, Role, Runtime, Seen, Socket, SocketState, State,
+    Surroundings, Tally, Transport, Unit, Vantage, VantageSummary, Verdict, VerdictFrom, View,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -51,6 +51,7 @@ pub(crate) fn tcp(address: &str, number: u16) -> Socket {
         cookie: Cookie(1),
         queue: Seen::Known(Queue { length: 0, limit: 128, drops: 0 }),
         service: None,
+        nat: Nat::default(),
         held: held(31_000 + u64::from(number)),
     }
 }

@@ -4,8 +4,8 @@ use super::envelope::Document;
 use super::time;
 use super::unknown::UnknownList;
 use crate::model::{
-    About, Container, Held, Inventory, Owner, OwnersUnknown, Portless, PortlessKind, Queue, Seen,
-    Socket, Transport,
+    About, Container, Held, Inventory, LeadsTo, Owner, OwnersUnknown, Portless, PortlessKind,
+    PublishedAt, Queue, Seen, Socket, Transport,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -55,11 +55,53 @@ pub(super) struct SocketItem<'a> {
     queue: Option<QueueItem>,
     /// Its network namespace by name, else as `net:[4026532281]`; `null` for ours.
     netns: Option<&'a str>,
+    /// The published ports that lead here; looked for with `--netns`.
+    published_at: Vec<PublishedAtItem<'a>>,
+    /// Where packets to its port go on to, past this socket; looked for with `--netns`.
+    leads_to: Vec<LeadsToItem<'a>>,
     unit: Option<&'a str>,
     container: Option<ContainerItem<'a>>,
     owners: Vec<OwnerItem<'a>>,
     owners_unknown: Option<OwnersUnknownItem<'a>>,
     unknown: UnknownList<'a>,
+}
+
+/// A published port that leads to a socket.
+#[derive(Debug, Serialize, JsonSchema)]
+struct PublishedAtItem<'a> {
+    /// The network namespace with the rule; `null` for ours.
+    netns: Option<&'a str>,
+    /// `null` for any.
+    address: Option<IpAddr>,
+    port: u16,
+    /// Whether the rule asks for more, so that not every packet goes this way.
+    narrowed: bool,
+}
+
+/// Where packets go on to.
+#[derive(Debug, Serialize, JsonSchema)]
+struct LeadsToItem<'a> {
+    /// `null` for an address of the same network namespace.
+    address: Option<IpAddr>,
+    port: u16,
+    /// The network namespace with that address, when it is listed and not ours.
+    netns: Option<&'a str>,
+    /// Whether the rule asks for more, so that not every packet goes this way.
+    narrowed: bool,
+}
+
+impl<'a> From<&'a PublishedAt> for PublishedAtItem<'a> {
+    fn from(at: &'a PublishedAt) -> Self {
+        let PublishedAt { netns, address, port, narrowed } = at;
+        Self { netns: netns.as_deref(), address: *address, port: port.get(), narrowed: *narrowed }
+    }
+}
+
+impl<'a> From<&'a LeadsTo> for LeadsToItem<'a> {
+    fn from(to: &'a LeadsTo) -> Self {
+        let LeadsTo { address, port, netns, narrowed, .. } = to;
+        Self { address: *address, port: port.get(), netns: netns.as_deref(), narrowed: *narrowed }
+    }
 }
 
 /// One end of a connection.
@@ -161,6 +203,8 @@ impl<'a> SocketItem<'a> {
             user: user.map(String::as_str),
             queue,
             netns: held.netns.as_deref(),
+            published_at: Vec::new(),
+            leads_to: Vec::new(),
             unit,
             container,
             owners,
@@ -189,6 +233,8 @@ impl<'a> From<&'a Socket> for SocketItem<'a> {
             peer: socket.peer.map(EndItem::from),
             scope: Some(socket.scope().name()),
             service: socket.service.as_deref(),
+            published_at: socket.nat.published_at.iter().map(PublishedAtItem::from).collect(),
+            leads_to: socket.nat.leads_to.iter().map(LeadsToItem::from).collect(),
             ..Self::new(proto, state, &socket.queue, &socket.held, unknown)
         }
     }
@@ -298,7 +344,7 @@ mod tests {
                 "state": "listen", "peer": null, "scope": "any", "service": "ssh",
                 "inode": 31_022, "uid": 0, "user": "root",
                 "queue": {"length": 0, "limit": 128, "drops": 0},
-                "netns": null, "unit": "ssh.service", "container": null,
+                "netns": null, "published_at": [], "leads_to": [], "unit": "ssh.service", "container": null,
                 "owners": [{
                     "pid": 812, "ppid": 1, "name": "sshd", "exe": "/usr/bin/sshd",
                     "cmdline": ["sshd", "--serve"], "cwd": "/", "uid": 0, "user": "root",

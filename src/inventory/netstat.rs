@@ -4,7 +4,8 @@
 
 use super::Source;
 use crate::model::{
-    Cookie, Family, Gap, Held, Hides, Inode, Inventory, Port, Seen, Socket, SocketState, Transport,
+    Cookie, Family, Gap, Held, Hides, Inode, Inventory, Nat, Port, Seen, Socket, SocketState,
+    Transport,
 };
 use netstat2::{AddressFamilyFlags, ProtocolFlags, ProtocolSocketInfo, SocketInfo, TcpState};
 use std::collections::BTreeSet;
@@ -68,6 +69,7 @@ fn socket(info: &SocketInfo) -> Option<Socket> {
         cookie: Cookie(0),
         queue: Seen::Skipped(NOT_SHOWN),
         service: None,
+        nat: Nat::default(),
         held: Held::new(Inode(info.inode.into()), Seen::Known(info.uid)),
     })
 }

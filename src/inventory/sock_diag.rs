@@ -2,7 +2,7 @@
 
 use super::{Extra, Source, ask, portless};
 use crate::model::{
-    Family, Gap, Held, Hides, Inode, Interface, Inventory, Need, OwnersUnknown,
+    Family, Gap, Held, Hides, Inode, Interface, Inventory, Nat, Need, OwnersUnknown,
     OwnersUnknownReason, Port, Queue, Seen, Socket, SocketState, Transport,
 };
 use crate::sys;
@@ -144,6 +144,7 @@ fn socket(transport: Transport, row: &Row) -> Option<Socket> {
         cookie: row.cookie,
         queue: queue(state, row),
         service: None,
+        nat: Nat::default(),
         held: Held { cgroup, owners_unknown, ..Held::new(row.inode, uid) },
     })
 }

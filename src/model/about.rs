@@ -41,6 +41,8 @@ pub enum Hides {
     Units,
     /// What a client on this host would get: a requested view was not run, or not to its end.
     Views,
+    /// Where a port leads that the firewall publishes: no socket of this network namespace is missing.
+    Published,
 }
 
 /// Something that could not be seen, and what would let us see it.

@@ -5,7 +5,8 @@ use std::fmt;
 /// What would let us see a fact that was denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
-    /// Root, or the capabilities `CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH`.
+    /// Root, or the capabilities `CAP_SYS_PTRACE` and `CAP_DAC_READ_SEARCH`; for the firewall's rules
+    /// `CAP_NET_ADMIN`.
     Root,
     /// A mounted and readable `/proc`.
     Procfs,

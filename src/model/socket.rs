@@ -1,6 +1,6 @@
 //! Sockets that hold a port.
 
-use super::{Endpoint, Family, Gap, Held, Hides, Interface, Port, Portless, Seen, Transport};
+use super::{Endpoint, Family, Gap, Held, Hides, Interface, Nat, Port, Portless, Seen, Transport};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The kernel's unique number of a socket (`SO_COOKIE`), never used again while the host runs.
@@ -150,6 +150,8 @@ pub struct Socket {
     pub queue: Seen<Queue>,
     /// The service that the port number is registered for.
     pub service: Option<String>,
+    /// What NAT does with packets for it, as far as that was asked for.
+    pub nat: Nat,
     /// Its user, its holders, and what manages it.
     pub held: Held,
 }
@@ -299,6 +301,7 @@ mod tests {
             cookie: Cookie(1),
             queue: Seen::Absent,
             service: None,
+            nat: Nat::default(),
             held: Held::new(Inode(1), Seen::Known(0)),
         }
     }

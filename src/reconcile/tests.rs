@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Answer, Cookie, Family, Gap, Held, Hides, Icmp, Inode, Interface, Lookup, Port, PortSet, Queue,
-    Seen, SocketState, TakenBy, Transport, Vantage, Verdict,
+    Answer, Cookie, Family, Gap, Held, Hides, Icmp, Inode, Interface, Lookup, Nat, Port, PortSet,
+    Queue, Seen, SocketState, TakenBy, Transport, Vantage, Verdict,
 };
 
 const TCP_80: Endpoint = Endpoint { port: port(80), transport: Transport::Tcp };
@@ -35,6 +35,7 @@ fn socket(transport: Transport, address: &str, cookie: u64) -> Socket {
         cookie: Cookie(cookie),
         queue: Seen::Known(Queue { length: 0, limit: 128, drops: 0 }),
         service: None,
+        nat: Nat::default(),
         held: Held::new(Inode(cookie), Seen::Known(0)),
     }
 }

@@ -1,9 +1,10 @@
 //! What sockets are bound to, in short and in words.
 
 use super::sanitize::{sanitize, width};
-use crate::model::{Interface, PortlessKind, Seen, Socket, SocketState};
+use super::units;
+use crate::model::{Interface, LeadsTo, Nat, PortlessKind, PublishedAt, Seen, Socket, SocketState};
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// How wide a joined list of bindings may become; what does not fit is counted.
 const LIST_WIDTH: usize = 40;
@@ -135,6 +136,60 @@ fn joined(texts: Vec<String>) -> String {
         list += &text;
     }
     list
+}
+
+/// What NAT does with packets for a socket, in short: `at 8081`, `to 10.88.0.2:80`.
+pub(super) fn nat(nat: &Nat) -> String {
+    let at = nat.published_at.iter().map(|at| format!("at {}", published_at(at)));
+    let to = nat.leads_to.iter().map(|to| format!("to {}", leads_to(to)));
+    at.chain(to).collect::<Vec<_>>().join(", ")
+}
+
+/// `8081`, `10.0.0.5:8081`, `8081 of blue`.
+fn published_at(at: &PublishedAt) -> String {
+    let place = match at.address {
+        Some(address) => SocketAddr::new(address, at.port.get()).to_string(),
+        None => at.port.to_string(),
+    };
+    let netns = at.netns.as_ref().map(|netns| format!(" of {}", sanitize(netns)));
+    format!("{place}{}{}", netns.unwrap_or_default(), some_only(at.narrowed))
+}
+
+/// `10.88.0.2:80`, `8080` for a port of the same namespace.
+fn leads_to(to: &LeadsTo) -> String {
+    let place = match to.address {
+        Some(address) => SocketAddr::new(address, to.port.get()).to_string(),
+        None => to.port.to_string(),
+    };
+    format!("{place}{}", some_only(to.narrowed))
+}
+
+/// A rule that asks for more than is told takes not every packet.
+fn some_only(narrowed: bool) -> &'static str {
+    if narrowed { " (some)" } else { "" }
+}
+
+/// What NAT does with packets for a socket, in words.
+pub(super) fn nat_in_words(nat: &Nat) -> Vec<(&'static str, String)> {
+    let at = nat.published_at.iter().map(|at| {
+        let netns = at.netns.as_ref().map_or_else(
+            || " of our network namespace".to_owned(),
+            |netns| format!(" of {}", sanitize(netns)),
+        );
+        let address = at.address.map(|address| format!(" at {address}")).unwrap_or_default();
+        let some = some_only(at.narrowed);
+        ("published", format!("as port {}{address}{netns}{some}", at.port))
+    });
+    let to = nat.leads_to.iter().map(|to| {
+        let container = to.container.as_ref().and_then(units::short);
+        let within = match (container, &to.netns) {
+            (Some(name), _) => format!(" in the container {name}"),
+            (None, Some(netns)) => format!(" in {}", sanitize(netns)),
+            (None, None) => String::new(),
+        };
+        ("nat", format!("packets to this port go on to {}{within}, past this socket", leads_to(to)))
+    });
+    at.chain(to).collect()
 }
 
 /// The connections of a group, as far as they fit: `127.0.0.1 to 10.0.0.7:51234`.

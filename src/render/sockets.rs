@@ -37,22 +37,21 @@ const BIND: Column = Column { title: "BIND", room: Room::Drop(5) };
 const PROCESS: Column = Column { title: "PROCESS", room: Room::Keep };
 const USER: Column = Column { title: "USER", room: Room::Drop(2) };
 const NETNS: Column = Column { title: "NETNS", room: Room::Drop(6) };
+const NAT: Column = Column { title: "NAT", room: Room::Drop(5) };
 const UNIT: Column = Column { title: "UNIT / CONTAINER", room: Room::Drop(1) };
 const QUEUE: Column = Column { title: "QUEUE", room: Room::Drop(4) };
 const UP: Column = Column { title: "UP", room: Room::Drop(0) };
 
-/// Which columns there is something to show for.
-#[derive(Debug, Clone, Copy)]
-struct Extras {
-    netns: bool,
-    managed: bool,
-    troubled: bool,
-}
+/// The columns that are there only when a cell of theirs has something to say.
+const OCCASIONAL: [&str; 4] = [NETNS.title, NAT.title, UNIT.title, QUEUE.title];
+
+/// The columns in their order.
+const COLUMNS: [Column; 10] = [PORT, SERVICE, BIND, PROCESS, USER, NETNS, NAT, UNIT, QUEUE, UP];
 
 /// Writes the table of `ls`: a row for each port, state and set of owners, one for each socket without a port, and a
 /// line that sums them up. Processes of one program that share a port, each with a socket of its own, have one row.
 /// The column QUEUE is there only when a queue is full or dropped something, UNIT / CONTAINER only when one is known,
-/// NETNS only when there are sockets of another network namespace.
+/// NETNS only when there are sockets of another network namespace, NAT only when a port is published.
 pub fn sockets_table(
     out: &mut dyn Write,
     inventory: &Inventory,
@@ -64,63 +63,64 @@ pub fn sockets_table(
         return Ok(Shown::default());
     }
     let groups = Group::sharing_ports(&inventory.sockets);
-    let extras = Extras {
-        netns: inventory.held().any(|held| held.netns.is_some()),
-        managed: inventory.held().any(units::has_any),
-        troubled: groups.iter().any(|group| group.queue_trouble().is_some()),
+    let of_ports = groups.iter().map(|group| port_row(group, look.now));
+    let others = inventory.portless.iter().map(|socket| portless_row(socket, look.now));
+    let rows: Vec<Row> = of_ports.chain(others).collect();
+    let says_something = |at: usize| {
+        let mut texts = rows.iter().filter_map(|row| row.get(at));
+        texts.any(|text| !text.is_empty() && text != "?")
     };
-    let columns: Vec<_> = [PORT, SERVICE, BIND, PROCESS, USER]
-        .into_iter()
-        .chain(extras.netns.then_some(NETNS))
-        .chain(extras.managed.then_some(UNIT))
-        .chain(extras.troubled.then_some(QUEUE))
-        .chain([UP])
-        .collect();
-    let of_ports = groups.iter().map(|group| port_row(group, extras, look.now));
-    let others = inventory.portless.iter().map(|socket| portless_row(socket, extras, look.now));
-    let shown = table::write(out, look, &columns, of_ports.chain(others).collect())?;
+    let shown = COLUMNS.each_ref().map(|column| !OCCASIONAL.contains(&column.title));
+    let shown: Vec<bool> =
+        shown.into_iter().enumerate().map(|(at, always)| always || says_something(at)).collect();
+    let kept = |at: usize| shown.get(at) == Some(&true);
+    let columns: Vec<Column> =
+        COLUMNS.into_iter().enumerate().filter_map(|(at, it)| kept(at).then_some(it)).collect();
+    let cells = |row: Row| {
+        let kept = row.into_iter().enumerate().filter(|(at, _)| kept(*at));
+        let cell = |(at, text): (usize, String)| match at {
+            0 => Cell::styled(style::PORT, text),
+            _ => Cell::plain(text),
+        };
+        kept.map(cell).collect()
+    };
+    let written = table::write(out, look, &columns, rows.into_iter().map(cells).collect())?;
     writeln!(out, "{}", summary(inventory))?;
-    Ok(shown)
+    Ok(written)
 }
 
-fn port_row(group: &Group<'_>, extras: Extras, now: u64) -> Vec<Cell> {
+/// The texts of a row, in the order of the columns.
+type Row = [String; COLUMNS.len()];
+
+fn port_row(group: &Group<'_>, now: u64) -> Row {
     let socket = group.first();
     let service = short_name(socket.service.as_deref().unwrap_or_default());
     let endpoint = socket.endpoint().to_string();
     let first = [endpoint, service, bind::of_group(group.sockets())];
-    let trouble = group.queue_trouble().unwrap_or_default();
-    row(first, &group.held(), trouble, extras, now)
+    let queue = group.queue_trouble().unwrap_or_default();
+    row(first, &group.held(), [bind::nat(&socket.nat), queue], now)
 }
 
-fn portless_row(socket: &Portless, extras: Extras, now: u64) -> Vec<Cell> {
+fn portless_row(socket: &Portless, now: u64) -> Row {
     let first = [socket.kind.name().to_owned(), String::new(), bind::of_portless(&socket.kind)];
-    row(first, &[&socket.held], String::new(), extras, now)
+    row(first, &[&socket.held], Default::default(), now)
 }
 
 fn row(
     [port, service, bound]: [String; 3],
     held: &[&Held],
-    trouble: String,
-    extras: Extras,
+    [nat, queue]: [String; 2],
     now: u64,
-) -> Vec<Cell> {
+) -> Row {
     let first = held.first();
     let listener = first.and_then(|held| foremost(held));
     let started = listener.and_then(|listener| listener.process.started_at.known());
     let of_first =
-        |text: fn(&Held) -> String| Cell::plain(first.map(|held| text(held)).unwrap_or_default());
-    let mut cells = vec![
-        Cell::styled(style::PORT, port),
-        Cell::plain(service),
-        Cell::plain(bound),
-        Cell::plain(holders(held)),
-        Cell::plain(short_name(&first.map(|held| user(held, listener)).unwrap_or_default())),
-    ];
-    cells.extend(extras.netns.then(|| of_first(netns)));
-    cells.extend(extras.managed.then(|| of_first(units::cell)));
-    cells.extend(extras.troubled.then(|| Cell::plain(trouble)));
-    cells.push(Cell::plain(started.map(|then| age(now, *then)).unwrap_or_default()));
-    cells
+        |text: &dyn Fn(&Held) -> String| first.map(|held| text(held)).unwrap_or_default();
+    let user = of_first(&|held| short_name(&user(held, listener)));
+    let up = started.map(|then| age(now, *then)).unwrap_or_default();
+    let (netns, unit) = (of_first(&netns), of_first(&units::cell));
+    [port, service, bound, holders(held), user, netns, nat, unit, queue, up]
 }
 
 /// The network namespace by name; nothing for ours.

@@ -30,11 +30,6 @@ pub(super) fn cell(held: &Held) -> String {
     clip(&text, NAME_WIDTH).into_owned()
 }
 
-/// Whether there is one to show.
-pub(super) fn has_any(held: &Held) -> bool {
-    held.unit.known().is_some() || held.container.known().is_some()
-}
-
 /// A unit with whose it is: `web.service (of the user manager 1000)`.
 pub(super) fn unit_in_words(unit: &Unit) -> String {
     let name = sanitize(&unit.name);
@@ -82,23 +77,22 @@ mod tests {
         let mut unknown = socket();
         unknown.held.unit = Seen::Denied(Need::Root);
         let table = [
-            (socket(), "", false),
-            (unknown, "?", false),
-            (socket().of_unit("ssh.service"), "ssh.service", true),
-            (socket().in_container(Runtime::Docker, ID, "minio"), "container minio", true),
+            (socket(), ""),
+            (unknown, "?"),
+            (socket().of_unit("ssh.service"), "ssh.service"),
+            (socket().in_container(Runtime::Docker, ID, "minio"), "container minio"),
             (
                 socket().of_unit("web.service").in_container(Runtime::Podman, ID, "web"),
                 "container web",
-                true,
             ),
-            (unnamed, "container 3fa2c1aabbcc", true),
-            (bare.clone(), "a container", true),
-            (bare.of_unit("hello.service"), "hello.service", true),
-            (socket().of_unit("e\x1bvil.service"), r"e\x1bvil.service", true),
-            (socket().of_unit(&"x".repeat(99)), &format!("{}…", "x".repeat(31)), true),
+            (unnamed, "container 3fa2c1aabbcc"),
+            (bare.clone(), "a container"),
+            (bare.of_unit("hello.service"), "hello.service"),
+            (socket().of_unit("e\x1bvil.service"), r"e\x1bvil.service"),
+            (socket().of_unit(&"x".repeat(99)), &format!("{}…", "x".repeat(31))),
         ];
-        for (socket, text, shown) in table {
-            assert_eq!((cell(&socket.held).as_str(), has_any(&socket.held)), (text, shown));
+        for (socket, text) in table {
+            assert_eq!(cell(&socket.held), text);
         }
     }
 

@@ -72,6 +72,7 @@ fn lines(
     } else {
         lines.extend(bind::words(group.sockets()).into_iter().map(|words| ("binding", words)));
     }
+    lines.extend(bind::nat_in_words(&socket.nat));
     lines.push(("state", state(socket)));
     lines.extend(shared_port(group, sharing));
     lines.extend(

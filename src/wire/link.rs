@@ -1,7 +1,7 @@
 //! The network devices over `NETLINK_ROUTE` (`linux/if_link.h`), as far as they hold sockets: the kernel takes
 //! in the datagrams of a tunnel itself, through a UDP socket that no process holds.
 
-use super::netlink;
+use super::netlink::{self, attribute, text};
 
 const RTM_GETLINK: u16 = 18;
 
@@ -41,31 +41,21 @@ pub fn tunnel(payload: &[u8]) -> Option<Tunnel> {
         return None;
     }
     let attributes = payload.get(IFINFOMSG..)?;
-    let info = find(attributes, IFLA_LINKINFO)?;
+    let info = attribute(attributes, IFLA_LINKINFO)?;
     // Where each kind has its port (IFLA_VXLAN_PORT, IFLA_GENEVE_PORT, IFLA_BAREUDP_PORT).
-    let (kind, port) = match text(find(info, IFLA_INFO_KIND)?).as_str() {
+    let (kind, port) = match text(attribute(info, IFLA_INFO_KIND)?).as_str() {
         "vxlan" => ("vxlan", Some(15)),
         "geneve" => ("geneve", Some(5)),
         "bareudp" => ("bareudp", Some(1)),
         "wireguard" => ("wireguard", None),
         _ => return None,
     };
-    let data = find(info, IFLA_INFO_DATA).unwrap_or_default();
-    let port = port.and_then(|attribute| find(data, attribute)).and_then(|value| {
+    let data = attribute(info, IFLA_INFO_DATA).unwrap_or_default();
+    let port = port.and_then(|wanted| attribute(data, wanted)).and_then(|value| {
         // In network byte order, as the kernel's `__be16`.
         Some(u16::from_be_bytes(value.get(..2)?.try_into().ok()?))
     });
-    Some(Tunnel { name: text(find(attributes, IFLA_IFNAME)?), kind, port })
-}
-
-fn find(attributes: &[u8], wanted: u16) -> Option<&[u8]> {
-    netlink::attributes(attributes).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
-}
-
-/// A string with its closing zero.
-fn text(value: &[u8]) -> String {
-    let end = value.iter().position(|byte| *byte == 0).unwrap_or(value.len());
-    String::from_utf8_lossy(value.get(..end).unwrap_or_default()).into_owned()
+    Some(Tunnel { name: text(attribute(attributes, IFLA_IFNAME)?), kind, port })
 }
 
 #[cfg(test)]

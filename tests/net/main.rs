@@ -30,6 +30,7 @@ mod listen;
 mod options;
 mod ordinary;
 mod owners;
+mod published;
 mod run;
 mod safety;
 mod scan;

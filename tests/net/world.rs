@@ -185,7 +185,12 @@ impl World {
     }
 
     /// Joins `lan0` to a second namespace, in which a server listens at `10.77.0.9:9999`.
-    pub(crate) fn neighbour(mut self) -> Self {
+    pub(crate) fn neighbour(self) -> Self {
+        self.neighbour_at("10.77.0.9")
+    }
+
+    /// The same with another address, in a network of 24 bits.
+    pub(crate) fn neighbour_at(mut self, address: &'static str) -> Self {
         let (here_reads, mut there_writes) = io::pipe().unwrap();
         let (there_reads, here_writes) = io::pipe().unwrap();
         let thread = thread::spawn(move || {
@@ -194,8 +199,9 @@ impl World {
             let id = unsafe { libc::gettid() };
             writeln!(there_writes, "{id}").unwrap();
             (&there_reads).read_exact(&mut [0]).expect("the order");
-            feed("ip", &["-batch", "-"], "addr add 10.77.0.9/24 dev wire0\nlink set wire0 up\n");
-            let _server = tcp("10.77.0.9:9999").listening(BACKLOG);
+            let up = format!("addr add {address}/24 dev wire0\nlink set wire0 up\n");
+            feed("ip", &["-batch", "-"], &up);
+            let _server = tcp(&format!("{address}:9999")).listening(BACKLOG);
             writeln!(there_writes, "ready").unwrap();
             wait_for(&there_reads);
         });

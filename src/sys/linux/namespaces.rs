@@ -83,7 +83,7 @@ fn is_network(mount: &Mount) -> bool {
     mount.kind == "nsfs" && mount.root.starts_with("net:[")
 }
 
-/// The network namespaces of this host, as far as they can be found: those that a process is in, and those that are
+/// The network namespaces of this host, as far as they can be found: those that a thread is in, and those that are
 /// mounted (`ip netns`, container runtimes). One that is only kept open by a descriptor is not among them.
 #[derive(Debug, Default)]
 pub struct OpenNamespaces {
@@ -112,21 +112,34 @@ pub fn network_namespaces(procfs: &Procfs) -> io::Result<OpenNamespaces> {
         }
     }
     for pid in procfs.pids()? {
-        let path = format!("/proc/{pid}/ns/net");
+        let denied = all.denied;
+        all.add(format!("/proc/{pid}/ns/net"));
+        // Each thread may be somewhere else. Of a process that may not be looked at, no thread may.
+        if all.denied == denied {
+            let threads = procfs.threads(pid).unwrap_or_default();
+            let others = threads.into_iter().filter(|thread| *thread != pid);
+            others.for_each(|thread| all.add(format!("/proc/{pid}/task/{thread}/ns/net")));
+        }
+    }
+    Ok(all)
+}
+
+impl OpenNamespaces {
+    /// Opens the namespace of a process or a thread, if it is a new one.
+    fn add(&mut self, path: String) {
         match rustix::fs::stat(&path) {
-            Ok(status) if all.found.contains_key(&status.st_ino) => {}
+            Ok(status) if self.found.contains_key(&status.st_ino) => {}
             Ok(_) => match OpenNamespace::at(&path) {
-                Ok(open) => drop(all.found.insert(open.inode, open)),
+                Ok(open) => drop(self.found.insert(open.inode, open)),
                 // It has ended since.
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => all.failed.push((path, error.to_string())),
+                Err(error) => self.failed.push((path, error.to_string())),
             },
-            Err(Errno::ACCESS | Errno::PERM) => all.denied += 1,
+            Err(Errno::ACCESS | Errno::PERM) => self.denied += 1,
             // It has ended.
             Err(_) => {}
         }
     }
-    Ok(all)
 }
 
 /// Does the work in each namespace, on threads of its own, and gives what came of it in the order of the namespaces.

@@ -15,6 +15,8 @@ pub enum Protocol {
     SockDiag,
     /// `NETLINK_ROUTE`: routes, links and addresses.
     Route,
+    /// `NETLINK_NETFILTER`: the firewall's rules.
+    Netfilter,
 }
 
 /// A netlink socket in our network namespace, with a buffer for what it receives.
@@ -40,6 +42,7 @@ impl NetlinkSocket {
             Protocol::SockDiag => Some(netlink::SOCK_DIAG),
             // NETLINK_ROUTE is protocol 0, the default.
             Protocol::Route => None,
+            Protocol::Netfilter => Some(netlink::NETFILTER),
         };
         let fd =
             socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;

@@ -1,4 +1,4 @@
-//! What `/proc/sys` and the counters of `/proc/net` say of our network namespace.
+//! What `/proc/sys` and the files of `/proc/net` say of our network namespace.
 
 use crate::model::Family;
 use std::fs;
@@ -49,5 +49,23 @@ pub fn udp_datagrams_received(family: Family) -> Option<u64> {
             let line = text.lines().find_map(|line| line.strip_prefix("Udp6InDatagrams"))?;
             line.trim().parse().ok()
         }
+    }
+}
+
+/// Whether the old `ip_tables` of a family has a NAT table in our network namespace. It has one as soon as
+/// `iptables-legacy -t nat` was used, also where that only listed it.
+///
+/// # Errors
+/// When only root may know.
+pub fn has_legacy_nat(family: Family) -> io::Result<bool> {
+    let path = match family {
+        Family::Ipv4 => "/proc/thread-self/net/ip_tables_names",
+        Family::Ipv6 => "/proc/thread-self/net/ip6_tables_names",
+    };
+    match fs::read_to_string(path) {
+        Ok(names) => Ok(names.lines().any(|name| name == "nat")),
+        // A kernel that has no such tables, or has not loaded them.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
