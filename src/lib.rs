@@ -1,7 +1,7 @@
 //! portsight looks at one host's ports from both sides: which sockets are bound and by whom, and what a
 //! client gets when it knocks. A reconciler joins both into one verdict for each port.
 //!
-//! The rooms, and what each may import (checked by `tests/architecture.rs`):
+//! The rooms, and what each may import (checked by `tests/architecture`):
 //!
 //! | room | may import | what it is |
 //! |---|---|---|

@@ -4,6 +4,7 @@
 
 mod client;
 mod delivery;
+mod diag;
 mod local;
 mod pace;
 mod payload;

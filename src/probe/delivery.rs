@@ -7,13 +7,14 @@
 //! soon after each probe, and be quiet before each. The quiets differ in length, so that other traffic at a steady
 //! pace cannot keep step with the probes.
 
+use super::diag;
 use super::local::only_local;
 use super::payload::payload;
 use super::plan::SourceHalves;
 use crate::model::{Delivery, Family, Port, Target, Transport};
 use crate::sys::{self, NetlinkSocket, Protocol, UdpAnswer, UdpProbe};
-use crate::wire::netlink::{self, AnswerError};
-use crate::wire::sock_diag;
+use crate::wire::netlink::AnswerError;
+use crate::wire::sock_diag::Row;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -155,16 +156,9 @@ impl<'a> Knocker<'a> {
     }
 
     /// The socket that the kernel would deliver our datagram to.
-    fn socket_behind(&mut self) -> Result<Option<sock_diag::Row>, AnswerError> {
-        let mut row = None;
-        let seq = self.netlink.next_seq();
-        let mut answer = netlink::Answer::entry(seq);
+    fn socket_behind(&mut self) -> Result<Option<Row>, AnswerError> {
         let (to, from) = (self.target.at(self.port), self.probe.source()?);
-        let request = sock_diag::lookup(Transport::Udp, to, from, self.target.device, seq);
-        self.netlink.converse(&request, |datagram| {
-            answer.take(datagram, |_, payload| row = sock_diag::row(payload))
-        })?;
-        Ok(row)
+        diag::one(&mut self.netlink, Transport::Udp, to, from, self.target.device)
     }
 }
 

@@ -1,10 +1,11 @@
 //! Which socket took a connection that we opened, asked of the kernel by the connection's four-tuple. An open
 //! port whose connection was taken by another socket was redirected on the way.
 
+use super::diag;
 use crate::model::{Family, TakenBy, Transport};
 use crate::sys::{NetlinkSocket, Protocol};
-use crate::wire::netlink::{self, AnswerError};
-use crate::wire::sock_diag::{self, Keep, Row, state};
+use crate::wire::netlink::AnswerError;
+use crate::wire::sock_diag::{Keep, Row, state};
 use std::io;
 use std::net::SocketAddr;
 
@@ -45,11 +46,9 @@ fn find(
     is_up: impl Fn() -> bool,
 ) -> Result<TakenBy, AnswerError> {
     let Connection { from, to, device } = connection;
-    let seq = netlink.next_seq();
-    let request = sock_diag::lookup(Transport::Tcp, to, from, device, seq);
-    let at_port = ask(netlink, &request, netlink::Answer::entry(seq))?;
+    let at_port = diag::one(netlink, Transport::Tcp, to, from, device)?;
     // Without a connection of these four the kernel names the listener.
-    if at_port.iter().any(|row| row.state != state::LISTEN && row.peer.port() == from.port()) {
+    if at_port.is_some_and(|row| row.state != state::LISTEN && row.peer.port() == from.port()) {
         return Ok(TakenBy::Probed);
     }
     // The other end is a socket whose peer is our end.
@@ -62,9 +61,7 @@ fn find(
         for (keep, rows) in
             [(Keep::PeerPort(port), &mut ends), (Keep::LocalPort(port), &mut starts)]
         {
-            let seq = netlink.next_seq();
-            let request = sock_diag::dump(Transport::Tcp, family, states, keep, seq);
-            rows.extend(ask(netlink, &request, netlink::Answer::dump(seq))?);
+            rows.extend(diag::tcp_table(netlink, family, states, keep)?);
         }
     }
     // Who closed meanwhile has no other end, and another's connection must not pass for it.
@@ -89,23 +86,6 @@ fn other_end(ends: &[Row], starts: &[Row], from: SocketAddr) -> Option<SocketAdd
     let mut ours = ends.iter().filter(|end| same(end.peer, from) && !has_start(end));
     let end = ours.next()?.local;
     Some(SocketAddr::new(end.ip().to_canonical(), end.port()))
-}
-
-/// The rows of the answer; none where the kernel knows no such socket.
-fn ask(
-    netlink: &mut NetlinkSocket,
-    request: &[u8],
-    mut answer: netlink::Answer,
-) -> Result<Vec<Row>, AnswerError> {
-    let mut rows = Vec::new();
-    let asked = netlink.converse(request, |datagram| {
-        answer.take(datagram, |_, payload| rows.extend(sock_diag::row(payload)))
-    });
-    match asked {
-        Ok(()) => Ok(rows),
-        Err(AnswerError::Refused(error)) if error.kind() == io::ErrorKind::NotFound => Ok(rows),
-        Err(error) => Err(error),
-    }
 }
 
 #[cfg(test)]

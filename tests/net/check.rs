@@ -127,6 +127,22 @@ fn the_tables_are_true() {
     assert_world_is_true(BIG_WORLD_WITHOUT_RULES);
 }
 
+/// The harness itself: where nobody listens, a plain client is refused by each address of a world that was just made.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn the_addresses_of_a_world_can_be_used_at_once() {
+    for _ in 0..20 {
+        let _world = World::new().veth(&LAN);
+        for target in LAN.map(|address| address.split('/').next().unwrap().parse().unwrap()) {
+            assert_eq!(
+                connects(port_of(target, 9100)),
+                Err(ErrorKind::ConnectionRefused),
+                "{target}"
+            );
+        }
+    }
+}
+
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn each_port_of_the_big_world_has_its_true_verdict() {

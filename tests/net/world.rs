@@ -14,10 +14,15 @@
 
 use crate::sockets::{Spec, tcp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 use socket2::{Domain, SockAddr, Socket, Type};
+use std::fs;
 use std::io::{self, BufRead as _, PipeReader, PipeWriter, Read as _, Write as _};
 use std::mem::MaybeUninit;
-use std::net::{Shutdown, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
+use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -53,8 +58,9 @@ impl World {
 
     /// Adds the interface `lan0`, one end of a veth pair, with these addresses (`10.77.0.2/24`).
     ///
-    /// The kernel adds no addresses of its own, and IPv6 addresses are usable at once.
+    /// The kernel adds no addresses of its own, and all of these can be used when this returns.
     pub(crate) fn veth(self, addresses: &[&str]) -> Self {
+        let news = RouteNews::subscribe();
         let mut batch = vec![
             format!("link add lan0 index {LAN_INDEX} type veth peer name wire0"),
             "link set lan0 addrgenmode none".into(),
@@ -66,6 +72,10 @@ impl World {
         }));
         batch.extend(["link set lan0 up\nlink set wire0 up\n".into()]);
         feed("ip", &["-batch", "-"], &batch.join("\n"));
+        let parsed = addresses.iter().map(|address| address.split('/').next()?.parse().ok());
+        for address in parsed {
+            news.wait_for_local(address.expect("an address and a prefix"));
+        }
         self
     }
 
@@ -232,6 +242,50 @@ impl World {
         self.servers.push(Server { stop: Some(stop), thread: Some(thread) });
         self
     }
+}
+
+/// Hears of each IPv6 route that comes or goes in this namespace.
+///
+/// An IPv6 address is there when `ip` returns, also in `/proc/net/if_inet6`. The route that keeps packets to it on this
+/// host comes later, also with `nodad`: from a work queue, under a lock that all namespaces share, and many come and
+/// go while the tests run. Until then such packets take the wire and are lost, or have no route at all.
+struct RouteNews(OwnedFd);
+
+impl RouteNews {
+    fn subscribe() -> Self {
+        let flags = SocketFlags::CLOEXEC;
+        // NETLINK_ROUTE is protocol 0, the default.
+        let fd = socket_with(AddressFamily::NETLINK, SocketType::RAW, flags, None).unwrap();
+        let group = u32::try_from(libc::RTMGRP_IPV6_ROUTE).unwrap();
+        bind(&fd, &SocketAddrNetlink::new(0, group)).unwrap();
+        Self(fd)
+    }
+
+    /// Returns when packets to the address stay here. IPv4 has its route together with the address.
+    fn wait_for_local(&self, address: IpAddr) {
+        let IpAddr::V6(address) = address else { return };
+        let limit = Timespec { tv_sec: 20, tv_nsec: 0 };
+        while !is_routed_here(address) {
+            let news = poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&limit)).unwrap();
+            assert_ne!(news, 0, "no local route for {address} within {} s", limit.tv_sec);
+            // What it says does not matter, nor that there was more than the socket holds: the table is read again.
+            let heard = recv(&self.0, &mut [0_u8; 4096][..], RecvFlags::empty());
+            assert!(matches!(heard, Ok(_) | Err(Errno::NOBUFS)), "news of routes: {heard:?}");
+        }
+    }
+}
+
+/// Whether the routing table has the address as one of this host.
+fn is_routed_here(address: Ipv6Addr) -> bool {
+    /// `RTF_LOCAL` (`linux/ipv6_route.h`).
+    const LOCAL: u32 = 0x8000_0000;
+    let wanted = format!("{:032x}", u128::from(address));
+    let table = fs::read_to_string("/proc/thread-self/net/ipv6_route").expect("the IPv6 routes");
+    table.lines().any(|line| {
+        let fields: Vec<_> = line.split_ascii_whitespace().collect();
+        let [destination, "80", _, _, _, _, _, _, flags, _] = *fields else { return false };
+        destination == wanted && u32::from_str_radix(flags, 16).is_ok_and(|f| f & LOCAL != 0)
+    })
 }
 
 /// A thread that serves until the other end of its pipe is closed.
