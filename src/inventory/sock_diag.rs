@@ -7,6 +7,7 @@ use crate::model::{
 use crate::sys::{self, NetlinkSocket, Protocol};
 use crate::wire::netlink::{self, AnswerError};
 use crate::wire::sock_diag::{self, Keep, Row, state};
+use std::collections::HashSet;
 use std::io;
 use std::thread;
 
@@ -83,9 +84,16 @@ fn dump(transport: Transport, family: Family) -> (Vec<Row>, Option<AnswerError>)
         });
         match read {
             Err(AnswerError::Interrupted) if tries < TRIES => {}
-            read => return (rows, read.err()),
+            read => return (once_each(rows), read.err()),
         }
     }
+}
+
+/// The rows, one of each socket: one that stops listening while the table is read is listed again as bound.
+fn once_each(mut rows: Vec<Row>) -> Vec<Row> {
+    let mut known = HashSet::new();
+    rows.retain(|row| known.insert(row.cookie));
+    rows
 }
 
 fn gap(error: &AnswerError, transport: Transport, family: Family) -> Gap {
@@ -179,4 +187,34 @@ fn bound_inactive_gap() -> Option<Gap> {
         need: Some(Need::Kernel(SINCE.0, SINCE.1)),
         hides: Hides::Holders,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{Cookie, Inode};
+
+    #[test]
+    fn a_socket_that_stops_listening_meanwhile_is_one_socket() {
+        let row = |cookie, state| Row {
+            family: Family::Ipv4,
+            state,
+            local: ([127, 0, 0, 1], 80).into(),
+            peer: ([0, 0, 0, 0], 0).into(),
+            interface: 0,
+            cookie: Cookie(cookie),
+            receive_queue: 0,
+            write_queue: 0,
+            uid: 0,
+            inode: Inode(cookie),
+            v6_only: None,
+            cgroup: None,
+            receive_buffer: None,
+            drops: None,
+        };
+        let listens = row(1, state::LISTEN);
+        let another = row(2, state::BOUND_INACTIVE);
+        let rows = vec![listens.clone(), row(1, state::BOUND_INACTIVE), another.clone()];
+        assert_eq!(once_each(rows), [listens, another]);
+    }
 }
