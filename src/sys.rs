@@ -23,7 +23,7 @@ pub use linux::netlink_socket::{NetlinkSocket, Protocol};
 pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
-pub use linux::procfs::{Kin, Procfs, Table, Unreadable};
+pub use linux::procfs::{Kin, OpenTable, Procfs, Table, Unreadable};
 pub use linux::sysctl::{conntrack_room, local_port_range, udp_datagrams_received};
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;

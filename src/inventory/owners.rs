@@ -122,7 +122,7 @@ fn find(
         in_flight = deep.in_flight;
     }
     let Scan { holders, unread, .. } = scan;
-    let processes = Processes::read(procfs, holders.all())?;
+    let processes = Processes::read(procfs, &holders)?;
     let tree = processes.tree(procfs, holders.of_shared());
     Ok(Found { holders, processes, tree, unread, tunnels, in_flight })
 }

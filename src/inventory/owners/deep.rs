@@ -121,7 +121,8 @@ fn queues(procfs: &Procfs, tables: &[Table]) -> io::Result<Vec<Queue>> {
     let may_wait = |inode| filled.as_ref().is_none_or(|filled| filled.contains(inode));
     let parts = shared_out(tables, |table, found: &mut Vec<Queue>| {
         // A table that cannot be read shows nothing: the ordinary look has said so.
-        let _ended = procfs.open_files(*table, |descriptor, link| {
+        let Ok(open) = procfs.open_table(*table) else { return };
+        let _ended = open.files(|descriptor, link| {
             let Some(inode) = socket_inode(link).filter(|inode| may_wait(*inode)) else { return };
             let waiting = waiting_in(procfs, *table, descriptor);
             if waiting > 0 {
