@@ -21,7 +21,7 @@ pub use units::find_units;
 
 use crate::model::{Cookie, Gap, Hides, Inventory, Seen, Socket};
 use crate::sys;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 /// Something that lists the sockets that hold a port.
@@ -45,19 +45,15 @@ pub fn take(source: &mut dyn Source, services: &Services) -> Inventory {
 /// Finds the processes that hold the sockets of an inventory: nearly all of the cost of one, so leave out first
 /// what will not be shown.
 pub fn find_owners(inventory: &mut Inventory) {
-    // Asked again only when an owner is missing. A table that cannot be read again tells of no socket that it is gone.
-    let later = OnceCell::new();
-    let still_there = |socket: &Socket| {
-        let read = || {
-            let (sockets, gaps) = SockDiag.sockets();
-            let cookies: HashSet<Cookie> = sockets.iter().map(|socket| socket.cookie).collect();
-            gaps.iter().all(|gap| gap.hides != Hides::Sockets).then_some(cookies)
-        };
-        let cookies: &Option<HashSet<Cookie>> = later.get_or_init(read);
-        cookies.as_ref().is_none_or(|cookies| cookies.contains(&socket.cookie))
-    };
-    let gap = owners::fill(&mut inventory.sockets, still_there);
+    let gap = owners::fill(&mut inventory.sockets, cookies);
     inventory.gaps.extend(gap);
+}
+
+/// The sockets that there are now. A table that cannot be read again tells of no socket that it is gone.
+fn cookies() -> Option<HashSet<Cookie>> {
+    let (sockets, gaps) = SockDiag.sockets();
+    let read = gaps.iter().all(|gap| gap.hides != Hides::Sockets);
+    read.then(|| sockets.iter().map(|socket| socket.cookie).collect())
 }
 
 fn order(socket: &Socket) -> impl Ord {

@@ -7,7 +7,9 @@ mod roles;
 mod scan;
 mod unknown;
 
-use crate::model::{Gap, Hides, Need, OwnersUnknown, OwnersUnknownReason, Socket, Transport};
+use crate::model::{
+    Cookie, Gap, Hides, Need, OwnersUnknown, OwnersUnknownReason, Socket, Transport,
+};
 use crate::sys::{self, NetlinkSocket, Procfs, Protocol};
 use crate::wire::link::{self, Tunnel};
 use crate::wire::netlink::{self, AnswerError};
@@ -15,6 +17,7 @@ use deep::InFlight;
 use processes::Processes;
 use roles::Tree;
 use scan::{Holders, Scan, Unread, Wanted};
+use std::collections::HashSet;
 use std::io;
 
 /// What all looks together found.
@@ -26,14 +29,20 @@ struct Found {
     unread: Unread,
     tunnels: Vec<Tunnel>,
     in_flight: InFlight,
+    restless: bool,
+    /// The sockets that there were after the last look; `None` when that is not known.
+    last: Option<HashSet<Cookie>>,
 }
 
-/// Fills in the owners of the sockets. Returns what could not be seen.
-pub(super) fn fill(sockets: &mut [Socket], still_there: impl Fn(&Socket) -> bool) -> Option<Gap> {
+/// Fills in the owners of the sockets. `cookies` tells which sockets there are now. Returns what could not be seen.
+pub(super) fn fill(
+    sockets: &mut [Socket],
+    cookies: impl Fn() -> Option<HashSet<Cookie>>,
+) -> Option<Gap> {
     if sockets.is_empty() {
         return None;
     }
-    let found = match Procfs::open().and_then(|procfs| find(&procfs, sockets, &still_there)) {
+    let found = match Procfs::open().and_then(|procfs| find(&procfs, sockets, cookies)) {
         Ok(found) => found,
         Err(error) => return Some(no_procfs(sockets, &error.to_string())),
     };
@@ -48,10 +57,11 @@ pub(super) fn fill(sockets: &mut [Socket], still_there: impl Fn(&Socket) -> bool
             let ended = found.holders.of(socket.inode.0).next().is_some();
             let facts = unknown::Facts {
                 unread: found.unread,
-                gone: ended || !still_there(socket),
+                gone: ended || !is_in(found.last.as_ref(), socket),
                 initial_namespace: sys::pid_namespace_is_initial(),
                 tunnels: &found.tunnels,
                 in_flight: &found.in_flight,
+                restless: found.restless,
             };
             let unknown = unknown::why(socket, &facts);
             denied += usize::from(unknown.reason == OwnersUnknownReason::Permission);
@@ -92,18 +102,18 @@ fn no_procfs(sockets: &mut [Socket], error: &str) -> Gap {
 fn find(
     procfs: &Procfs,
     sockets: &[Socket],
-    still_there: impl Fn(&Socket) -> bool,
+    cookies: impl Fn() -> Option<HashSet<Cookie>>,
 ) -> io::Result<Found> {
     let wanted: Wanted = sockets.iter().map(|socket| socket.inode.0).collect();
     let mut scan = scan::ordinary(procfs, &wanted)?;
-    let unheld: Vec<&Socket> = sockets
-        .iter()
-        .filter(|socket| scan.holders.of(socket.inode.0).next().is_none())
-        .filter(|socket| still_there(socket))
-        .collect();
+    let mut unheld: Vec<&Socket> =
+        sockets.iter().filter(|socket| scan.holders.of(socket.inode.0).next().is_none()).collect();
+    // Asked only when an owner is missing.
+    let mut last = if unheld.is_empty() { None } else { cookies() };
+    unheld.retain(|socket| is_in(last.as_ref(), socket));
     let of_udp = unheld.iter().any(|socket| socket.transport == Transport::Udp);
     let tunnels = if of_udp { tunnels() } else { Vec::new() };
-    let mut in_flight = InFlight::Nowhere;
+    let (mut in_flight, mut restless) = (InFlight::Nowhere, false);
     let missing: Wanted = unheld
         .into_iter()
         .filter(|socket| unknown::tunnel_of(socket, &tunnels).is_none())
@@ -111,20 +121,28 @@ fn find(
         .map(|socket| socket.inode.0)
         .collect();
     if missing.len() > 0 {
-        let mut deep = deep::look(procfs, &scan, &missing)?;
+        let mut deep = deep::look(procfs, &missing)?;
         // Who cannot see every process cannot say that only one can have it.
         if let InFlight::Only(pid) = deep.in_flight
             && scan.unread.nothing()
+            && !deep.restless
         {
             deep.holders.add_rest(&missing, pid);
         }
+        if missing.without(&deep.holders).len() > 0 {
+            last = cookies();
+        }
         scan.holders.merge(deep.holders);
-        in_flight = deep.in_flight;
+        (in_flight, restless) = (deep.in_flight, deep.restless);
     }
     let Scan { holders, unread, .. } = scan;
     let processes = Processes::read(procfs, &holders)?;
     let tree = processes.tree(procfs, holders.of_shared());
-    Ok(Found { holders, processes, tree, unread, tunnels, in_flight })
+    Ok(Found { holders, processes, tree, unread, tunnels, in_flight, restless, last })
+}
+
+fn is_in(cookies: Option<&HashSet<Cookie>>, socket: &Socket) -> bool {
+    cookies.is_none_or(|cookies| cookies.contains(&socket.cookie))
 }
 
 /// Whether a deeper look may find the holder: not when it is another user's, whose processes may not be read.

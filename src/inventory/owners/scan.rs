@@ -120,8 +120,6 @@ impl Holders {
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) holders: Holders,
-    /// The processes that there were.
-    pub(super) pids: Vec<u32>,
     /// The rings that processes have open: they may hold sockets.
     pub(super) rings: Vec<(Table, CString)>,
     pub(super) unread: Unread,
@@ -147,9 +145,8 @@ impl Unread {
 /// Reads the table of every process.
 pub(super) fn ordinary(procfs: &Procfs, wanted: &Wanted) -> io::Result<Scan> {
     let pids = procfs.pids()?;
-    let tables: Vec<_> = pids.iter().copied().map(Table::of).collect();
-    let scan = Scan { pids, ..of_tables(procfs, &tables, wanted)? };
-    Ok(scan)
+    let tables: Vec<_> = pids.into_iter().map(Table::of).collect();
+    of_tables(procfs, &tables, wanted)
 }
 
 /// Reads these tables.
