@@ -173,10 +173,10 @@ impl Drop for Holder {
 }
 
 /// A directory of this test's own, removed when it is dropped.
-struct Directory(PathBuf);
+pub(crate) struct Directory(pub(crate) PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("net-{}-{number}", std::process::id());

@@ -21,6 +21,7 @@
 
 mod cgroups;
 mod check;
+mod churn;
 mod containers;
 mod firewall;
 mod holder;
