@@ -15,6 +15,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg}
 use serde_json::Value;
 use socket2::{Domain, Socket, Type};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CStr;
 use std::fmt::Display;
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, IoSliceMut, PipeWriter, Read as _, Write as _};
@@ -30,7 +31,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 /// How long portsight is asked for.
 const LONG_ENOUGH: Duration = Duration::from_secs(4);
 /// Names of processes that a reader of `/proc/PID/stat`, or a terminal, may stumble over.
-const NAMES: [&std::ffi::CStr; 4] = [c") S 1 1 (", c"\x1b[31mroot", c"systemd", c"\xff\n"];
+const NAMES: [&CStr; 4] = [c") S 1 1 (", c"\x1b[31mroot", c"systemd", c"\xff\n"];
 
 /// A program that churns.
 struct Part {
@@ -63,7 +64,7 @@ const PARTS: [Part; 9] = [
     Part { name: "net-reuse", port: 7109, held: Held::Perhaps, play: leaves_its_pid_to_another },
 ];
 
-/// What a part that churns knows of itself.
+/// What a part knows of itself.
 struct Stage {
     port: u16,
 }
@@ -90,7 +91,8 @@ fn goes_on() -> bool {
 
 /// Lets a child do this and end. Gives its pid.
 fn fork(action: impl FnOnce()) -> libc::pid_t {
-    // SAFETY: a part has one thread, so its child may do what it could do itself.
+    // SAFETY: the other thread of a part, which is libtest's, waits for this one and holds no lock; so the child may do
+    // what its parent could.
     unsafe {
         let child = libc::fork();
         if child == 0 {
@@ -108,7 +110,7 @@ fn reap(child: libc::pid_t) -> bool {
     unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) > 0 }
 }
 
-fn call_oneself(name: &std::ffi::CStr) {
+fn call_oneself(name: &CStr) {
     // SAFETY: the name lives through the call.
     unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
 }
@@ -215,6 +217,7 @@ fn hands_it_over(stage: &Stage) {
             (&there).write_all(b"!").unwrap();
         }
     });
+    drop(there);
     stage.holds();
     while goes_on() {
         let listener = stage.listener();
@@ -355,6 +358,7 @@ impl Churn {
         let parts: Vec<_> = parts.collect();
         drop((input, tell));
         let mut lines = BufReader::new(told).lines().map(Result::unwrap).filter_map(|line| {
+            assert!(!line.contains("FAILED"), "a part failed");
             let (port, pid) = line.split_once(' ')?;
             Some((port.parse().ok()?, pid.parse().ok()?))
         });
@@ -618,20 +622,22 @@ fn what_comes_and_goes_has_no_wrong_owner_for_an_ordinary_user() {
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn a_check_proves_nothing_false_of_what_comes_and_goes() {
-    let world = World::new().listens(tcp("127.0.0.1:7001")).echoes(udp("127.0.0.1:7003"));
+    if !in_own_process_namespace("churn::a_check_proves_nothing_false_of_what_comes_and_goes") {
+        return;
+    }
+    let world = World::new().listens(tcp("127.0.0.1:7001"));
     let churn = Churn::start(false);
     let mut faults = Faults::default();
     let started = Instant::now();
     while started.elapsed() < LONG_ENOUGH {
-        let run =
-            world.portsight("check 7001/tcp,7003/udp,7101-7109/tcp --from loopback -4 -o json");
+        let run = world.portsight("check 7001,7101-7109 --proto tcp --from loopback -4 -o json");
         faults.unless([0, 1, 3].contains(&run.status), format!("status {}", run.status), "");
         faults.unless(run.stderr.is_empty(), "stderr", &run.stderr);
         let document = run.document();
         for (item, view) in views(&document) {
             let name = name(item);
             let verdict = view["verdict"].as_str().unwrap();
-            let fits = if ["7001/tcp", "7003/udp"].contains(&name.as_str()) {
+            let fits = if name == "7001/tcp" {
                 verdict == "reachable" && view["certainty"] == "proved"
             } else {
                 ["reachable", "closed"].contains(&verdict) || view["certainty"] != "proved"
