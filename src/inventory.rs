@@ -27,7 +27,7 @@ pub use units::find_units;
 
 use crate::model::{Hides, Inode, Inventory, Seen, Socket};
 use crate::sys;
-use std::cell::{OnceCell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 
 /// Something that lists sockets.
@@ -65,21 +65,17 @@ pub fn take(source: &mut dyn Source, services: &Services) -> Inventory {
 }
 
 /// Finds the processes that hold the sockets of an inventory: nearly all of the cost of one, so leave out first
-/// what will not be shown. `source` is asked once more when an owner is missing.
+/// what will not be shown. `source` is asked again when an owner is missing.
 pub fn find_owners(inventory: &mut Inventory, source: &mut dyn Source) {
-    // A table that cannot be read again tells of no socket that it is gone.
-    let (later, source) = (OnceCell::new(), RefCell::new(source));
-    let read = || {
-        let later = source.borrow_mut().read();
-        let inodes: HashSet<Inode> = later.held().map(|held| held.inode).collect();
-        later.gaps.iter().all(|gap| gap.hides != Hides::Sockets).then_some(inodes)
-    };
-    let still_there = |inode: Inode| {
-        let inodes: &Option<HashSet<Inode>> = later.get_or_init(read);
-        inodes.as_ref().is_none_or(|inodes| inodes.contains(&inode))
-    };
-    let gap = owners::fill(inventory, still_there);
+    let gap = owners::fill(inventory, || inodes(source));
     inventory.gaps.extend(gap);
+}
+
+/// The sockets that there are now. A table that cannot be read again tells of no socket that it is gone.
+fn inodes(source: &mut dyn Source) -> Option<HashSet<Inode>> {
+    let later = source.read();
+    let read = later.gaps.iter().all(|gap| gap.hides != Hides::Sockets);
+    read.then(|| later.held().map(|held| held.inode).collect())
 }
 
 fn order(socket: &Socket) -> impl Ord {

@@ -24,7 +24,7 @@ pub use linux::netlink_socket::{NetlinkSocket, Protocol};
 pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
-pub use linux::procfs::{Kin, Procfs, Table, Unreadable};
+pub use linux::procfs::{Kin, OpenTable, Procfs, Table, Unreadable};
 pub use linux::sysctl::{
     conntrack_room, has_legacy_nat, local_port_range, network_table, udp_datagrams_received,
 };

@@ -63,13 +63,19 @@ impl Connections<'_> {
     }
 }
 
-/// The connections that use a port which nobody holds otherwise: they keep others from it.
+/// The connections that use a port which nobody holds otherwise: they keep others from it, except those that are not
+/// sockets yet.
 pub(super) fn users_of(
     ports: &BTreeSet<Endpoint>,
     namespaces: &Namespaces,
     services: &Services,
 ) -> Vec<Socket> {
-    if ports.is_empty() { Vec::new() } else { Connections { namespaces, services }.at(ports) }
+    if ports.is_empty() {
+        return Vec::new();
+    }
+    let mut users = Connections { namespaces, services }.at(ports);
+    users.retain(|socket| socket.state != SocketState::SynReceived);
+    users
 }
 
 /// The sockets with what is around them, and the connections that they have. `all` is everything that serves.

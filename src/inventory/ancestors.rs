@@ -1,7 +1,7 @@
 //! The processes above one, up to the first of our pid namespace, and what supervises it.
 
 use crate::model::{Named, Supervisor};
-use crate::sys::Procfs;
+use crate::sys::{Procfs, Table};
 use std::ffi::OsString;
 
 /// No process tree is so deep. The bound is for one that changes while it is read.
@@ -31,8 +31,8 @@ pub fn process_name(pid: u32) -> Option<Named> {
 }
 
 fn name(procfs: &Procfs, pid: u32) -> String {
-    let exe = procfs.link(pid, "exe").ok().flatten();
-    let arguments = procfs.arguments(pid).unwrap_or_default();
+    let exe = procfs.link(Table::of(pid), "exe").ok().flatten();
+    let arguments = procfs.arguments(Table::of(pid)).unwrap_or_default();
     let comm = || procfs.comm(pid).unwrap_or_default();
     told(exe.as_ref(), &arguments).unwrap_or_else(comm)
 }
@@ -60,7 +60,7 @@ pub fn supervisor(pid: u32, ancestors: &[Named]) -> Option<Supervisor> {
     // The process itself, or the one between it and the supervisor, has been given the name there.
     let mut below = pid;
     for process in ancestors {
-        let arguments = procfs.arguments(process.pid).unwrap_or_default();
+        let arguments = procfs.arguments(Table::of(process.pid)).unwrap_or_default();
         let environment = || procfs.environment(below).unwrap_or_default();
         if let Some(stop) = stop(&process.name, &arguments, environment) {
             return Some(Supervisor { process: process.clone(), stop: stop.words() });

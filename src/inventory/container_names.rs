@@ -2,7 +2,7 @@
 
 use super::cgroup_path::Found;
 use crate::model::{Container, Need, Runtime, Seen};
-use crate::sys::Procfs;
+use crate::sys::{Procfs, Table};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
@@ -122,7 +122,7 @@ fn supervisors(root: &Path) -> HashMap<String, String> {
     }
     let Ok(procfs) = Procfs::open() else { return HashMap::new() };
     let pids = procfs.pids().unwrap_or_default();
-    let arguments = pids.into_iter().filter_map(|pid| procfs.arguments(pid).ok());
+    let arguments = pids.into_iter().filter_map(|pid| procfs.arguments(Table::of(pid)).ok());
     arguments
         .filter_map(|words| {
             let words: Vec<_> =

@@ -17,6 +17,7 @@ use deep::InFlight;
 use processes::Processes;
 use roles::Tree;
 use scan::{Holders, Scan, Unread, Wanted};
+use std::collections::HashSet;
 use std::io;
 use std::net::SocketAddr;
 
@@ -29,6 +30,9 @@ struct Found {
     unread: Unread,
     tunnels: Vec<Tunnel>,
     in_flight: InFlight,
+    restless: bool,
+    /// The sockets that there were after the last look; `None` when that is not known.
+    last: Option<HashSet<Inode>>,
 }
 
 /// A socket whose holders are looked for.
@@ -57,13 +61,16 @@ impl Sought<'_> {
     }
 }
 
-/// Fills in the owners of the sockets. Returns what could not be seen.
-pub(super) fn fill(inventory: &mut Inventory, still_there: impl Fn(Inode) -> bool) -> Option<Gap> {
+/// Fills in the owners of the sockets. `inodes` tells which sockets there are now. Returns what could not be seen.
+pub(super) fn fill(
+    inventory: &mut Inventory,
+    inodes: impl FnMut() -> Option<HashSet<Inode>>,
+) -> Option<Gap> {
     let mut sockets = Sought::all(inventory);
     if sockets.is_empty() {
         return None;
     }
-    let found = match Procfs::open().and_then(|procfs| find(&procfs, &sockets, &still_there)) {
+    let found = match Procfs::open().and_then(|procfs| find(&procfs, &sockets, inodes)) {
         Ok(found) => found,
         Err(error) => return Some(no_procfs(&mut sockets, &error.to_string())),
     };
@@ -79,10 +86,11 @@ pub(super) fn fill(inventory: &mut Inventory, still_there: impl Fn(Inode) -> boo
             let ended = found.holders.of(inode.0).next().is_some();
             let facts = unknown::Facts {
                 unread: found.unread,
-                gone: ended || !still_there(inode),
+                gone: ended || !is_in(found.last.as_ref(), inode),
                 initial_namespace: sys::pid_namespace_is_initial(),
                 tunnels: &found.tunnels,
                 in_flight: &found.in_flight,
+                restless: found.restless,
             };
             let unknown = unknown::why(socket.held, socket.udp, &facts);
             denied += usize::from(unknown.reason == OwnersUnknownReason::Permission);
@@ -124,18 +132,20 @@ fn no_procfs(sockets: &mut [Sought<'_>], error: &str) -> Gap {
 fn find(
     procfs: &Procfs,
     sockets: &[Sought<'_>],
-    still_there: impl Fn(Inode) -> bool,
+    mut inodes: impl FnMut() -> Option<HashSet<Inode>>,
 ) -> io::Result<Found> {
     let wanted: Wanted = sockets.iter().map(|socket| socket.inode().0).collect();
     let mut scan = scan::ordinary(procfs, &wanted)?;
-    let unheld: Vec<&Sought<'_>> = sockets
+    let mut unheld: Vec<&Sought<'_>> = sockets
         .iter()
         .filter(|socket| scan.holders.of(socket.inode().0).next().is_none())
-        .filter(|socket| still_there(socket.inode()))
         .collect();
+    // Asked only when an owner is missing.
+    let mut last = if unheld.is_empty() { None } else { inodes() };
+    unheld.retain(|socket| is_in(last.as_ref(), socket.inode()));
     let of_udp = unheld.iter().any(|socket| socket.udp.is_some());
     let tunnels = if of_udp { tunnels() } else { Vec::new() };
-    let mut in_flight = InFlight::Nowhere;
+    let (mut in_flight, mut restless) = (InFlight::Nowhere, false);
     let missing: Wanted = unheld
         .into_iter()
         .filter(|socket| unknown::tunnel_of(socket.udp, &tunnels).is_none())
@@ -143,20 +153,28 @@ fn find(
         .map(|socket| socket.inode().0)
         .collect();
     if missing.len() > 0 {
-        let mut deep = deep::look(procfs, &scan, &missing)?;
+        let mut deep = deep::look(procfs, &missing)?;
         // Who cannot see every process cannot say that only one can have it.
         if let InFlight::Only(pid) = deep.in_flight
             && scan.unread.nothing()
+            && !deep.restless
         {
             deep.holders.add_rest(&missing, pid);
         }
+        if missing.without(&deep.holders).len() > 0 {
+            last = inodes();
+        }
         scan.holders.merge(deep.holders);
-        in_flight = deep.in_flight;
+        (in_flight, restless) = (deep.in_flight, deep.restless);
     }
     let Scan { holders, unread, .. } = scan;
-    let processes = Processes::read(procfs, holders.all())?;
+    let processes = Processes::read(procfs, &holders)?;
     let tree = processes.tree(procfs, holders.of_shared());
-    Ok(Found { holders, processes, tree, unread, tunnels, in_flight })
+    Ok(Found { holders, processes, tree, unread, tunnels, in_flight, restless, last })
+}
+
+fn is_in(inodes: Option<&HashSet<Inode>>, inode: Inode) -> bool {
+    inodes.is_none_or(|inodes| inodes.contains(&inode))
 }
 
 /// Whether a deeper look may find the holder: not when it is another user's, whose processes may not be read.

@@ -9,7 +9,7 @@ use crate::sys;
 use crate::wire::netlink::AnswerError;
 use crate::wire::proc_net::{self, InUse};
 use crate::wire::sock_diag::{self, Keep, Row, state};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::thread;
 
 /// The tables of the network namespace of the thread that reads them.
@@ -50,6 +50,7 @@ impl SockDiag {
             let states = self.states(transport);
             let dump = |seq| sock_diag::dump(transport, family, states, self.keep, seq);
             let (rows, problem) = ask::rows(dump, sock_diag::row);
+            let rows = once_each(rows);
             found.sockets.extend(rows.iter().filter_map(|row| socket(transport, row)));
             found.gaps.extend(problem.and_then(|error| gap(&error, transport, family)));
         }
@@ -99,6 +100,13 @@ impl Source for SockDiag {
         }
         found
     }
+}
+
+/// The rows, one of each socket: one that stops listening while the table is read is listed again as bound.
+fn once_each(mut rows: Vec<Row>) -> Vec<Row> {
+    let mut known = HashSet::new();
+    rows.retain(|row| known.insert(row.cookie));
+    rows
 }
 
 fn gap(error: &AnswerError, transport: Transport, family: Family) -> Option<Gap> {
@@ -169,7 +177,7 @@ fn state_of(transport: Transport, state: u8) -> SocketState {
 
 /// The user of a socket, and why no process has it where that is so: those have no inode.
 fn unheld(state: SocketState, row: &Row) -> (Seen<u32>, Option<OwnersUnknown>) {
-    if row.inode != Inode(0) {
+    if row.inode != Inode(0) || !state.is_connection() {
         return (Seen::Known(row.uid), None);
     }
     let text = match state {
@@ -240,4 +248,35 @@ fn udp_lite_gap() -> Option<Gap> {
     };
     let reason = "UDP-Lite is left out".to_owned();
     Some(Gap { what, reason, need: None, hides: Hides::OtherKinds })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Cookie;
+
+    #[test]
+    fn a_socket_that_stops_listening_meanwhile_is_one_socket() {
+        let row = |cookie, state| Row {
+            family: Family::Ipv4,
+            state,
+            local: ([127, 0, 0, 1], 80).into(),
+            peer: ([0, 0, 0, 0], 0).into(),
+            interface: 0,
+            cookie: Cookie(cookie),
+            receive_queue: 0,
+            write_queue: 0,
+            uid: 0,
+            inode: Inode(cookie),
+            v6_only: None,
+            cgroup: None,
+            receive_buffer: None,
+            drops: None,
+            mptcp: false,
+        };
+        let listens = row(1, state::LISTEN);
+        let another = row(2, state::BOUND_INACTIVE);
+        let rows = vec![listens.clone(), row(1, state::BOUND_INACTIVE), another.clone()];
+        assert_eq!(once_each(rows), [listens, another]);
+    }
 }

@@ -11,6 +11,9 @@ use crate::sys::{Cgroup2, CgroupPaths, Procfs};
 use std::collections::{HashMap, HashSet};
 use std::io;
 
+/// Why nothing is known of a process that was there when its socket was looked for.
+const ENDED: &str = "its owner has ended meanwhile";
+
 /// What the id of a cgroup, or a process, leads to; empty where it belongs to nothing.
 type Led = Seen<Place>;
 
@@ -43,7 +46,9 @@ fn gaps(inventory: &Inventory) -> impl Iterator<Item = Gap> {
         let (need, reason) = match &held.unit {
             Seen::Denied(need) => (Some(*need), "its process may not be looked at".to_owned()),
             Seen::Failed(text) if !held.owners.is_empty() => (None, text.clone()),
-            Seen::Skipped(text) if !held.owners.is_empty() => (None, (*text).to_owned()),
+            Seen::Skipped(text) if !held.owners.is_empty() && *text != ENDED => {
+                (None, (*text).to_owned())
+            }
             _ => continue,
         };
         match gaps.iter_mut().find(|gap| gap.0 == need && gap.1 == reason) {
@@ -166,12 +171,11 @@ impl Finder {
         if let Some(led) = self.by_process.get(&pid) {
             return led.clone();
         }
-        let read = self.procfs.as_ref().map_err(ToString::to_string).and_then(|procfs| {
-            procfs.cgroups(pid).map_err(|error| format!("/proc/{pid}/cgroup: {error}"))
-        });
-        let led = match read {
-            Ok(text) => Seen::Known(by_lines(&text, &self.own)),
-            Err(why) => Seen::Failed(why),
+        let led = match self.procfs.as_ref().map(|procfs| procfs.cgroups(pid)) {
+            Ok(Ok(Some(text))) => Seen::Known(by_lines(&text, &self.own)),
+            Ok(Ok(None)) => Seen::Skipped(ENDED),
+            Ok(Err(error)) => Seen::Failed(format!("/proc/{pid}/cgroup: {error}")),
+            Err(error) => Seen::Failed(error.to_string()),
         };
         self.by_process.insert(pid, led.clone());
         led
@@ -250,6 +254,7 @@ fn settle(by_id: Led, by_owner: Led) -> Led {
         (_, Seen::Known(held)) => Seen::Known(held),
         (Seen::Known(made), _) => Seen::Known(made),
         (_, Seen::Denied(need)) => Seen::Denied(need),
+        (_, Seen::Skipped(ENDED)) => Seen::Skipped(ENDED),
         (unknown, _) => unknown,
     }
 }

@@ -97,7 +97,7 @@ pub enum OwnersUnknownReason {
     Kernel,
     /// No process of our pid namespace holds it, and there are others.
     OtherPidNamespace,
-    /// The socket was gone when its holder was looked for.
+    /// The socket or its holder ended while the holder was looked for.
     Vanished,
     /// `/proc` could not be read at all.
     NoProcfs,

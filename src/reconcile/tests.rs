@@ -162,9 +162,9 @@ fn tcp_verdicts() {
         (none(), other(), "open forwarded proved"),
         (here(), opened(Nobody), "open forwarded likely"),
         (none(), opened(Nobody), "open unexpected proved, twice"),
-        (none(), opened(Probed), "open unexpected proved, twice"),
+        (none(), opened(Probed), "open unexpected likely, twice"),
         (none(), opened(Gone), "open unexpected likely, twice"),
-        (elsewhere(), opened(Probed), "open unexpected proved, twice"),
+        (elsewhere(), opened(Probed), "open unexpected likely, twice"),
         (here(), Answer::Rst, "closed filtered likely reset, twice"),
         (here(), icmp(13), "filtered filtered likely rejected, twice"),
         (here(), Answer::Silence, "filtered filtered likely dropped, twice"),
@@ -201,7 +201,7 @@ fn udp_verdicts() {
         (none(), icmp(3), None, "closed closed likely"),
         (none(), silence, None, "filtered shielded likely dropped"),
         (none(), icmp(13), None, "filtered shielded likely rejected"),
-        (none(), answer, None, "open unexpected proved, twice"),
+        (none(), answer, None, "open unexpected likely, twice"),
     ];
     for (sockets, answer, delivery, expected) in table {
         let what = format!("{answer:?} {delivery:?} with {} sockets", sockets.len());

@@ -12,6 +12,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
 use std::os::fd::{AsRawFd, IntoRawFd as _, RawFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdout, Command, Stdio};
@@ -173,14 +174,18 @@ impl Drop for Holder {
 }
 
 /// A directory of this test's own, removed when it is dropped.
-struct Directory(PathBuf);
+pub(crate) struct Directory(pub(crate) PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("net-{}-{number}", std::process::id());
+        // In a process namespace of its own each test is process 1.
+        let namespace = fs::metadata("/proc/self/ns/pid").unwrap().ino();
+        let name = format!("net-{namespace}-{}-{number}", std::process::id());
         let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        // Of a run that was killed.
+        drop(fs::remove_dir_all(&path));
         fs::create_dir_all(&path).unwrap();
         Self(path)
     }

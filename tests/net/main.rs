@@ -22,6 +22,7 @@
 mod around;
 mod cgroups;
 mod check;
+mod churn;
 mod containers;
 mod firewall;
 mod holder;

@@ -2,6 +2,7 @@
 //! what nobody holds. Each beside what `ss` says, where `ss` can see it.
 
 use crate::holder::holder;
+use crate::run::in_own_process_namespace;
 use crate::sockets::{tcp, udp};
 use crate::truth::only_item;
 use crate::world::{World, alone, feed};
@@ -14,7 +15,7 @@ use std::mem::MaybeUninit;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::thread;
 
 /// A holder: process, role, way (empty for the ordinary one).
@@ -140,7 +141,7 @@ fn an_io_uring_may_hold_a_socket_that_is_closed() {
 }
 
 /// Sends a descriptor of the socket, and closes ours.
-fn sent(through: &UnixStream, socket: Socket) {
+pub(crate) fn sent(through: &UnixStream, socket: Socket) {
     let descriptors = [socket.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = SendAncillaryBuffer::new(&mut space);
@@ -154,17 +155,7 @@ fn sent(through: &UnixStream, socket: Socket) {
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn a_socket_may_be_in_a_message_that_nobody_has_received() {
-    const INSIDE: &str = "PORTSIGHT_TEST_INSIDE";
-    if std::env::var_os(INSIDE).is_none() {
-        let mut command = Command::new("unshare");
-        command.args(["--pid", "--fork", "--mount-proc", "--kill-child"]);
-        command.arg(std::env::current_exe().unwrap()).env(INSIDE, "1");
-        let name = "owners::a_socket_may_be_in_a_message_that_nobody_has_received";
-        command.args(["--include-ignored", "--nocapture", "--exact", name]);
-        let child = alone(|| command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn());
-        let output = child.and_then(Child::wait_with_output).expect("did not run: no unshare");
-        let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-        assert!(output.status.success() && said.contains("1 passed"), "{said}");
+    if !in_own_process_namespace("owners::a_socket_may_be_in_a_message_that_nobody_has_received") {
         return;
     }
     let world = World::new();

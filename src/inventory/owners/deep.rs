@@ -17,6 +17,8 @@ const TRIES: u32 = 4;
 const PAUSE: Duration = Duration::from_millis(2);
 /// A message that is still there after this time is not just being received.
 const SETTLED: Duration = Duration::from_millis(10);
+/// So often the processes are listed to read those that have just started.
+const FOLLOWED: usize = 32;
 /// A process with more tables than this has the rest of its threads read without comparing them.
 const COMPARED: usize = 16;
 
@@ -25,6 +27,8 @@ const COMPARED: usize = 16;
 pub(super) struct Deep {
     pub(super) holders: Holders,
     pub(super) in_flight: InFlight,
+    /// Whether processes started up to the end: one of them may have been missed.
+    pub(super) restless: bool,
 }
 
 /// Where a socket may be on its way from one process to another.
@@ -39,24 +43,41 @@ pub(super) enum InFlight {
     Perhaps(Vec<u32>),
 }
 
-/// Looks for the sockets everywhere where a process may have them. `scan` is the ordinary look, which found none.
-pub(super) fn look(procfs: &Procfs, scan: &Scan, wanted: &Wanted) -> io::Result<Deep> {
+/// Looks for the sockets everywhere where a process may have them, after an ordinary look that found none.
+pub(super) fn look(procfs: &Procfs, wanted: &Wanted) -> io::Result<Deep> {
     let pids = procfs.pids()?;
-    // A process may have taken a socket over and started after the ordinary look.
-    let known: BTreeSet<u32> = scan.pids.iter().copied().collect();
-    let started = pids.iter().filter(|pid| !known.contains(*pid)).map(|pid| Table::of(*pid));
+    // All once more: a socket may have been handed to a process that had been read. The threads come first, since the
+    // one that runs another program becomes the first of its process.
     let mut tables = tables_of_threads(procfs, &pids)?;
-    tables.extend(started);
-    let found = scan::of_tables(procfs, &tables, wanted)?;
-    let mut deep = Deep { holders: found.holders, in_flight: InFlight::Nowhere };
-    look_into_rings(procfs, scan.rings.iter().chain(&found.rings), wanted, &mut deep.holders);
+    tables.extend(pids.iter().copied().map(Table::of));
+    let mut found = scan::of_tables(procfs, &tables, wanted)?;
+    let restless = !follow(procfs, pids, wanted, &mut found)?;
+    let mut deep = Deep { holders: found.holders, in_flight: InFlight::Nowhere, restless };
+    look_into_rings(procfs, &found.rings, wanted, &mut deep.holders);
 
     let left = wanted.without(&deep.holders).len();
     if left > 0 {
-        tables.extend(scan.pids.iter().copied().map(Table::of));
         deep.in_flight = whose(&settled(procfs, queues(procfs, &tables)?), left);
     }
     Ok(deep)
+}
+
+/// Reads the processes that start meanwhile, to which one that ends may have left a socket, until there are no more or
+/// nothing is missing. Whether it came to that end.
+fn follow(procfs: &Procfs, pids: Vec<u32>, wanted: &Wanted, found: &mut Scan) -> io::Result<bool> {
+    let mut known: BTreeSet<u32> = pids.into_iter().collect();
+    for _ in 0..FOLLOWED {
+        let mut started = procfs.pids()?;
+        started.retain(|pid| known.insert(*pid));
+        if started.is_empty() || wanted.without(&found.holders).len() == 0 {
+            return Ok(true);
+        }
+        let started: Vec<_> = started.into_iter().map(Table::of).collect();
+        let more = scan::of_tables(procfs, &started, wanted)?;
+        found.holders.merge(more.holders);
+        found.rings.extend(more.rings);
+    }
+    Ok(false)
 }
 
 /// The tables that are not the first thread's. The table of a process whose first thread has ended is one of
@@ -79,9 +100,9 @@ fn tables_of_threads(procfs: &Procfs, pids: &[u32]) -> io::Result<Vec<Table>> {
     Ok(parts.into_iter().flatten().collect())
 }
 
-fn look_into_rings<'a>(
+fn look_into_rings(
     procfs: &Procfs,
-    rings: impl Iterator<Item = &'a (Table, CString)>,
+    rings: &[(Table, CString)],
     wanted: &Wanted,
     holders: &mut Holders,
 ) {
@@ -121,7 +142,8 @@ fn queues(procfs: &Procfs, tables: &[Table]) -> io::Result<Vec<Queue>> {
     let may_wait = |inode| filled.as_ref().is_none_or(|filled| filled.contains(inode));
     let parts = shared_out(tables, |table, found: &mut Vec<Queue>| {
         // A table that cannot be read shows nothing: the ordinary look has said so.
-        let _ended = procfs.open_files(*table, |descriptor, link| {
+        let Ok(open) = procfs.open_table(*table) else { return };
+        let _ended = open.files(|descriptor, link| {
             let Some(inode) = socket_inode(link).filter(|inode| may_wait(*inode)) else { return };
             let waiting = waiting_in(procfs, *table, descriptor);
             if waiting > 0 {

@@ -1,22 +1,29 @@
 //! The details of the processes that hold something, each read once.
 
 use super::roles::{Relative, Tree};
+use super::scan::Holders;
 use crate::inventory::Users;
 use crate::model::{Need, Process, Seen};
-use crate::sys::Procfs;
+use crate::sys::{self, Procfs, Table};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::io;
+use std::iter;
+use std::time::Duration;
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System, UpdateKind};
+
+/// A process that turns into another program while it is read is read so often, each time after a pause.
+const TRIES: u32 = 4;
+const PAUSE: Duration = Duration::from_micros(500);
 
 /// The details of processes.
 #[derive(Debug, Default)]
 pub(super) struct Processes(HashMap<u32, Process>);
 
 impl Processes {
-    /// Reads those that have not ended.
-    pub(super) fn read(procfs: &Procfs, pids: impl Iterator<Item = u32>) -> io::Result<Self> {
-        let pids: BTreeSet<u32> = pids.collect();
+    /// Reads the holders that have not ended.
+    pub(super) fn read(procfs: &Procfs, holders: &Holders) -> io::Result<Self> {
+        let pids: BTreeSet<u32> = holders.all().collect();
         if pids.is_empty() {
             return Ok(Self::default());
         }
@@ -25,7 +32,12 @@ impl Processes {
         let what = ProcessRefreshKind::nothing().without_tasks().with_user(UpdateKind::Always);
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&listed), false, what);
         let reader = Reader { procfs, system, users: Users::default() };
-        let read = |pid: u32| Some((pid, reader.process(pid)?));
+        let read = |pid: u32| {
+            let process = reader.process(pid)?;
+            // Asked last: what was read before is of this process then.
+            let started = procfs.kin(pid).ok()?.started;
+            holders.is(pid, started).then_some((pid, process))
+        };
         Ok(Self(pids.into_iter().filter_map(read).collect()))
     }
 
@@ -45,7 +57,7 @@ impl Processes {
             let Ok(kin) = procfs.kin(pid) else { continue };
             let exe = match self.get(pid) {
                 Some(process) => process.exe.known().cloned(),
-                None => link(procfs, pid, "exe").known().cloned(),
+                None => link(procfs, Table::of(pid), "exe").known().cloned(),
             };
             tree.insert(pid, Relative { parent: kin.parent, started: kin.started, exe });
             todo.push(kin.parent);
@@ -63,24 +75,16 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn process(&self, pid: u32) -> Option<Process> {
         let process = self.system.process(Pid::from_u32(pid))?;
-        // Not sysinfo's: it leaves out empty arguments, and tells no denied link from one that is not there.
-        let exe = link(self.procfs, pid, "exe");
-        let cmdline = self.procfs.arguments(pid).map(|words| {
-            words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>()
-        });
-        let argv0 = cmdline.as_ref().ok().and_then(|words| words.first());
+        let Program { exe, cmdline, cwd } = self.program(pid)?;
+        let argv0 = cmdline.known().and_then(|words| words.first());
         let uid = process.user_id().map(|uid| **uid);
         Some(Process {
             pid,
             ppid: process.parent().map(Pid::as_u32).into(),
             name: program_name(exe.known(), argv0, process.name()),
             exe,
-            cmdline: match cmdline {
-                Ok(words) if words.is_empty() => Seen::Absent,
-                Ok(words) => Seen::Known(words),
-                Err(error) => Seen::Failed(error.to_string()),
-            },
-            cwd: link(self.procfs, pid, "cwd"),
+            cmdline,
+            cwd,
             uid: uid.map_or_else(|| Seen::Failed("/proc does not say".to_owned()), Seen::Known),
             user: uid.map_or(Seen::Absent, |uid| self.users.name(uid)),
             // sysinfo counts from the boot, which a /proc without its first files does not tell.
@@ -92,11 +96,57 @@ impl Reader<'_> {
             },
         })
     }
+
+    /// What it runs, all of it of one program; `None` when it has ended.
+    fn program(&self, pid: u32) -> Option<Program> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            let living = self.living(pid)?;
+            let exe = link(self.procfs, living, "exe");
+            let words = self.procfs.arguments(living).map(|words| {
+                words.iter().map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>()
+            });
+            let cmdline = match words {
+                Ok(words) if words.is_empty() => Seen::Absent,
+                Ok(words) => Seen::Known(words),
+                Err(error) => Seen::Failed(error.to_string()),
+            };
+            let cwd = link(self.procfs, living, "cwd");
+            let same = exe != Seen::Absent && exe == link(self.procfs, living, "exe");
+            // A program that is being started has no arguments yet.
+            if tries == TRIES || (same && cmdline.known().is_some()) {
+                return (exe != Seen::Absent).then_some(Program { exe, cmdline, cwd });
+            }
+            sys::pause(PAUSE);
+        }
+    }
+
+    /// The thread that tells of it: the first, or another when that has ended, as it has for a moment in each program
+    /// that turns into another one. A process that has none has ended, and what is left of it runs nothing.
+    fn living(&self, pid: u32) -> Option<Table> {
+        let first = Table::of(pid);
+        let threads = || self.procfs.threads(pid).unwrap_or_default();
+        let others = iter::once_with(threads).flatten().filter(|thread| *thread != pid);
+        iter::once(first)
+            .chain(others.map(|thread| Table { process: pid, thread: Some(thread) }))
+            // The other has become the first.
+            .chain(iter::once(first))
+            .find(|table| link(self.procfs, *table, "exe") != Seen::Absent)
+    }
+}
+
+/// What a process runs. Not sysinfo's: that leaves out empty arguments, and tells no denied link from one that is not
+/// there.
+struct Program {
+    exe: Seen<String>,
+    cmdline: Seen<Vec<String>>,
+    cwd: Seen<String>,
 }
 
 /// A link of `/proc/PID` that only the owner of the process and root may read.
-fn link(procfs: &Procfs, pid: u32, name: &str) -> Seen<String> {
-    match procfs.link(pid, name) {
+fn link(procfs: &Procfs, table: Table, name: &str) -> Seen<String> {
+    match procfs.link(table, name) {
         Ok(target) => target.map(|path| path.to_string_lossy().into_owned()).into(),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Seen::Denied(Need::Root),
         Err(error) => Seen::Failed(error.to_string()),
@@ -122,8 +172,10 @@ mod tests {
     fn we_stand_in_the_tree_below_our_parent() {
         let procfs = Procfs::open().unwrap();
         let us = std::process::id();
-        let processes = Processes::read(&procfs, std::iter::once(us)).unwrap();
-        let tree = processes.tree(&procfs, std::iter::once(us));
+        let mut holders = Holders::default();
+        holders.add(4, us, None);
+        let processes = Processes::read(&procfs, &holders).unwrap();
+        let tree = processes.tree(&procfs, iter::once(us));
         let ours = processes.get(us).expect("we have not ended");
         assert_eq!(Seen::Known(tree[&us].parent), ours.ppid);
         assert_eq!(tree[&us].exe.as_ref(), ours.exe.known());

@@ -62,18 +62,28 @@ impl Wanted {
 
     /// Those that nobody was found to hold.
     pub(super) fn without(&self, holders: &Holders) -> Self {
-        self.inodes.iter().copied().filter(|inode| !holders.0.contains_key(inode)).collect()
+        self.inodes.iter().copied().filter(|inode| !holders.of.contains_key(inode)).collect()
     }
 }
 
-/// The processes that hold each socket, and how: `None` is the ordinary way.
+/// The processes that hold sockets.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Holders(HashMap<u64, BTreeMap<u32, Option<Via>>>);
+pub(super) struct Holders {
+    /// Those of each socket, and how: `None` is the ordinary way.
+    of: HashMap<u64, BTreeMap<u32, Option<Via>>>,
+    /// When each started, of those in whose tables a socket was seen; `None` when it had ended right after.
+    started: HashMap<u32, Option<u64>>,
+}
 
 impl Holders {
     /// A process that holds a socket in two ways is named with the first that was found.
     pub(super) fn add(&mut self, inode: u64, pid: u32, via: Option<Via>) {
-        self.0.entry(inode).or_default().entry(pid).or_insert(via);
+        self.of.entry(inode).or_default().entry(pid).or_insert(via);
+    }
+
+    /// Whether a process that started then is the holder of this id, and not another one that got the id after it.
+    pub(super) fn is(&self, pid: u32, started: u64) -> bool {
+        self.started.get(&pid).is_none_or(|known| *known == Some(started))
     }
 
     /// Adds a process that has those that nobody else has, in a message.
@@ -84,21 +94,24 @@ impl Holders {
     }
 
     pub(super) fn of(&self, inode: u64) -> impl Iterator<Item = (u32, Option<Via>)> {
-        self.0.get(&inode).into_iter().flatten().map(|(pid, via)| (*pid, *via))
+        self.of.get(&inode).into_iter().flatten().map(|(pid, via)| (*pid, *via))
     }
 
     pub(super) fn all(&self) -> impl Iterator<Item = u32> {
-        self.0.values().flatten().map(|(pid, _)| *pid)
+        self.of.values().flatten().map(|(pid, _)| *pid)
     }
 
     /// The holders of sockets that have several: one alone needs no process tree to be the listener.
     pub(super) fn of_shared(&self) -> impl Iterator<Item = u32> {
-        self.0.values().filter(|pids| pids.len() > 1).flatten().map(|(pid, _)| *pid)
+        self.of.values().filter(|pids| pids.len() > 1).flatten().map(|(pid, _)| *pid)
     }
 
     pub(super) fn merge(&mut self, other: Self) {
-        for (inode, pids) in other.0 {
-            self.0.entry(inode).or_default().extend(pids);
+        for (inode, pids) in other.of {
+            self.of.entry(inode).or_default().extend(pids);
+        }
+        for (pid, started) in other.started {
+            self.started.entry(pid).or_insert(started);
         }
     }
 }
@@ -107,8 +120,6 @@ impl Holders {
 #[derive(Debug, Default)]
 pub(super) struct Scan {
     pub(super) holders: Holders,
-    /// The processes that there were.
-    pub(super) pids: Vec<u32>,
     /// The rings that processes have open: they may hold sockets.
     pub(super) rings: Vec<(Table, CString)>,
     pub(super) unread: Unread,
@@ -134,23 +145,30 @@ impl Unread {
 /// Reads the table of every process.
 pub(super) fn ordinary(procfs: &Procfs, wanted: &Wanted) -> io::Result<Scan> {
     let pids = procfs.pids()?;
-    let tables: Vec<_> = pids.iter().copied().map(Table::of).collect();
-    let scan = Scan { pids, ..of_tables(procfs, &tables, wanted)? };
-    Ok(scan)
+    let tables: Vec<_> = pids.into_iter().map(Table::of).collect();
+    of_tables(procfs, &tables, wanted)
 }
 
 /// Reads these tables.
 pub(super) fn of_tables(procfs: &Procfs, tables: &[Table], wanted: &Wanted) -> io::Result<Scan> {
     let parts = shared_out(tables, |table, part: &mut Scan| {
         let via = table.thread.map(|_| Via::Thread);
-        let read = procfs.open_files(*table, |descriptor, link| {
-            if let Some(inode) = socket_inode(link) {
-                if wanted.contains(inode) {
-                    part.holders.add(inode, table.process, via);
+        let read = procfs.open_table(*table).and_then(|open| {
+            let mut holds = false;
+            let read = open.files(|descriptor, link| {
+                if let Some(inode) = socket_inode(link) {
+                    if wanted.contains(inode) {
+                        part.holders.add(inode, table.process, via);
+                        holds = true;
+                    }
+                } else if link == RING {
+                    part.rings.push((*table, descriptor.to_owned()));
                 }
-            } else if link == RING {
-                part.rings.push((*table, descriptor.to_owned()));
+            });
+            if holds {
+                part.holders.started.entry(table.process).or_insert_with(|| open.started());
             }
+            read
         });
         part.unread.denied += usize::from(read == Err(Unreadable::Denied));
         part.unread.failed += usize::from(read == Err(Unreadable::Failed));
@@ -180,7 +198,7 @@ pub(super) fn shared_out<I: Sync, T: Default + Send>(
         }
         gathered
     };
-    let threads = thread::available_parallelism().map_or(1, |n| n.get().min(8));
+    let threads = thread::available_parallelism().map_or(1, |n| n.get().min(8).min(items.len()));
     thread::scope(|scope| {
         // Where the system gives no more threads, those that run do the work.
         let start = |_| thread::Builder::new().spawn_scoped(scope, gather).ok();
@@ -227,5 +245,9 @@ mod tests {
         let found: Vec<_> = holders.of(4).collect();
         assert_eq!(found, [(7, Some(Via::IoUring)), (812, None)]);
         assert_eq!(holders.of(5).count(), 0);
+        // Of a process that was found otherwise nothing speaks against it.
+        holders.started.extend([(7, Some(4711)), (9, None)]);
+        assert!(holders.is(7, 4711) && holders.is(812, 4711));
+        assert!(!holders.is(7, 4712) && !holders.is(9, 4711));
     }
 }

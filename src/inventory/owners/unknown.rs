@@ -19,6 +19,8 @@ pub(super) struct Facts<'a> {
     pub(super) tunnels: &'a [Tunnel],
     /// The messages that may have it.
     pub(super) in_flight: &'a InFlight,
+    /// Whether processes started faster than they could be read.
+    pub(super) restless: bool,
 }
 
 /// The reason, with a sentence for a person; `udp` is where the socket is bound to over UDP.
@@ -33,6 +35,10 @@ pub(super) fn why(held: &Held, udp: Option<SocketAddr>, facts: &Facts<'_>) -> Ow
         let unread = unreadable_processes(facts.unread);
         let text = format!("{} made it; {unread}{}", maker(held), message.unwrap_or_default());
         (OwnersUnknownReason::Permission, text)
+    } else if facts.restless {
+        let text =
+            "processes start and end faster than they can be read; its holder may be one of them";
+        (OwnersUnknownReason::Vanished, text.to_owned())
     } else if facts.initial_namespace {
         (OwnersUnknownReason::Kernel, held_by_no_process(udp, facts))
     } else {
@@ -117,6 +123,7 @@ mod tests {
             initial_namespace: true,
             tunnels: &[],
             in_flight: &InFlight::Nowhere,
+            restless: false,
         };
         let denied = Unread { denied: 87, ..Unread::default() };
         let failed = Unread { failed: 1, hidden: true, ..Unread::default() };
@@ -165,6 +172,9 @@ mod tests {
                 "the open files of 1 process could not be read, and /proc hides others",
             ),
             (udp(), Facts { unread: hidden, ..all_read }, Permission, "/proc hides the processes"),
+            (udp(), Facts { restless: true, unread: denied, ..all_read }, Permission, "may not"),
+            (udp(), Facts { restless: true, ..all_read }, Vanished, "faster than"),
+            (udp(), Facts { restless: true, tunnels: &vxlan, ..all_read }, Kernel, "vxlan"),
             (udp(), Facts { initial_namespace: false, ..all_read }, OtherPidNamespace, "outside"),
         ];
         for (udp, facts, reason, words) in table {

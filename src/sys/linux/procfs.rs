@@ -43,11 +43,11 @@ impl Table {
         Self { process, thread: None }
     }
 
-    fn path(self, directory: &str) -> String {
+    fn path(self, name: &str) -> String {
         let Self { process, thread } = self;
         thread.map_or_else(
-            || format!("{process}/{directory}"),
-            |thread| format!("{process}/task/{thread}/{directory}"),
+            || format!("{process}/{name}"),
+            |thread| format!("{process}/task/{thread}/{name}"),
         )
     }
 }
@@ -78,8 +78,8 @@ impl Procfs {
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn arguments(&self, pid: u32) -> io::Result<Vec<OsString>> {
-        self.words(&format!("{pid}/cmdline"))
+    pub fn arguments(&self, table: Table) -> io::Result<Vec<OsString>> {
+        self.words(&table.path("cmdline"))
     }
 
     /// The environment that a process was started with, as `NAME=VALUE`.
@@ -99,12 +99,16 @@ impl Procfs {
         Ok(words)
     }
 
-    /// The cgroups of a process, one in each hierarchy, as the kernel writes them (`cgroups(7)`).
+    /// The cgroups of a process, one in each hierarchy, as the kernel writes them (`cgroups(7)`); `None` when it has
+    /// ended.
     ///
     /// # Errors
     /// When they cannot be read.
-    pub fn cgroups(&self, pid: u32) -> io::Result<String> {
-        self.text(&format!("{pid}/cgroup"))
+    pub fn cgroups(&self, pid: u32) -> io::Result<Option<String>> {
+        match self.text(&format!("{pid}/cgroup")) {
+            Err(error) if has_ended(&error) => Ok(None),
+            read => read.map(Some),
+        }
     }
 
     /// Our own cgroups.
@@ -119,14 +123,15 @@ impl Procfs {
         Ok(String::from_utf8_lossy(&self.read(path)?).into_owned())
     }
 
-    /// Where a link of a process leads, as `exe` or `cwd`; `None` where it has none (a kernel thread).
+    /// Where a link of a process leads, as `exe` or `cwd`; `None` where it has none (a kernel thread, or one that has
+    /// ended).
     ///
     /// # Errors
-    /// When it may not be read, or the process has ended.
-    pub fn link(&self, pid: u32, name: &str) -> io::Result<Option<OsString>> {
-        match readlinkat(&self.root, format!("{pid}/{name}"), Vec::new()) {
+    /// When it may not be read.
+    pub fn link(&self, table: Table, name: &str) -> io::Result<Option<OsString>> {
+        match readlinkat(&self.root, table.path(name), Vec::new()) {
             Ok(target) => Ok(Some(OsString::from_vec(target.into_bytes()))),
-            Err(Errno::NOENT) => Ok(None),
+            Err(Errno::NOENT | Errno::SRCH) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
@@ -138,35 +143,13 @@ impl Procfs {
         rustix::fs::statat(&self.root, "1", rustix::fs::AtFlags::empty()).is_err()
     }
 
-    /// Calls `found` with the number and the link of each descriptor of the table (`socket:[4711]`), as far as the
-    /// link is short: those of sockets are, and those of an `io_uring`.
+    /// Opens a descriptor table.
     ///
     /// # Errors
-    /// When its descriptors cannot be read.
-    pub fn open_files(
-        &self,
-        table: Table,
-        mut found: impl FnMut(&CStr, &[u8]),
-    ) -> Result<(), Unreadable> {
-        let path = table.path("fd");
-        let directory = openat(&self.root, path, DIRECTORY, Mode::empty()).map_err(unreadable)?;
-        let mut buffer = [MaybeUninit::<u8>::uninit(); 8 * 1024];
-        let mut entries = RawDir::new(&directory, &mut buffer);
-        // "socket:[" and an inode of up to 20 digits.
-        let mut link = [MaybeUninit::<u8>::uninit(); 32];
-        let mut read = Ok(());
-        while let Some(entry) = entries.next() {
-            let entry = entry.map_err(unreadable)?;
-            match readlinkat_raw(&directory, entry.file_name(), &mut link) {
-                // A link that fills the buffer was cut.
-                Ok((target, rest)) if !rest.is_empty() => found(entry.file_name(), target),
-                // Closed since it was listed; "." and ".." are no links.
-                Ok(_) | Err(Errno::NOENT | Errno::INVAL) => {}
-                // The next may be read all the same.
-                Err(error) => read = Err(unreadable(error)),
-            }
-        }
-        read
+    /// When it cannot be read.
+    pub fn open_table(&self, table: Table) -> Result<OpenTable, Unreadable> {
+        let directory = openat(&self.root, table.path("fd"), DIRECTORY, Mode::empty());
+        Ok(OpenTable { directory: directory.map_err(unreadable)?, table })
     }
 
     /// What the kernel says of a descriptor beside its link (`fdinfo`).
@@ -204,19 +187,7 @@ impl Procfs {
     }
 
     fn read(&self, path: &str) -> io::Result<Vec<u8>> {
-        let file = openat(&self.root, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        // The kernel makes these files while they are read: asking for their size first tells nothing.
-        let mut bytes = Vec::with_capacity(512);
-        loop {
-            if bytes.len() == bytes.capacity() {
-                bytes.reserve(bytes.len());
-            }
-            match rustix::io::read(&file, spare_capacity(&mut bytes)) {
-                Ok(0) => return Ok(bytes),
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        read(&self.root, path)
     }
 
     fn numbered(&self, path: &str) -> io::Result<Vec<u32>> {
@@ -228,6 +199,63 @@ impl Procfs {
             numbers.extend(number::<u32>(entry?.file_name().to_bytes()));
         }
         Ok(numbers)
+    }
+}
+
+/// A descriptor table that is open. It stays that of its process, also when another one gets the id.
+#[derive(Debug)]
+pub struct OpenTable {
+    directory: OwnedFd,
+    table: Table,
+}
+
+impl OpenTable {
+    /// Calls `found` with the number and the link of each descriptor (`socket:[4711]`), as far as the link is short:
+    /// those of sockets are, and those of an `io_uring`.
+    ///
+    /// # Errors
+    /// When a descriptor cannot be read.
+    pub fn files(&self, mut found: impl FnMut(&CStr, &[u8])) -> Result<(), Unreadable> {
+        let mut buffer = [MaybeUninit::<u8>::uninit(); 8 * 1024];
+        let mut entries = RawDir::new(&self.directory, &mut buffer);
+        // "socket:[" and an inode of up to 20 digits.
+        let mut link = [MaybeUninit::<u8>::uninit(); 32];
+        let mut read = Ok(());
+        while let Some(entry) = entries.next() {
+            let entry = entry.map_err(unreadable)?;
+            match readlinkat_raw(&self.directory, entry.file_name(), &mut link) {
+                // A link that fills the buffer was cut.
+                Ok((target, rest)) if !rest.is_empty() => found(entry.file_name(), target),
+                // Closed since it was listed; "." and ".." are no links.
+                Ok(_) | Err(Errno::NOENT | Errno::INVAL) => {}
+                // The next may be read all the same.
+                Err(error) => read = Err(unreadable(error)),
+            }
+        }
+        read
+    }
+
+    /// When its process started, in clock ticks since the boot; `None` when it has ended.
+    #[must_use]
+    pub fn started(&self) -> Option<u64> {
+        let stat = if self.table.thread.is_none() { "../stat" } else { "../../../stat" };
+        Some(kin(&read(&self.directory, stat).ok()?)?.started)
+    }
+}
+
+fn read(directory: &OwnedFd, path: &str) -> io::Result<Vec<u8>> {
+    let file = openat(directory, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    // The kernel makes these files while they are read: asking for their size first tells nothing.
+    let mut bytes = Vec::with_capacity(512);
+    loop {
+        if bytes.len() == bytes.capacity() {
+            bytes.reserve(bytes.len());
+        }
+        match rustix::io::read(&file, spare_capacity(&mut bytes)) {
+            Ok(0) => return Ok(bytes),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
     }
 }
 
@@ -254,6 +282,11 @@ fn unreadable(error: Errno) -> Unreadable {
         Errno::ACCESS | Errno::PERM => Unreadable::Denied,
         _ => Unreadable::Failed,
     }
+}
+
+/// What the kernel says of a process that is not there any more.
+fn has_ended(error: &io::Error) -> bool {
+    Errno::from_io_error(error).is_some_and(|errno| unreadable(errno) == Unreadable::Gone)
 }
 
 fn number<T: FromStr>(digits: &[u8]) -> Option<T> {
@@ -299,7 +332,11 @@ mod tests {
                 found = Some(fd.to_owned());
             }
         };
-        procfs.open_files(us, look).unwrap();
+        let table = procfs.open_table(us).unwrap();
+        table.files(look).unwrap();
+        assert_eq!(table.started(), Some(procfs.kin(us.process).unwrap().started));
+        let thread = Table { thread: Some(us.process), ..us };
+        assert_eq!(procfs.open_table(thread).unwrap().started(), table.started());
         let info = procfs.descriptor_info(us, &found.expect("it is open")).unwrap();
         assert!(info.starts_with(b"pos:"), "{}", info.escape_ascii());
     }
