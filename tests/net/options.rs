@@ -2,7 +2,7 @@
 
 use crate::sockets::{tcp, udp};
 use crate::truth::{LAN, assert_views, name, names, views};
-use crate::world::World;
+use crate::world::{World, feed};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -146,6 +146,24 @@ fn a_wrong_word_is_named_in_one_line() {
         assert_eq!(run.stdout, "", "{arguments}");
         run.says_in_one_line(words);
     }
+}
+
+/// Neither another kind of namespace nor a pipe, which would wait for its other end.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn what_is_no_network_namespace_is_said_at_once() {
+    let world = World::new();
+    let pipe = std::env::temp_dir().join(format!("portsight-pipe-{}", std::process::id()));
+    let pipe = pipe.to_str().unwrap();
+    feed("mkfifo", &[pipe], "");
+    for path in [pipe, "/proc/self/ns/mnt", "/proc/self/ns/pid", "/dev/null", "/tmp"] {
+        for command in ["ls", "who 80"] {
+            let run = world.portsight(&format!("{command} --netns {path}")).exits(2);
+            run.says_in_one_line(&[path, "it is no network namespace"]);
+        }
+    }
+    world.portsight("ls --netns /proc/self/ns/net").exits(0);
+    std::fs::remove_file(pipe).unwrap();
 }
 
 #[test]

@@ -2,13 +2,14 @@
 
 use super::mounts::{Mount, mounts};
 use super::procfs::Procfs;
-use rustix::fs::{Mode, OFlags, fstat, fstatfs};
+use rustix::fs::{Mode, OFlags, fstat};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,9 +20,6 @@ use std::thread;
 const FIRST_PID: u64 = 0xEFFF_FFFC;
 const FIRST_CGROUP: u64 = 0xEFFF_FFFB;
 const FIRST_NET: u64 = 0xEFFF_FFF9;
-
-/// `NSFS_MAGIC` (`linux/magic.h`).
-const NSFS_MAGIC: rustix::fs::FsWord = 0x6e73_6673;
 
 /// A network namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,13 +61,15 @@ impl OpenNamespace {
     /// # Errors
     /// When it cannot be opened, or is no network namespace.
     pub fn at(path: &str) -> io::Result<Self> {
-        let handle = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let inode = fstat(&handle)?.st_ino;
+        // The path may be that of a pipe, which would wait for its other end, or of a terminal.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        let handle = rustix::fs::open(path, flags, Mode::empty())?;
         // A file of `ip netns` that lost its mount is an ordinary one.
-        if fstatfs(&handle)?.f_type != NSFS_MAGIC {
-            return Err(io::Error::other("it is no namespace"));
+        let file = fs::read_link(format!("/proc/self/fd/{}", handle.as_raw_fd()))?;
+        if !file.as_os_str().as_bytes().starts_with(b"net:[") {
+            return Err(io::Error::other("it is no network namespace"));
         }
-        Ok(Self { inode, name: name_in(path), handle })
+        Ok(Self { inode: fstat(&handle)?.st_ino, name: name_in(path), handle })
     }
 }
 
