@@ -22,7 +22,7 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
     let namespaces = namespaces(&args.place)?;
     let mut source = Across { namespaces: &namespaces, what: SockDiag::with(filter.extras()) };
     let mut inventory = inventory::take(&mut source, &services);
-    if printer.is_verbose() {
+    if printer.is_verbose() && namespaces.has_ours() {
         note_second_opinion(&inventory, printer);
     }
     filter.narrow(&mut inventory);
@@ -106,12 +106,12 @@ pub(super) fn link(inventory: &mut Inventory, namespaces: &Namespaces) {
     reconcile::link(inventory, &translators);
 }
 
-/// Holds the inventory against a second, independent reader.
+/// Holds the inventory against a second, independent reader, which sees our network namespace only.
 fn note_second_opinion(inventory: &Inventory, printer: &Printer) {
     match inventory::second_opinion(inventory) {
         Ok(difference) if difference.missing.is_empty() && difference.extra.is_empty() => {
-            let serving = inventory.sockets.iter().filter(|socket| socket.state.serves()).count();
-            printer.note(format_args!("netstat2 lists the same {serving} serving sockets"));
+            let compared = difference.compared;
+            printer.note(format_args!("netstat2 lists the same {compared} serving sockets"));
         }
         Ok(difference) => {
             for socket in difference.missing {

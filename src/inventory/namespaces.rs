@@ -78,6 +78,12 @@ impl Namespaces {
         Self { others: Vec::new(), ours: true, gaps: Vec::new() }
     }
 
+    /// Whether ours is among them.
+    #[must_use]
+    pub fn has_ours(&self) -> bool {
+        self.ours
+    }
+
     /// What `work` finds in each, with its name; `None` for ours. What it needs is asked within the namespace.
     pub fn visit<T: Send>(
         &self,

@@ -77,6 +77,8 @@ fn socket(info: &SocketInfo) -> Option<Socket> {
 /// How two inventories of the same moment differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Disagreement {
+    /// How many serving sockets of ours were compared.
+    pub compared: usize,
     /// Listeners that only `netstat2` lists.
     pub missing: Vec<String>,
     /// Sockets that `netstat2` should list and does not.
@@ -85,8 +87,8 @@ pub struct Disagreement {
 
 type Key = (Transport, IpAddr, Port);
 
-/// Holds an inventory against `netstat2`, as far as that can see. A socket that came or went in between shows
-/// as a disagreement.
+/// Holds an inventory against `netstat2`, as far as that can see: TCP and UDP of our network namespace. A socket that
+/// came or went in between shows as a disagreement.
 ///
 /// # Errors
 /// When `netstat2` could not list the sockets; the text says why.
@@ -96,11 +98,16 @@ pub fn second_opinion(inventory: &Inventory) -> Result<Disagreement, String> {
         return Err(gap.reason.clone());
     }
     let key = |socket: &Socket| -> Key { (socket.transport, socket.address, socket.port) };
-    let ours: BTreeSet<Key> =
-        inventory.sockets.iter().filter(|socket| socket.state.serves()).map(key).collect();
+    let may_be_listed = |socket: &&Socket| {
+        let is_ours = socket.held.netns.is_none() && socket.transport != Transport::Sctp;
+        is_ours && socket.state.serves()
+    };
+    let compared: Vec<Key> = inventory.sockets.iter().filter(may_be_listed).map(key).collect();
+    let ours: BTreeSet<Key> = compared.iter().copied().collect();
     let all: BTreeSet<Key> = theirs.sockets.iter().map(key).collect();
     let text = |key: &&Key| format!("{} {}:{}", key.0, key.1, key.2);
     Ok(Disagreement {
+        compared: compared.len(),
         missing: all
             .difference(&ours)
             .filter(|key| key.0 == Transport::Tcp)

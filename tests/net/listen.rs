@@ -148,6 +148,22 @@ fn netstat2_agrees_on_what_it_can_see() {
     assert_eq!(ours, theirs);
 }
 
+/// The second reader sees our network namespace alone: what others have is no disagreement.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_second_opinion_is_one_on_our_network_namespace() {
+    let world = World::new()
+        .veth(&["10.77.56.2/24"])
+        .neighbour_at("10.77.56.9")
+        .listens(tcp("127.0.0.1:80"))
+        .listens(tcp("127.0.0.1:81"));
+    let run = world.portsight("ls -v --netns all").exits(0);
+    assert!(run.stderr.contains("netstat2 lists the same 2 serving sockets"), "{run:?}");
+    // Our thread is in another one than the first of this process.
+    let run = world.portsight(&format!("ls -v --netns {}", std::process::id())).exits(0);
+    assert!(!run.stderr.contains("netstat2"), "{run:?}");
+}
+
 /// Every field of a socket, against what was asked of the kernel when it was made.
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
