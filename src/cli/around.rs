@@ -4,12 +4,12 @@
 use super::hint;
 use crate::inventory::{self, Across, Extra, Namespaces, Packet, Services, SockDiag};
 use crate::model::{
-    Arrival, Client, Endpoint, Family, Holding, Interface, Inventory, Lookup, Named, Port, Seen,
-    Socket, SocketState, Transport,
+    Arrival, Client, Cookie, Endpoint, Family, Gap, Hides, Holding, Interface, Inventory, Lookup,
+    Named, Port, Seen, Socket, SocketState, Supervisor, Transport,
 };
 use crate::sys::LocalAddress;
 use anyhow::{Context, Result, anyhow, bail};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
 /// Up to so many ports the kernel is asked for each; for more it is asked for all connections at once.
@@ -21,30 +21,26 @@ const NAMED_CLIENTS: usize = 64;
 struct Connections<'a> {
     namespaces: &'a Namespaces,
     services: &'a Services,
+    /// What is known not to be seen.
+    known: &'a [Gap],
 }
 
 impl Connections<'_> {
     /// Those whose own end is at one of the ports.
-    fn at(&self, ports: &BTreeSet<Endpoint>) -> Vec<Socket> {
-        let read = self.read(ports, SockDiag::at);
-        let at = |socket: &Socket| ports.contains(&socket.endpoint());
-        read.sockets.into_iter().filter(at).collect()
+    fn at(&self, ports: &BTreeSet<Endpoint>) -> Inventory {
+        self.read(ports, SockDiag::at, |socket| Some(socket.port))
     }
 
     /// Those whose other end is at one of the ports: the clients of this host.
-    fn towards(&self, ports: &BTreeSet<Endpoint>) -> Vec<Socket> {
-        let read = self.read(ports, SockDiag::towards);
-        let towards = |socket: &Socket| {
-            let port = socket.peer.and_then(|peer| Port::new(peer.port()));
-            port.is_some_and(|port| ports.contains(&Endpoint { port, transport: socket.transport }))
-        };
-        read.sockets.into_iter().filter(towards).collect()
+    fn towards(&self, ports: &BTreeSet<Endpoint>) -> Inventory {
+        self.read(ports, SockDiag::towards, |socket| Port::new(socket.peer?.port()))
     }
 
     fn read(
         &self,
         ports: &BTreeSet<Endpoint>,
         only: impl Fn(SockDiag, Port) -> SockDiag,
+        end: impl Fn(&Socket) -> Option<Port>,
     ) -> Inventory {
         let all = SockDiag::with([Extra::Connections, Extra::TimeWait]);
         let numbers: BTreeSet<Port> = ports.iter().map(|endpoint| endpoint.port).collect();
@@ -53,127 +49,215 @@ impl Connections<'_> {
         } else {
             numbers.into_iter().map(|port| only(all.clone(), port)).collect()
         };
-        let read = |what| {
+        let mut found = Inventory::default();
+        for what in each {
             let mut source = Across { namespaces: self.namespaces, what };
-            inventory::take(&mut source, self.services)
+            let mut read = inventory::take(&mut source, self.services);
+            let is_new = |gap: &Gap| !self.known.contains(gap) && !found.gaps.contains(gap);
+            read.gaps.retain(|gap| gap.hides != Hides::OtherKinds && is_new(gap));
+            found = found.and(read);
+        }
+        let is_at = |socket: &Socket| {
+            let at = |port| Endpoint { port, transport: socket.transport };
+            end(socket).is_some_and(|port| ports.contains(&at(port)))
         };
-        let mut found = each.into_iter().map(read).fold(Inventory::default(), Inventory::and);
-        found.sockets.retain(|socket| socket.state.is_connection());
+        found.sockets.retain(|socket| socket.state.is_connection() && is_at(socket));
         found
     }
 }
 
 /// The connections that use a port which nobody holds otherwise: they keep others from it, except those that are not
-/// sockets yet.
+/// sockets yet. `known` is what is known not to be seen.
 pub(super) fn users_of(
     ports: &BTreeSet<Endpoint>,
+    known: &[Gap],
     namespaces: &Namespaces,
     services: &Services,
-) -> Vec<Socket> {
+) -> Inventory {
     if ports.is_empty() {
-        return Vec::new();
+        return Inventory::default();
     }
-    let mut users = Connections { namespaces, services }.at(ports);
-    users.retain(|socket| socket.state != SocketState::SynReceived);
+    let mut users = Connections { namespaces, services, known }.at(ports);
+    users.sockets.retain(|socket| socket.state != SocketState::SynReceived);
     users
 }
 
-/// The sockets with what is around them, and the connections that they have. `all` is everything that serves.
+/// The sockets with what is around them, and the connections that they have, with those of a client's end on this host,
+/// and what of them could not be seen. `all` is everything that serves; `with_holders` asks for the holders of the
+/// connections also where no client is on this host.
 pub(super) fn around(
     sockets: Vec<Socket>,
     all: &Inventory,
+    with_holders: bool,
     namespaces: &Namespaces,
     services: &Services,
-) -> (Vec<Holding>, Vec<Socket>) {
+) -> (Vec<Holding>, Inventory) {
     let serving = sockets.iter().filter(|socket| socket.state.serves());
     let ports: BTreeSet<Endpoint> = serving.map(Socket::endpoint).collect();
-    let connections = Connections { namespaces, services };
-    let (server_ends, client_ends) = if ports.is_empty() {
+    let connections = Connections { namespaces, services, known: &all.gaps };
+    let (client_ends, server_ends) = if ports.is_empty() {
         Default::default()
     } else {
-        (connections.at(&ports), connections.towards(&ports))
+        (connections.towards(&ports), connections.at(&ports))
     };
+    let held = |end: &Socket| end.held.owners_unknown.is_none();
+    let client_ends: Vec<Socket> =
+        client_ends.sockets.into_iter().filter(held).take(NAMED_CLIENTS).collect();
+    let named = client_ends.len();
     // Both ends of a connection may be here: the same look at the processes finds the holders of either.
-    let held = |ends: Vec<Socket>| ends.into_iter().filter(|end| end.held.owners_unknown.is_none());
-    let mut ends = Inventory {
-        sockets: held(client_ends).take(NAMED_CLIENTS).chain(held(server_ends.clone())).collect(),
-        ..Inventory::default()
-    };
-    if ends.sockets.iter().any(|end| ports.iter().all(|port| *port != end.endpoint())) {
+    let mut ends = Inventory { sockets: client_ends, ..Inventory::default() }.and(server_ends);
+    if with_holders || ends.sockets.iter().take(named).any(|end| !ports.contains(&end.endpoint())) {
         let what = SockDiag::with([Extra::Connections]);
+        // A holder that is not known is no gap of what was asked for.
+        let gaps = std::mem::take(&mut ends.gaps);
         inventory::find_owners(&mut ends, &mut Across { namespaces, what });
+        ends.gaps = gaps;
     }
-    let clients: BTreeMap<(SocketAddr, Option<SocketAddr>), Named> = ends
-        .sockets
-        .iter()
-        .filter_map(|end| Some(((address(end), end.peer), holder(end)?)))
-        .collect();
-    let holding = |socket: Socket| holding(socket, all, &server_ends, &clients);
+    let (client_ends, server_ends) = ends.sockets.split_at(named);
+    let surroundings = Surroundings {
+        clients: Clients::of(client_ends),
+        server_ends: server_ends.iter().map(|end| (end, foremost_rank(end, all))).collect(),
+        all,
+    };
+    let mut processes = BTreeMap::new();
+    let holding = |socket: Socket| surroundings.of(socket, &mut processes);
     let holdings = sockets.into_iter().map(holding).collect();
-    (holdings, ends.sockets)
+    (holdings, ends)
 }
 
 fn address(socket: &Socket) -> SocketAddr {
     SocketAddr::new(socket.address.to_canonical(), socket.port.get())
 }
 
-/// The foremost holder by name.
-fn holder(socket: &Socket) -> Option<Named> {
-    let process = &socket.held.owners.first()?.process;
-    Some(Named { pid: process.pid, name: process.name.clone() })
+fn peer(socket: &Socket) -> Option<SocketAddr> {
+    socket.peer.map(|peer| SocketAddr::new(peer.ip().to_canonical(), peer.port()))
 }
 
-fn holding(
-    socket: Socket,
-    all: &Inventory,
-    server_ends: &[Socket],
-    clients: &BTreeMap<(SocketAddr, Option<SocketAddr>), Named>,
-) -> Holding {
-    let mine = |end: &&Socket| is_server_end_of(end, &socket);
-    let (over, open): (Vec<&Socket>, Vec<&Socket>) =
-        server_ends.iter().filter(mine).partition(|end| end.state == SocketState::TimeWait);
-    let client = |end: &&Socket| {
-        let peer = end.peer?;
-        let canonical = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        let process = clients.get(&(canonical, Some(address(end)))).cloned();
-        Some(Client { address: canonical, state: end.state, process })
-    };
-    let pid = socket.held.owners.first().map(|owner| owner.process.pid);
-    let ancestors = pid.map(inventory::ancestors).unwrap_or_default();
-    Holding {
-        supervisor: pid.and_then(|pid| inventory::supervisor(pid, &ancestors)),
-        ancestors,
-        clients: open.iter().filter_map(client).collect(),
-        time_wait: over.len(),
-        also: pid.map(|pid| also(pid, &socket, all)).unwrap_or_default(),
-        socket,
+/// The client ends of connections within this host, by both addresses.
+struct Clients<'a>(BTreeMap<(SocketAddr, SocketAddr), Vec<&'a Socket>>);
+
+impl<'a> Clients<'a> {
+    fn of(ends: &'a [Socket]) -> Self {
+        let mut clients: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for end in ends {
+            if let Some(peer) = peer(end) {
+                clients.entry((address(end), peer)).or_default().push(end);
+            }
+        }
+        Self(clients)
+    }
+
+    /// The process at the other end of a connection. Each network namespace has its own loopback addresses, and two may
+    /// have another address in common: then the one of the same namespace is meant, or it is not known which.
+    fn process(&self, server_end: &Socket) -> Option<Named> {
+        let client = peer(server_end)?;
+        let ends = self.0.get(&(client, address(server_end)))?;
+        let is_near = |end: &&&Socket| end.held.netns == server_end.held.netns;
+        let end = match (ends.iter().find(is_near), ends.as_slice()) {
+            (Some(near), _) => near,
+            (None, [far]) if !client.ip().is_loopback() => far,
+            _ => return None,
+        };
+        let process = &end.held.owners.first()?.process;
+        Some(Named { pid: process.pid, name: process.name.clone() })
     }
 }
 
-/// Whether a connection came in through this socket, as far as addresses tell.
-fn is_server_end_of(end: &Socket, socket: &Socket) -> bool {
+/// What is told of a process, whichever of its sockets is asked for.
+#[derive(Clone, Default)]
+struct Beside {
+    ancestors: Vec<Named>,
+    supervisor: Option<Supervisor>,
+    serves: BTreeSet<(Endpoint, IpAddr)>,
+}
+
+impl Beside {
+    fn of(pid: u32, all: &Inventory) -> Self {
+        let ancestors = inventory::ancestors(pid);
+        let is_held = |socket: &&Socket| {
+            socket.held.owners.first().is_some_and(|owner| owner.process.pid == pid)
+                && socket.state.serves()
+        };
+        Self {
+            supervisor: inventory::supervisor(pid, &ancestors),
+            ancestors,
+            serves: all
+                .sockets
+                .iter()
+                .filter(is_held)
+                .map(|it| (it.endpoint(), it.address))
+                .collect(),
+        }
+    }
+}
+
+/// What is around all of the sockets.
+struct Surroundings<'a> {
+    clients: Clients<'a>,
+    /// The connections, each with the rank of the sockets that it may have come in through.
+    server_ends: Vec<(&'a Socket, Option<Rank>)>,
+    all: &'a Inventory,
+}
+
+impl Surroundings<'_> {
+    fn of(&self, socket: Socket, processes: &mut BTreeMap<u32, Beside>) -> Holding {
+        let rank = Some(rank(&socket));
+        let mine = |(end, foremost): &&(&Socket, Option<Rank>)| {
+            *foremost == rank && may_be_server_end_of(end, &socket)
+        };
+        let mine = self.server_ends.iter().filter(mine).map(|(end, _)| *end);
+        let (over, open): (Vec<&Socket>, Vec<&Socket>) =
+            mine.partition(|end| end.state == SocketState::TimeWait);
+        let client = |end: &&Socket| {
+            Some(Client {
+                address: peer(end)?,
+                state: end.state,
+                process: self.clients.process(end),
+            })
+        };
+        let pid = socket.held.owners.first().map(|owner| owner.process.pid);
+        let beside =
+            |pid| processes.entry(pid).or_insert_with(|| Beside::of(pid, self.all)).clone();
+        let Beside { ancestors, supervisor, serves } = pid.map(beside).unwrap_or_default();
+        let is_another = |(endpoint, _): &(Endpoint, IpAddr)| *endpoint != socket.endpoint();
+        Holding {
+            supervisor,
+            ancestors,
+            clients: open.iter().filter_map(client).collect(),
+            time_wait: over.len(),
+            also: serves.into_iter().filter(is_another).collect(),
+            socket,
+        }
+    }
+}
+
+/// Whether a connection may have come in through this socket, as far as addresses tell. One that is asked for from here
+/// did not.
+fn may_be_server_end_of(end: &Socket, socket: &Socket) -> bool {
     let device = match (&socket.interface, &end.interface) {
         (Seen::Known(bound), Seen::Known(of_end)) => bound.index == of_end.index,
         (Seen::Known(_), _) => false,
         _ => true,
     };
     socket.state.serves()
+        && end.state != SocketState::SynSent
         && end.endpoint() == socket.endpoint()
         && end.held.netns == socket.held.netns
         && device
-        && (socket.takes(end.address.to_canonical()))
+        && socket.takes(end.address.to_canonical())
 }
 
-/// What else a process serves, in the order of the ports.
-fn also(pid: u32, but: &Socket, all: &Inventory) -> Vec<(Endpoint, IpAddr)> {
-    let is_held = |socket: &&Socket| {
-        socket.held.owners.first().is_some_and(|owner| owner.process.pid == pid)
-            && socket.state.serves()
-            && socket.endpoint() != but.endpoint()
-    };
-    let serves: BTreeSet<(Endpoint, IpAddr)> =
-        all.sockets.iter().filter(is_held).map(|it| (it.endpoint(), it.address)).collect();
-    serves.into_iter().collect()
+/// What the kernel looks at where several sockets take a packet: an address of its own, then a device, then IPv4 alone.
+type Rank = (bool, bool, bool);
+
+fn rank(socket: &Socket) -> Rank {
+    let has_address = !socket.address.to_canonical().is_unspecified();
+    (has_address, socket.interface.known().is_some(), socket.family == Family::Ipv4)
+}
+
+/// The rank of the sockets that this connection came in through, if it came in through one that is there.
+fn foremost_rank(end: &Socket, all: &Inventory) -> Option<Rank> {
+    all.at(end.endpoint()).filter(|socket| may_be_server_end_of(end, socket)).map(rank).max()
 }
 
 /// The client that `--from` names: an address, with or without a port (0 then).
@@ -185,6 +269,12 @@ pub(super) fn client(text: &str, local: &[LocalAddress]) -> Result<SocketAddr> {
         found.map(|it| it.index).ok_or_else(|| anyhow!("there is no device {name:?}{}", near()))
     };
     if let Ok(address) = text.parse::<SocketAddr>() {
+        if let SocketAddr::V6(at) = address
+            && at.ip().is_unicast_link_local()
+            && at.scope_id() == 0
+        {
+            bail!("{text:?}: a link-local address needs its device, as in {}%eth0", at.ip());
+        }
         return Ok(address);
     }
     let (host, device) = text.split_once('%').map_or((text, None), |(h, d)| (h, Some(d)));
@@ -244,18 +334,20 @@ pub(super) fn arrivals(
         found.cloned().unwrap_or_else(|| Interface { index, name: format!("if{index}") })
     };
     let asked: Vec<Packet> = packets.iter().map(|(_, packet)| *packet).collect();
+    let by_cookie: HashMap<Cookie, &Socket> =
+        known.iter().map(|socket| (socket.cookie, *socket)).collect();
     let arrival = |((endpoint, packet), lands): ((Endpoint, Packet), Lookup)| {
-        let is_it = |socket: &&&Socket| match lands {
-            Lookup::Socket(cookie) => socket.cookie == cookie,
-            Lookup::Connection => {
-                socket.endpoint() == endpoint
-                    && socket.peer == Some(packet.from)
-                    && socket.address.to_canonical() == packet.to.ip()
-            }
-            Lookup::Nobody | Lookup::Unknown(_) => false,
+        let is_end = |socket: &&&Socket| {
+            socket.transport == endpoint.transport
+                && address(socket) == packet.to
+                && peer(socket) == Some(packet.from)
         };
-        let socket = known.iter().find(is_it).map(|socket| (*socket).clone());
-        let interface = name(packet.device);
+        let socket = match lands {
+            Lookup::Socket(cookie) => by_cookie.get(&cookie),
+            Lookup::Connection => known.iter().find(is_end),
+            Lookup::Nobody | Lookup::Unknown(_) => None,
+        };
+        let (socket, interface) = (socket.map(|it| (*it).clone()), name(packet.device));
         Arrival { endpoint, from, to: packet.to.ip(), interface, lands, socket }
     };
     let lands = inventory::exact(&asked);

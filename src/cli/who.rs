@@ -17,6 +17,10 @@ use crate::sys;
 use anyhow::{Context, Result, anyhow};
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::ptr;
+
+/// For up to so many ports of a list, what uses one that nobody holds is looked for.
+const FEW: u32 = 16;
 
 /// What is asked for.
 #[derive(Debug)]
@@ -71,7 +75,6 @@ impl Subject {
 
     /// The ports that it names one by one; none for a long range, which asks for what there is.
     fn named(&self) -> impl Iterator<Item = Endpoint> {
-        const FEW: u32 = 16;
         let ports = match self {
             Self::Ports(ports) | Self::Name { ports: Some(ports), .. } => Some(ports),
             Self::Pid(_) | Self::Name { ports: None, .. } => None,
@@ -100,12 +103,12 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
     inventory.gaps.retain(|gap| gap.hides != Hides::OtherKinds);
     let named: BTreeSet<Endpoint> = subjects.iter().flat_map(Subject::named).collect();
     let unheld = named.iter().copied().filter(|port| inventory.at(*port).next().is_none());
-    let users = around::users_of(&unheld.collect(), &namespaces, &services);
-    if !users.is_empty() {
+    let users = around::users_of(&unheld.collect(), &inventory.gaps, &namespaces, &services);
+    if !users.sockets.is_empty() {
         source.what = SockDiag::with([Extra::Connections, Extra::TimeWait]);
-        inventory.sockets.extend(users);
-        inventory.sockets.sort_by_key(Socket::endpoint);
     }
+    inventory = inventory.and(users);
+    inventory.sockets.sort_by_key(Socket::endpoint);
     inventory.sockets.retain(|socket| filter.keeps(socket));
     inventory::find_owners(&mut inventory, &mut source);
     let surroundings = inventory::surroundings();
@@ -124,23 +127,27 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
         (false, true) => Exit::Inconclusive,
         (false, false) => Exit::Negative,
     };
-    let is_asked_for =
-        |socket: &&Socket| found.iter().flatten().any(|other| std::ptr::eq(*other, *socket));
+    let asked_for: BTreeSet<*const Socket> =
+        found.iter().flatten().map(|socket| ptr::from_ref(*socket)).collect();
+    let is_asked_for = |socket: &&Socket| asked_for.contains(&ptr::from_ref(*socket));
     let sockets: Vec<Socket> = inventory.sockets.iter().filter(is_asked_for).cloned().collect();
     let held: BTreeSet<Endpoint> = sockets.iter().map(Socket::endpoint).collect();
     let is_new = |port: &Endpoint| held.iter().all(|held| held.port != port.port);
     let ports = held.iter().copied().chain(named.into_iter().filter(is_new)).collect();
-    let (holdings, ends) = around::around(sockets, &inventory, &namespaces, &services);
+    let with_holders = args.from.is_some();
+    let (holdings, ends) =
+        around::around(sockets, &inventory, with_holders, &namespaces, &services);
     let arrivals = match &args.from {
         None => Vec::new(),
         Some(from) => {
             let local = sys::local_addresses().context("cannot list the addresses of this host")?;
             let from = around::client(from, &local.usable)?;
-            let known: Vec<&Socket> = inventory.sockets.iter().chain(&ends).collect();
+            let known: Vec<&Socket> = inventory.sockets.iter().chain(&ends.sockets).collect();
             around::arrivals(from, &ports, &local.usable, &known)?
         }
     };
-    let holdings = Holdings { found: holdings, arrivals, gaps: inventory.gaps.clone() };
+    let gaps = inventory.gaps.iter().cloned().chain(ends.gaps).collect();
+    let holdings = Holdings { found: holdings, arrivals, gaps };
     let about = started.about(surroundings);
     let document = || document::who(&about, &holdings);
     let records = |out: &mut dyn Write, records| {
@@ -162,7 +169,7 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
         Output::Ndjson => render::ndjson(out, &document()),
     })?;
     if written.is_some() {
-        printer.note_gaps(&inventory.gaps);
+        printer.note_gaps(&holdings.gaps);
     }
     Ok(exit)
 }
@@ -179,20 +186,30 @@ fn write_nobody(
     let word = render::sanitize(word);
     let unseen =
         if subject.may_be_hidden(inventory) { "; but not everything could be seen" } else { "" };
-    let over = match (kinds.tcp, kinds.udp) {
-        (true, false) => " over TCP",
-        (false, true) => " over UDP",
-        _ => "",
-    };
+    let over: Vec<&str> = [
+        (kinds.tcp && !kinds.udp, "TCP"),
+        (kinds.udp && !kinds.tcp, "UDP"),
+        (kinds.ipv4 && !kinds.ipv6, "IPv4"),
+        (kinds.ipv6 && !kinds.ipv4, "IPv6"),
+    ]
+    .into_iter()
+    .filter_map(|(only, over)| only.then_some(over))
+    .collect();
+    let over =
+        if over.is_empty() { String::new() } else { format!(" over {}", over.join(" and ")) };
     match subject {
+        Subject::Ports(ports) if ports.numbers() > FEW => writeln!(
+            out,
+            "Nobody listens on {word}{over}, and no socket is bound to it{unseen}. Connections are looked for with up to {FEW} ports."
+        ),
         Subject::Ports(_) => {
             writeln!(out, "Nobody listens on {word}{over}, and nothing else holds it{unseen}.")
         }
-        Subject::Pid(pid) => writeln!(out, "Process {pid} holds no port{unseen}."),
+        Subject::Pid(pid) => writeln!(out, "Process {pid} holds no port{over}{unseen}."),
         Subject::Name { ports: Some(_), .. } => {
             writeln!(
                 out,
-                "Nobody holds the port of the service {word}, and no process of that name holds any{unseen}."
+                "Nobody holds the port of the service {word}, and no process of that name holds any{over}{unseen}."
             )
         }
         Subject::Name { name, ports: None } => {
@@ -202,7 +219,7 @@ fn write_nobody(
             }
             writeln!(
                 out,
-                "There is no service {word}, and no process of that name holds a port{unseen}."
+                "There is no service {word}, and no process of that name holds a port{over}{unseen}."
             )
         }
     }

@@ -51,7 +51,13 @@ pub fn way_from(address: IpAddr, scope: u32) -> Result<Option<(bool, u32)>, Stri
     };
     match ask() {
         Ok(found) => Ok(found.and_then(|route| Some((route.is_local, route.device?)))),
-        Err(AnswerError::Refused(error)) if error.kind() == io::ErrorKind::NetworkUnreachable => {
+        // The other one is what a route that says `unreachable` gives.
+        Err(AnswerError::Refused(error))
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable
+            ) =>
+        {
             Ok(None)
         }
         Err(error) => Err(error.with_cause()),

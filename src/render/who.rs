@@ -13,8 +13,9 @@ use crate::model::{
     Arrival, Client, Endpoint, Holding, Holdings, Inode, Lookup, Named, Owner, OwnersUnknown,
     Process, Queue, Role, Seen, Socket, SocketState, Transport, Via,
 };
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};
+use std::ptr;
 
 /// The width of the labels.
 const LABELS: usize = 12;
@@ -27,6 +28,8 @@ const COMMAND_WIDTH: usize = 2_000;
 pub fn who_text(out: &mut dyn Write, holdings: &Holdings, look: &Appearance) -> io::Result<()> {
     let sockets = || holdings.found.iter().map(|holding| &holding.socket);
     let sharing = Sharing::of(sockets());
+    let of: HashMap<*const Socket, &Holding> =
+        holdings.found.iter().map(|holding| (ptr::from_ref(&holding.socket), holding)).collect();
     for (at, group) in Group::all(sockets()).iter().enumerate() {
         if at > 0 {
             writeln!(out)?;
@@ -36,10 +39,8 @@ pub fn who_text(out: &mut dyn Write, holdings: &Holdings, look: &Appearance) -> 
         let endpoint = if look.color { paint(style::PORT, &endpoint) } else { endpoint };
         let service = socket.service.as_deref().map(|name| format!(" ({})", sanitize(name)));
         writeln!(out, "{endpoint}{}", service.unwrap_or_default())?;
-        let of_group = |holding: &&Holding| {
-            group.sockets().iter().any(|socket| std::ptr::eq(*socket, &raw const holding.socket))
-        };
-        let around: Vec<&Holding> = holdings.found.iter().filter(of_group).collect();
+        let around = group.sockets().iter().filter_map(|socket| of.get(&ptr::from_ref(*socket)));
+        let around: Vec<&Holding> = around.copied().collect();
         for (label, text) in lines(group, &around, &sharing, look) {
             writeln!(out, "  {label:LABELS$} {text}")?;
         }
@@ -94,12 +95,10 @@ fn clients(around: &[&Holding]) -> Vec<Line> {
     /// More are counted.
     const MOST: usize = 8;
     // Sockets that share a port have the same clients.
-    let mut clients: Vec<&Client> = Vec::new();
-    for client in around.iter().flat_map(|holding| &holding.clients) {
-        if !clients.contains(&client) {
-            clients.push(client);
-        }
-    }
+    let mut known = HashSet::new();
+    let all = around.iter().flat_map(|holding| &holding.clients);
+    let clients: Vec<&Client> =
+        all.filter(|client| known.insert((client.address, client.state))).collect();
     let text = |client: &&Client| {
         let process = client.process.as_ref().map(|it| format!(" ({})", told_named(it)));
         let state = match client.state {
@@ -117,7 +116,13 @@ fn clients(around: &[&Holding]) -> Vec<Line> {
         let counted = count(number(clients.len()), "connection");
         lines.push(("clients", format!("{counted}: {}", texts.join("; "))));
     }
-    let closed = around.iter().map(|holding| holding.time_wait).max().unwrap_or(0);
+    let mut closed: BTreeMap<_, usize> = BTreeMap::new();
+    for Holding { socket, time_wait, .. } in around {
+        let device = socket.interface.known().map(|interface| interface.index);
+        let at = closed.entry((socket.address, device)).or_default();
+        *at = (*at).max(*time_wait);
+    }
+    let closed = closed.values().sum();
     if closed > 0 {
         let counted = count(number(closed), "closed connection");
         lines.push(("time-wait", format!("{counted}, kept by the kernel for a minute")));

@@ -231,6 +231,7 @@ fn who_asks_the_kernel_where_a_clients_packets_land() {
     assert_eq!(landed(&from.to_string(), "10.77.0.2", 7040), connection);
     let text = world.portsight(&format!("7040 --from {from}")).exits(0).stdout;
     assert!(text.contains("to 10.77.0.2 port 7040/tcp on lan0: a connection of "), "{text}");
+    assert!(!text.contains("a connection of ?"), "{text}");
 
     // From outside no packet comes to a loopback address.
     let report = world.json("who 7040 --from fd77::9");
@@ -244,9 +245,109 @@ fn who_asks_the_kernel_where_a_clients_packets_land() {
     for (from, words) in [
         ("8.8.8.8", "there is no route to 8.8.8.8"),
         ("fe80::9", "needs its device"),
+        ("[fe80::9]:4000", "needs its device"),
         ("fe80::9%lan1", "did you mean \"lan0\"?"),
         ("nonsense", "is no address"),
     ] {
         world.portsight(&format!("who 7040 --from {from}")).exits(2).says_in_one_line(&[words]);
     }
+}
+
+/// Of several sockets that take a connection's address, it came in through the one that the kernel prefers.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_client_is_that_of_the_socket_that_the_kernel_prefers() {
+    let world = World::new().veth(&LAN);
+    let everywhere = tcp("0.0.0.0:7042").shared().listening(8);
+    let six = tcp("[::]:7042").shared().listening(8);
+    let here = tcp("127.0.0.1:7042").shared().listening(8);
+    let mut clients = Vec::new();
+    for (listener, server) in
+        [(&everywhere, "10.77.0.2:7042"), (&here, "127.0.0.1:7042"), (&six, "[::1]:7042")]
+    {
+        let (client, address) = client_of(server);
+        let (accepted, peer) = listener.accept().unwrap();
+        assert_eq!(peer.as_socket(), Some(address), "{server}");
+        clients.push((inode(listener), address, client, accepted));
+    }
+    let report = world.json("who 7042");
+    for (inode, address, ..) in &clients {
+        let item = items(&report).iter().find(|item| item["inode"] == *inode).unwrap();
+        let ports: Vec<_> =
+            item["clients"].as_array().unwrap().iter().map(|it| &it["port"]).collect();
+        assert_eq!(ports, [&json!(address.port())], "{item:#}");
+    }
+    let text = world.portsight("7042").exits(0).stdout;
+    assert!(text.contains("clients      3 connections: "), "{text}");
+    // What is left of connections counts once, at whatever address.
+    for (_, _, client, accepted) in clients {
+        drop(accepted);
+        drop(client);
+    }
+    let text = world.portsight("7042").exits(0).stdout;
+    assert!(text.contains("time-wait    3 closed connections, "), "{text}");
+}
+
+/// A socket that asks for a connection from the port of a listener is no client of it.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn what_asks_for_a_connection_is_no_client() {
+    let world = World::new().veth(&LAN);
+    // Nobody answers at that address.
+    let asking = tcp("10.77.0.2:7043").shared().bound();
+    asking.set_nonblocking(true).unwrap();
+    asking.connect(&at("10.77.0.200:80").into()).unwrap_err();
+    let _listener = tcp("10.77.0.2:7043").shared().listening(8);
+    assert_eq!(states_in_ss(7043), ["listen", "syn-sent"]);
+    let report = world.json("who 7043");
+    assert_eq!(only_item(&report)["clients"], json!([]));
+}
+
+/// Each network namespace has loopback addresses of its own: the same two may be connected in each.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_client_is_looked_for_in_the_namespace_of_its_server() {
+    let world = World::new();
+    let pair = || {
+        holder()
+            .running(
+                "exec unshare -n sh -c 'ip link set lo up; exec perl -MIO::Socket::INET -e \"$0\"' \
+                 '$l = IO::Socket::INET->new(LocalAddr => \"127.0.0.1:7044\", Listen => 1) or die; $| = 1; \
+                 if ($client = fork) { $a = $l->accept; print \"$$ $client\\n\" } \
+                 else { close $l; $c = IO::Socket::INET->new(LocalPort => 7045, PeerAddr => \"127.0.0.1:7044\") or die } \
+                 <STDIN>; wait'",
+            )
+            .start()
+    };
+    let pairs = [pair(), pair()];
+    let report = world.json("who 7044 --netns all");
+    for pair in &pairs {
+        let [server, client] = pair.numbers()[..] else { panic!("did not run: perl") };
+        let is_its = |item: &&Value| item["owners"][0]["pid"] == server;
+        let item = items(&report).iter().find(is_its).unwrap_or_else(|| panic!("{report:#}"));
+        assert_eq!(item["clients"][0]["process"]["pid"], client, "{item:#}");
+    }
+}
+
+/// Many connections are told as fast when their listener has gone.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn what_many_connections_leave_behind_is_counted() {
+    const MANY: usize = 2_000;
+    let world = World::new();
+    let listener = tcp("127.0.0.1:7046").listening(64);
+    let ends: Vec<_> =
+        (0..MANY).map(|_| (client_of("127.0.0.1:7046").0, listener.accept().unwrap().0)).collect();
+    let text = world.portsight("7046").exits(0).stdout;
+    assert!(text.contains("clients      2,000 connections: "), "{text}");
+    drop(listener);
+    let text = world.portsight("7046").exits(0).stdout;
+    assert!(text.contains("and 1992 others"), "{text}");
+    let report = world.json("who 7046");
+    assert_eq!(items(&report).len(), MANY);
+    assert!(items(&report).iter().all(|item| !item["ancestors"].as_array().unwrap().is_empty()));
+    // A range is not asked for connections, and that is said.
+    let text = world.portsight("who 7000-7100").exits(1).stdout;
+    assert!(!text.contains("nothing else holds it"), "{text}");
+    drop(ends);
 }
