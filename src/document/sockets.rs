@@ -178,7 +178,7 @@ impl<'a> SocketItem<'a> {
         mut unknown: UnknownList<'a>,
     ) -> Self {
         let uid = unknown.read("uid", &held.uid).copied();
-        let user = held.uid.known().and_then(|_| unknown.read("user", &held.user));
+        let user = unknown.read("user", &held.user);
         let queue = unknown.read("queue", queue).map(QueueItem::from);
         let unit = unknown.read("unit", &held.unit).map(|unit| unit.name.as_str());
         let container = ContainerItem::read(&held.container, &mut unknown);
@@ -412,6 +412,18 @@ mod tests {
         let fields: Vec<_> =
             item["unknown"].as_array().unwrap().iter().map(|entry| &entry["field"]).collect();
         assert_eq!(fields, ["unit", "container"]);
+    }
+
+    #[test]
+    fn who_made_what_is_left_of_a_connection_is_not_known() {
+        let mut socket = samples::tcp("::", 80);
+        (socket.held.uid, socket.held.user) =
+            (Seen::Skipped("not kept"), Seen::Skipped("not kept"));
+        let item = item(&socket);
+        assert_eq!((&item["uid"], &item["user"]), (&Value::Null, &Value::Null));
+        let fields: Vec<_> =
+            item["unknown"].as_array().unwrap().iter().map(|entry| &entry["field"]).collect();
+        assert_eq!(fields, ["uid", "user"]);
     }
 
     #[test]
