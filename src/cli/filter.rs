@@ -5,10 +5,12 @@ use super::hint;
 use super::ports::Ports;
 use crate::inventory::{Extra, Services};
 use crate::model::{
-    Container, Held, Interface, Inventory, Portless, Seen, Socket, SocketState, Transport,
+    Container, Family, Held, Interface, Inventory, Portless, PortlessKind, Seen, Socket,
+    SocketState, Transport,
 };
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 /// A socket, with a port or without.
 enum Item<'a> {
@@ -35,6 +37,17 @@ impl Item<'_> {
         match self {
             Self::Port(socket) => socket.state,
             Self::Portless(socket) => socket.state,
+        }
+    }
+
+    /// Its family, and the address that it is bound to; a Unix or packet socket has neither.
+    fn address(&self) -> Option<(Family, IpAddr)> {
+        match self {
+            Self::Port(socket) => Some((socket.family, socket.address)),
+            Self::Portless(Portless {
+                kind: PortlessKind::Raw { family, address, .. }, ..
+            }) => Some((*family, *address)),
+            Self::Portless(_) => None,
         }
     }
 
@@ -214,16 +227,16 @@ fn of_kinds(kinds: &Kinds) -> Vec<Test> {
     }
     if kinds.ipv4 != kinds.ipv6 {
         let v4 = kinds.ipv4;
-        tests.push(with_port(move |socket| takes(socket, v4)));
+        tests.push(Box::new(move |item| takes(item, v4)));
     }
     tests
 }
 
 /// Whether a socket takes packets of a family; a dual-stack socket takes both.
-fn takes(socket: &Socket, v4: bool) -> bool {
-    let mapped = socket.address.is_ipv6() && socket.address.to_canonical().is_ipv4();
-    let is_v4 = socket.address.is_ipv4() || mapped;
-    is_v4 == v4 || (v4 && socket.dual_stack() == Seen::Known(true))
+fn takes(item: &Item<'_>, v4: bool) -> bool {
+    let Some((_, address)) = item.address() else { return false };
+    let is_dual = || matches!(item, Item::Port(socket) if socket.dual_stack() == Seen::Known(true));
+    address.to_canonical().is_ipv4() == v4 || (v4 && is_dual())
 }
 
 fn by_owner(key: &str, word: &str, value: &str) -> Result<Option<Test>> {
@@ -289,17 +302,20 @@ fn by_socket(key: &str, word: &str, value: &str, services: &Services) -> Result<
             let states = SocketState::ALL.map(SocketState::name);
             one_of(word, value, &states, |item| Some(item.state().name()))?
         }
-        "scope" => one_of(word, value, &["any", "loopback", "link-local", "address"], |item| {
-            of_port(item, |socket| socket.scope().name())
-        })?,
+        "scope" => {
+            one_of(word, value, &["any", "loopback", "link-local", "address"], |item| match item {
+                Item::Port(socket) => Some(socket.scope().name()),
+                Item::Portless(_) => None,
+            })?
+        }
         "family" => one_of(word, value, &["ipv4", "ipv6"], |item| {
-            of_port(item, |socket| socket.family.name())
+            item.address().map(|(family, _)| family.name())
         })?,
         "address" | "addr" => {
-            let Ok(address) = value.trim_matches(['[', ']']).parse::<std::net::IpAddr>() else {
+            let Ok(address) = value.trim_matches(['[', ']']).parse::<IpAddr>() else {
                 bail!("{word:?}: {value:?} is no IP address");
             };
-            with_port(move |socket| socket.address == address)
+            Box::new(move |item| item.address().is_some_and(|(_, bound)| bound == address))
         }
         "uid" => {
             let uid: u32 = parse_number(word, &value)?;
@@ -327,13 +343,6 @@ fn one_of(
         bail!("{word:?}: {value:?} is none of {}{near}", values.join(", "));
     }
     Ok(Box::new(move |item| get(item).is_some_and(|name| name == value)))
-}
-
-fn of_port(item: &Item<'_>, get: fn(&Socket) -> &'static str) -> Option<&'static str> {
-    match item {
-        Item::Port(socket) => Some(get(socket)),
-        Item::Portless(_) => None,
-    }
 }
 
 fn parse_number(word: &str, value: &str) -> Result<u32> {

@@ -1,10 +1,11 @@
 //! `ls`: the same sockets as the kernel's own tool shows, and those that it does not show.
 
-use crate::sockets::{tcp, udp};
+use crate::sockets::{at, tcp, udp};
 use crate::truth::{LAN, items, name, names, only_item};
 use crate::world::{World, feed};
 use netstat2::{AddressFamilyFlags, ProtocolFlags, ProtocolSocketInfo, TcpState, get_sockets_info};
 use serde_json::{Value, json};
+use socket2::{Domain, Protocol, Socket, Type};
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
 
@@ -294,5 +295,35 @@ fn every_format_has_the_same_sockets() {
         let of_plain = plain.lines().map(|line| line.split('\t').next().unwrap());
         assert!(of_csv.eq(of_plain), "{command}: {csv} {plain}");
         assert!(csv.starts_with("port,"), "{csv}");
+    }
+}
+
+/// A raw socket has a family and an address, as its item says, and is filtered by them.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_raw_socket_is_filtered_by_its_family_and_address() {
+    let world = World::new().listens(tcp("127.0.0.1:80")).listens(tcp("[::1]:80"));
+    let raw = |domain, address: &str| {
+        let socket = Socket::new(domain, Type::from(libc::SOCK_RAW), Some(Protocol::from(255)));
+        let socket = socket.expect("did not run: no raw socket");
+        socket.bind(&at(address).into()).unwrap();
+        socket
+    };
+    let _both = [raw(Domain::IPV4, "127.0.0.2:0"), raw(Domain::IPV6, "[::1]:0")];
+    for (arguments, expected) in [
+        ("-w -4", &["ipv4 tcp", "ipv4 raw"][..]),
+        ("-w -6", &["ipv6 tcp", "ipv6 raw"]),
+        ("family=ipv4 proto=raw", &["ipv4 raw"]),
+        ("proto=raw address=::1", &["ipv6 raw"]),
+        ("-w address=127.0.0.2", &["ipv4 raw"]),
+        ("-w scope=loopback", &["ipv4 tcp", "ipv6 tcp"]),
+    ] {
+        let report = world.json(&format!("ls {arguments}"));
+        let text = |item: &Value, field: &str| item[field].as_str().unwrap().to_owned();
+        let found: Vec<_> = items(&report)
+            .iter()
+            .map(|item| format!("{} {}", text(item, "family"), text(item, "proto")))
+            .collect();
+        assert_eq!(found, expected, "{arguments}");
     }
 }
