@@ -3,6 +3,7 @@
 use super::{SockDiag, Source};
 use crate::model::{Gap, Hides, Inventory, Need};
 use crate::sys::{self, OpenNamespace, OpenNamespaces, Procfs};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 
@@ -22,7 +23,8 @@ impl Namespaces {
     /// # Errors
     /// When `/proc` cannot be read.
     pub fn all() -> io::Result<Self> {
-        let OpenNamespaces { found, denied, failed } = sys::network_namespaces(&Procfs::open()?)?;
+        let OpenNamespaces { found, denied, failed, .. } =
+            sys::network_namespaces(&Procfs::open()?)?;
         let ours = sys::network_namespace("self")?.inode;
         let mut gaps = Vec::new();
         if denied > 0 {
@@ -36,8 +38,18 @@ impl Namespaces {
                 hides: Hides::Sockets,
             });
         }
-        gaps.extend(failed.into_iter().map(|(path, reason)| Gap {
-            what: format!("the network namespace {path}"),
+        let mut by_reason: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (path, reason) in failed {
+            by_reason.entry(reason).or_default().push(path);
+        }
+        gaps.extend(by_reason.into_iter().map(|(reason, paths)| Gap {
+            what: match paths.len() {
+                1 => format!("the network namespace {}", paths.concat()),
+                many => format!(
+                    "{many} network namespaces, the first {}",
+                    paths.first().map_or("", String::as_str)
+                ),
+            },
             reason,
             need: None,
             hides: Hides::Sockets,

@@ -351,3 +351,20 @@ fn what_many_connections_leave_behind_is_counted() {
     assert!(!text.contains("nothing else holds it"), "{text}");
     drop(ends);
 }
+
+/// Each namespace is kept open. Where there may not be so many descriptors, the rest is said in one line, and what is
+/// listed has its owners.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn more_namespaces_than_descriptors_are_one_gap() {
+    let world = World::new().listens(tcp("127.0.0.1:7047"));
+    let elsewhere = || holder().running("exec unshare -n sh -c 'echo ready; read line'").start();
+    let _elsewhere: Vec<_> = (0..8).map(|_| elsewhere()).collect();
+    let run = world.prepare("who 7047 --netns all").with_descriptors(68).run().exits(0);
+    let process = format!(" {} (listener)", std::process::id());
+    assert!(run.stdout.contains(&process), "{run:?}");
+    let said: Vec<_> =
+        run.stderr.lines().filter(|line| line.contains("Too many open files")).collect();
+    assert_eq!(said.len(), 1, "{run:?}");
+    assert!(said[0].contains(" network namespaces, the first /proc/"), "{run:?}");
+}

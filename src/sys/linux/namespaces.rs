@@ -1,11 +1,12 @@
 //! Which of our namespaces are the host's first ones, and the network namespaces of others (`namespaces(7)`).
 
+use super::limits::raise_open_files;
 use super::mounts::{Mount, mounts};
 use super::procfs::Procfs;
 use rustix::fs::{Mode, OFlags, fstat};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -20,6 +21,9 @@ use std::thread;
 const FIRST_PID: u64 = 0xEFFF_FFFC;
 const FIRST_CGROUP: u64 = 0xEFFF_FFFB;
 const FIRST_NET: u64 = 0xEFFF_FFF9;
+
+/// So many descriptors are left for all else, where namespaces are kept open.
+const FREE_DESCRIPTORS: usize = 64;
 
 /// A network namespace.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,8 +95,10 @@ pub struct OpenNamespaces {
     pub found: BTreeMap<u64, OpenNamespace>,
     /// How many processes are in one that we may not look at.
     pub denied: usize,
-    /// What could not be opened, and why.
+    /// What could not be opened, each once, and why.
     pub failed: Vec<(String, String)>,
+    /// The inodes of those.
+    unopened: BTreeSet<u64>,
 }
 
 /// Opens every network namespace that can be found.
@@ -101,6 +107,7 @@ pub struct OpenNamespaces {
 /// When the processes cannot be listed.
 pub fn network_namespaces(procfs: &Procfs) -> io::Result<OpenNamespaces> {
     let mut all = OpenNamespaces::default();
+    let most = raise_open_files().saturating_sub(FREE_DESCRIPTORS);
     for mount in mounts()?.iter().filter(|mount| is_network(mount)) {
         match OpenNamespace::at(&mount.point) {
             // The name that people gave goes before that of a runtime.
@@ -113,31 +120,45 @@ pub fn network_namespaces(procfs: &Procfs) -> io::Result<OpenNamespaces> {
     }
     for pid in procfs.pids()? {
         let denied = all.denied;
-        all.add(format!("/proc/{pid}/ns/net"));
+        all.add(format!("/proc/{pid}/ns/net"), most);
         // Each thread may be somewhere else. Of a process that may not be looked at, no thread may.
         if all.denied == denied {
             let threads = procfs.threads(pid).unwrap_or_default();
             let others = threads.into_iter().filter(|thread| *thread != pid);
-            others.for_each(|thread| all.add(format!("/proc/{pid}/task/{thread}/ns/net")));
+            others.for_each(|thread| all.add(format!("/proc/{pid}/task/{thread}/ns/net"), most));
         }
     }
     Ok(all)
 }
 
 impl OpenNamespaces {
-    /// Opens the namespace of a process or a thread, if it is a new one.
-    fn add(&mut self, path: String) {
-        match rustix::fs::stat(&path) {
-            Ok(status) if self.found.contains_key(&status.st_ino) => {}
-            Ok(_) => match OpenNamespace::at(&path) {
-                Ok(open) => drop(self.found.insert(open.inode, open)),
-                // It has ended since.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => self.failed.push((path, error.to_string())),
-            },
-            Err(Errno::ACCESS | Errno::PERM) => self.denied += 1,
+    /// Opens the namespace of a process or a thread, if it is a new one, and if fewer than `most` are open.
+    fn add(&mut self, path: String, most: usize) {
+        let inode = match rustix::fs::stat(&path) {
+            Ok(status) => status.st_ino,
+            Err(Errno::ACCESS | Errno::PERM) => {
+                self.denied += 1;
+                return;
+            }
             // It has ended.
-            Err(_) => {}
+            Err(_) => return,
+        };
+        if self.found.contains_key(&inode) || self.unopened.contains(&inode) {
+            return;
+        }
+        let opened = if self.found.len() < most {
+            OpenNamespace::at(&path)
+        } else {
+            Err(Errno::MFILE.into())
+        };
+        match opened {
+            Ok(open) => drop(self.found.insert(open.inode, open)),
+            // It has ended since.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => {
+                self.unopened.insert(inode);
+                self.failed.push((path, error.to_string()));
+            }
         }
     }
 }
