@@ -39,7 +39,7 @@ struct Found {
 #[derive(Debug)]
 struct Sought<'a> {
     held: &'a mut Held,
-    /// Where it is bound to over UDP.
+    /// Where it is bound to over UDP, in our network namespace: it may be that of a tunnel of ours.
     udp: Option<SocketAddr>,
 }
 
@@ -47,7 +47,7 @@ impl Sought<'_> {
     /// The sockets that a process may have.
     fn all(inventory: &mut Inventory) -> Vec<Sought<'_>> {
         let sockets = inventory.sockets.iter_mut().map(|socket| Sought {
-            udp: (socket.transport == Transport::Udp)
+            udp: (socket.transport == Transport::Udp && socket.held.netns.is_none())
                 .then(|| SocketAddr::new(socket.address, socket.port.get())),
             held: &mut socket.held,
         });
@@ -146,14 +146,13 @@ fn find(
     let of_udp = unheld.iter().any(|socket| socket.udp.is_some());
     let tunnels = if of_udp { tunnels() } else { Vec::new() };
     let (mut in_flight, mut restless) = (InFlight::Nowhere, false);
-    let missing: Wanted = unheld
-        .into_iter()
-        .filter(|socket| unknown::tunnel_of(socket.udp, &tunnels).is_none())
-        .filter(|socket| may_be_found(socket.held, scan.unread))
-        .map(|socket| socket.inode().0)
-        .collect();
+    unheld.retain(|socket| {
+        unknown::tunnel_of(socket.udp, &tunnels).is_none() && may_be_found(socket.held, scan.unread)
+    });
+    let all_ours = unheld.iter().all(|socket| socket.held.netns.is_none());
+    let missing: Wanted = unheld.into_iter().map(|socket| socket.inode().0).collect();
     if missing.len() > 0 {
-        let mut deep = deep::look(procfs, &missing)?;
+        let mut deep = deep::look(procfs, &missing, all_ours)?;
         // Who cannot see every process cannot say that only one can have it.
         if let InFlight::Only(pid) = deep.in_flight
             && scan.unread.nothing()

@@ -4,7 +4,7 @@
 use crate::holder::holder;
 use crate::run::in_own_process_namespace;
 use crate::sockets::{tcp, udp};
-use crate::truth::only_item;
+use crate::truth::{items, only_item};
 use crate::world::{World, alone, feed};
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::os::fd::{AsFd as _, AsRawFd as _, FromRawFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::Command;
+use std::sync::mpsc::channel;
 use std::thread;
 
 /// A holder: process, role, way (empty for the ordinary one).
@@ -183,6 +184,42 @@ fn a_socket_may_be_in_a_message_that_nobody_has_received() {
     let (outer, _outermost) = UnixStream::pair().unwrap();
     sent(&outer, Socket::from(OwnedFd::from(hidden)));
     assert_eq!(holders(&world, 7013), us("in-flight"));
+}
+
+/// The kernel lists the messages of our network namespace only: those of another one are found all the same, and what is
+/// held there is not that of a tunnel here.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_message_may_be_in_another_network_namespace() {
+    if !in_own_process_namespace("owners::a_message_may_be_in_another_network_namespace") {
+        return;
+    }
+    let world = World::new();
+    feed(
+        "ip",
+        &["-batch", "-"],
+        "link add vx0 type vxlan id 7 dstport 7015 dev lo\nlink set vx0 up\n",
+    );
+    let ((there, told), (stop, stopped)) = (channel(), channel::<()>());
+    let elsewhere = thread::spawn(move || {
+        let _there = World::new();
+        let (sender, _receiver) = UnixStream::pair().unwrap();
+        sent(&sender, tcp("127.0.0.1:7014").listening(1));
+        sent(&sender, udp("0.0.0.0:7015").bound());
+        there.send(()).unwrap();
+        // Until the other end is dropped.
+        let _ended = stopped.recv();
+    });
+    told.recv().expect("the sockets are on their way");
+    let report = world.json("who 7014 7015/udp --netns all");
+    let of_other = |item: &&Value| !item["netns"].is_null();
+    let others: Vec<_> = items(&report).iter().filter(of_other).collect();
+    assert_eq!(others.len(), 2, "{report:#}");
+    for item in others {
+        assert_eq!(item["owners"][0]["via"], "in-flight", "{item:#}");
+    }
+    drop(stop);
+    elsewhere.join().unwrap();
 }
 
 #[test]

@@ -44,7 +44,8 @@ pub(super) enum InFlight {
 }
 
 /// Looks for the sockets everywhere where a process may have them, after an ordinary look that found none.
-pub(super) fn look(procfs: &Procfs, wanted: &Wanted) -> io::Result<Deep> {
+/// `all_ours`: whether they are all of our network namespace.
+pub(super) fn look(procfs: &Procfs, wanted: &Wanted, all_ours: bool) -> io::Result<Deep> {
     let pids = procfs.pids()?;
     // All once more: a socket may have been handed to a process that had been read. The threads come first, since the
     // one that runs another program becomes the first of its process.
@@ -57,7 +58,7 @@ pub(super) fn look(procfs: &Procfs, wanted: &Wanted) -> io::Result<Deep> {
 
     let left = wanted.without(&deep.holders).len();
     if left > 0 {
-        deep.in_flight = whose(&settled(procfs, queues(procfs, &tables)?), left);
+        deep.in_flight = whose(&settled(procfs, queues(procfs, &tables, all_ours)?), left);
     }
     Ok(deep)
 }
@@ -133,9 +134,9 @@ struct Queue {
 /// The queues in which descriptors wait.
 ///
 /// Asking a socket costs more than finding it, so only those are asked in which anything waits. The kernel lists
-/// them for our network namespace; where it does not, every socket is asked.
-fn queues(procfs: &Procfs, tables: &[Table]) -> io::Result<Vec<Queue>> {
-    let filled = filled_queues().ok();
+/// them for our network namespace; where it does not, or the sockets are of another one, every socket is asked.
+fn queues(procfs: &Procfs, tables: &[Table], all_ours: bool) -> io::Result<Vec<Queue>> {
+    let filled = if all_ours { filled_queues().ok() } else { None };
     if filled.as_ref().is_some_and(|filled| filled.len() == 0) {
         return Ok(Vec::new());
     }
