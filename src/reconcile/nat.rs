@@ -2,6 +2,7 @@
 
 use crate::model::{
     Family, Inventory, LeadsTo, Nat, Port, Published, PublishedAt, Scope, Socket, TargetPort,
+    Through,
 };
 use std::net::IpAddr;
 
@@ -23,6 +24,8 @@ pub fn link(inventory: &mut Inventory, translators: &[Translator]) {
     for translator in translators {
         for rule in &translator.published {
             let behind = target(rule, translator, translators);
+            // Those who come in otherwise reach what listens there.
+            let narrowed = rule.narrowed || matches!(rule.through, Through::Only(_));
             let mut container = None;
             for (socket, nat) in inventory.sockets.iter().zip(&mut nats) {
                 let Some(port) = behind.and_then(|behind| published_port(rule, behind, socket))
@@ -34,7 +37,7 @@ pub fn link(inventory: &mut Inventory, translators: &[Translator]) {
                     netns: translator.netns.clone(),
                     address: rule.address,
                     port,
-                    narrowed: rule.narrowed,
+                    narrowed,
                 };
                 push(&mut nat.published_at, at);
             }
@@ -45,7 +48,7 @@ pub fn link(inventory: &mut Inventory, translators: &[Translator]) {
                         port,
                         netns: behind.and_then(|behind| behind.netns.clone()),
                         container: container.clone(),
-                        narrowed: rule.narrowed,
+                        narrowed,
                     };
                     push(&mut nat.leads_to, leads_to);
                 }
@@ -122,7 +125,7 @@ fn takes_family(socket: &Socket, family: Option<Family>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Cookie, Held, Inode, Seen, SocketState, Through, Transport};
+    use crate::model::{Cookie, Held, Inode, Seen, SocketState, Transport};
 
     fn socket(address: &str, port: u16, netns: Option<&str>) -> Socket {
         let address: IpAddr = address.parse().unwrap();
@@ -207,6 +210,19 @@ mod tests {
         let nats = linked(sockets(), to_blue(), &[("blue", "10.88.0.2"), ("green", "10.88.0.2")]);
         let on = ">10.88.0.2:80 -";
         assert_eq!(told(&nats), [on, on, "", "", "", "", ""]);
+    }
+
+    #[test]
+    fn a_rule_for_one_interface_takes_not_every_packet() {
+        let one = TargetPort::One(Port::new(80).unwrap());
+        let narrowed = |through| {
+            let rule = Published { through, ..rule((8081, 8081), None, one) };
+            let nats = linked(vec![socket("0.0.0.0", 8081, None)], vec![rule], &[]);
+            nats[0].leads_to[0].narrowed
+        };
+        assert!(narrowed(Through::Only("eth0".into())));
+        // That of the containers themselves.
+        assert!(!narrowed(Through::AllBut("docker0".into())) && !narrowed(Through::Any));
     }
 
     #[test]
