@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 /// How wide a joined list of bindings may become; what does not fit is counted.
-const LIST_WIDTH: usize = 40;
+pub(super) const LIST_WIDTH: usize = 40;
 
 /// The families that a wildcard takes.
 #[derive(Debug, Clone, Copy, Default)]

@@ -4,6 +4,7 @@ use super::group::Group;
 use super::number::{age, count, number};
 use super::owners::{foremost, holders, nobody, short_name, user};
 use super::records::Records;
+use super::sanitize::clip;
 use super::table::{self, Cell, Column, Room};
 use super::{Appearance, Shown, bind, style, units};
 use crate::model::{Endpoint, Held, Inventory, Owner, Portless, Scope, Socket};
@@ -102,7 +103,9 @@ fn port_row(group: &Group<'_>, now: u64) -> Row {
 }
 
 fn portless_row(socket: &Portless, now: u64) -> Row {
-    let first = [socket.kind.name().to_owned(), String::new(), bind::of_portless(&socket.kind)];
+    // A path is as long as anyone makes it, and would push the column off the screen.
+    let bound = clip(&bind::of_portless(&socket.kind), bind::LIST_WIDTH).into_owned();
+    let first = [socket.kind.name().to_owned(), String::new(), bound];
     row(first, &[&socket.held], Default::default(), now)
 }
 

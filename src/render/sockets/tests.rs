@@ -260,3 +260,18 @@ fn what_was_asked_for_beside_the_ports_has_its_rows() {
     packet,unconnected,all%eth0,?,,root,,,42000,,
     ");
 }
+
+#[test]
+fn a_long_path_leaves_the_columns_on_the_screen() {
+    let mut inventory = inventory([tcp("127.0.0.1", 80).owned_by(7, "a")]);
+    inventory.portless = vec![unix(&"x".repeat(100))];
+    let mut out = Vec::new();
+    let narrow = Appearance { width: Some(80), ..look() };
+    let shown = sockets_table(&mut out, &inventory, Extent::Everything, &narrow).unwrap();
+    let text = String::from_utf8(out).unwrap();
+    assert!(!shown.hidden.contains(&"BIND") && text.contains("127.0.0.1"), "{text}");
+    assert!(text.contains(&format!(" {}… ", "x".repeat(39))), "{text}");
+    let mut records = Vec::new();
+    sockets_records(&mut records, &inventory, Records::Plain).unwrap();
+    assert!(String::from_utf8(records).unwrap().contains(&"x".repeat(100)), "records are whole");
+}
