@@ -2,10 +2,10 @@
 //! their own, the fixed files of `io_uring`, and messages that nobody has received yet.
 
 use super::scan::{self, Holders, Scan, Wanted, shared_out};
+use crate::inventory::ask;
 use crate::model::Via;
-use crate::sys::{self, NetlinkSocket, Procfs, Protocol, Table};
+use crate::sys::{self, Procfs, Table};
 use crate::wire::fdinfo::{fixed_sockets, socket_inode, waiting_descriptors};
-use crate::wire::netlink::{self, AnswerError};
 use crate::wire::unix_diag;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{CStr, CString};
@@ -136,7 +136,7 @@ struct Queue {
 /// Asking a socket costs more than finding it, so only those are asked in which anything waits. The kernel lists
 /// them for our network namespace; where it does not, or the sockets are of another one, every socket is asked.
 fn queues(procfs: &Procfs, tables: &[Table], all_ours: bool) -> io::Result<Vec<Queue>> {
-    let filled = if all_ours { filled_queues().ok() } else { None };
+    let filled = if all_ours { filled_queues() } else { None };
     if filled.as_ref().is_some_and(|filled| filled.len() == 0) {
         return Ok(Vec::new());
     }
@@ -156,16 +156,10 @@ fn queues(procfs: &Procfs, tables: &[Table], all_ours: bool) -> io::Result<Vec<Q
     Ok(parts.into_iter().flatten().collect())
 }
 
-/// The Unix sockets of our network namespace in which something may wait.
-fn filled_queues() -> Result<Wanted, AnswerError> {
-    let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
-    let seq = netlink.next_seq();
-    let mut answer = netlink::Answer::dump(seq);
-    let mut inodes = Vec::new();
-    netlink.converse(&unix_diag::dump(seq), |datagram| {
-        answer.take(datagram, |_, payload| inodes.extend(unix_diag::may_have_messages(payload)))
-    })?;
-    Ok(inodes.into_iter().collect())
+/// The Unix sockets of our network namespace in which something may wait; `None` where they cannot be listed.
+fn filled_queues() -> Option<Wanted> {
+    let (inodes, problem) = ask::rows(unix_diag::dump, unix_diag::may_have_messages);
+    problem.is_none().then(|| inodes.into_iter().collect())
 }
 
 fn waiting_in(procfs: &Procfs, table: Table, descriptor: &CStr) -> u64 {
