@@ -97,8 +97,10 @@ fn stop(
     environment: impl FnOnce() -> Vec<OsString>,
 ) -> Option<Stop> {
     let argument = |at: usize| arguments.get(at).map(|word| word.to_string_lossy().into_owned());
+    // A process writes its environment and its arguments itself: it may not stop others in its place.
+    let is_name = |name: &String| !name.starts_with('-') && name != "all";
     let with = |command, name: Option<String>| {
-        Some(name.map_or(Stop::Unknown, |name| Stop::With(command, name)))
+        Some(name.filter(is_name).map_or(Stop::Unknown, |name| Stop::With(command, name)))
     };
     match name {
         "supervisord" => {
@@ -173,6 +175,8 @@ mod tests {
                 "supervisorctl stop web:web_00",
             ),
             ("supervisord", "python3", "HOME=/", "?"),
+            ("supervisord", "python3", "SUPERVISOR_PROCESS_NAME=all", "?"),
+            ("runsv", "runsv|--help", "", "?"),
             ("runsv", "runsv|nginx", "", "sv stop nginx"),
             ("s6-supervise", "s6-supervise|/run/service/web", "", "s6-svc -d /run/service/web"),
             ("node", "PM2 v5.3.0: God Daemon (/root/.pm2)", "pm_id=3|HOME=/", "pm2 stop 3"),
