@@ -118,7 +118,7 @@ fn in_use(protocol: &str, protocol_v6: &str) -> Option<u32> {
 /// A row as a socket that holds a port; `None` for one without a port.
 fn socket(transport: Transport, row: &Row) -> Option<Socket> {
     let state = state_of(transport, row.state);
-    let (uid, owners_unknown) = unheld(state, row);
+    let (uid, owners_unknown) = unheld(state, row, sys::kernel_version());
     Some(Socket {
         transport,
         family: row.family,
@@ -158,7 +158,9 @@ fn state_of(transport: Transport, state: u8) -> SocketState {
 }
 
 /// The user of a socket, and why no process has it where that is so: those have no inode.
-fn unheld(state: SocketState, row: &Row) -> (Seen<u32>, Option<OwnersUnknown>) {
+fn unheld(state: SocketState, row: &Row, kernel: (u16, u16)) -> (Seen<u32>, Option<OwnersUnknown>) {
+    /// From here on the kernel shows the user of a socket that no process has; before it shows 0.
+    const SINCE: (u16, u16) = (6, 17);
     if row.inode != Inode(0) {
         return (Seen::Known(row.uid), None);
     }
@@ -174,6 +176,9 @@ fn unheld(state: SocketState, row: &Row) -> (Seen<u32>, Option<OwnersUnknown>) {
     let uid = match state {
         SocketState::TimeWait | SocketState::SynReceived | SocketState::FinWait2 => {
             Seen::Skipped("the kernel does not keep it")
+        }
+        _ if row.uid == 0 && kernel < SINCE => {
+            Seen::Skipped("this kernel shows it only while a process has the socket")
         }
         _ => Seen::Known(row.uid),
     };
@@ -230,4 +235,50 @@ fn udp_lite_gap() -> Option<Gap> {
     };
     let reason = "UDP-Lite is left out".to_owned();
     Some(Gap { what, reason, need: None, hides: Hides::OtherKinds })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Cookie;
+
+    #[test]
+    fn the_user_of_a_socket_that_no_process_has_is_known_only_where_the_kernel_keeps_it() {
+        use SocketState::{Established, FinWait2, Listen, SynReceived, TimeWait};
+        let row = |inode: u64, uid: u32| Row {
+            family: Family::Ipv4,
+            state: state::ESTABLISHED,
+            local: "127.0.0.1:80".parse().unwrap(),
+            peer: "127.0.0.1:4000".parse().unwrap(),
+            interface: 0,
+            cookie: Cookie(1),
+            receive_queue: 0,
+            write_queue: 0,
+            uid,
+            inode: Inode(inode),
+            v6_only: None,
+            cgroup: None,
+            receive_buffer: None,
+            drops: None,
+            mptcp: false,
+        };
+        let (before, since) = ((6, 16), (6, 17));
+        // (state, inode, uid, kernel, the user if known)
+        let table = [
+            (Listen, 7, 0, before, Some(0)),
+            (Established, 7, 33, before, Some(33)),
+            (Established, 0, 33, since, Some(33)),
+            (Established, 0, 0, since, Some(0)),
+            (Established, 0, 0, before, None),
+            (TimeWait, 0, 0, since, None),
+            (SynReceived, 0, 0, since, None),
+            (FinWait2, 0, 0, since, None),
+            (FinWait2, 7, 0, since, Some(0)),
+        ];
+        for (state, inode, uid, kernel, known) in table {
+            let (found, unknown) = unheld(state, &row(inode, uid), kernel);
+            assert_eq!(found.known().copied(), known, "{state:?} {inode} {uid} {kernel:?}");
+            assert_eq!(unknown.is_some(), inode == 0, "{state:?} {inode}");
+        }
+    }
 }

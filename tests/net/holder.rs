@@ -11,9 +11,9 @@ use crate::world::alone;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::fd::{AsRawFd, IntoRawFd as _, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd as _, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -25,6 +25,7 @@ pub(crate) struct Plan {
     arguments: Vec<OsString>,
     script: &'static str,
     sockets: Vec<Spec>,
+    given: Vec<OwnedFd>,
     ordinary: bool,
     cgroup: Option<File>,
     moved: bool,
@@ -39,6 +40,7 @@ pub(crate) fn holder() -> Plan {
         arguments: Vec::new(),
         script: "echo ready; read line",
         sockets: Vec::new(),
+        given: Vec::new(),
         ordinary: false,
         cgroup: None,
         moved: false,
@@ -99,6 +101,12 @@ impl Plan {
         self
     }
 
+    /// It holds this socket, which the test has made and does not keep.
+    pub(crate) fn given(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.given.push(socket.into());
+        self
+    }
+
     /// Starts it, and waits for the first line that it prints.
     pub(crate) fn start(self) -> Holder {
         let mut command = Command::new(&self.program);
@@ -112,7 +120,10 @@ impl Plan {
             let here = self.cgroup.is_none() || self.moved;
             let (ours, theirs) = self.sockets.split_at(if here { self.sockets.len() } else { 0 });
             let sockets: Vec<_> = ours.iter().map(|socket| socket.serving()).collect();
-            let descriptors: Vec<_> = sockets.iter().map(AsRawFd::as_raw_fd).collect();
+            let given = self.given;
+            let descriptors = sockets.iter().map(AsRawFd::as_raw_fd);
+            let descriptors: Vec<_> =
+                descriptors.chain(given.iter().map(AsRawFd::as_raw_fd)).collect();
             let theirs = theirs.to_vec();
             before_exec(&mut command, move || {
                 if let Some(mut door) = self.cgroup.as_ref() {
@@ -173,16 +184,27 @@ impl Drop for Holder {
 }
 
 /// A directory of this test's own, removed when it is dropped.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
+    /// One for programs.
     fn new() -> Self {
+        Self::within(Path::new(env!("CARGO_TARGET_TMPDIR")))
+    }
+
+    /// One in this directory.
+    pub(crate) fn within(parent: &Path) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let name = format!("net-{}-{number}", std::process::id());
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let path = parent.join(name);
         fs::create_dir_all(&path).unwrap();
         Self(path)
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

@@ -25,6 +25,7 @@ mod containers;
 mod firewall;
 mod holder;
 mod hostile;
+mod kinds;
 mod listen;
 mod options;
 mod ordinary;
