@@ -27,6 +27,7 @@ mod holder;
 mod hostile;
 mod kinds;
 mod listen;
+mod namespaces;
 mod options;
 mod ordinary;
 mod owners;
