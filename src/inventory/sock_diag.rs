@@ -10,7 +10,6 @@ use crate::wire::netlink::AnswerError;
 use crate::wire::proc_net::{self, InUse};
 use crate::wire::sock_diag::{self, Keep, Row, state};
 use std::collections::BTreeSet;
-use std::thread;
 
 /// The tables of the network namespace of the thread that reads them.
 #[derive(Debug, Clone, Default)]
@@ -38,17 +37,20 @@ impl SockDiag {
         self.extras.contains(&extra)
     }
 
-    fn of_family(&self, family: Family) -> Inventory {
-        let mut found = Inventory::default();
+    /// The sockets of a transport; `None` is both families at once, which only TCP has.
+    fn of(&self, transport: Transport, family: Option<Family>) -> Inventory {
         let keep = self.port.map_or(Keep::All, |port| Keep::LocalPort(port.get()));
-        for transport in [Transport::Tcp, Transport::Udp, Transport::Sctp] {
-            let states = self.states(transport);
-            let dump = |seq| sock_diag::dump(transport, family, states, keep, seq);
-            let (rows, problem) = ask::rows(dump, sock_diag::row);
-            found.sockets.extend(rows.iter().filter_map(|row| socket(transport, row)));
-            found.gaps.extend(problem.and_then(|error| gap(&error, transport, family)));
+        let states = self.states(transport);
+        let dump = |seq| match family {
+            Some(family) => sock_diag::dump(transport, family, states, keep, seq),
+            None => sock_diag::dump_tcp(states, keep, seq),
+        };
+        let (rows, problem) = ask::rows(dump, sock_diag::row);
+        Inventory {
+            sockets: rows.iter().filter_map(|row| socket(transport, row)).collect(),
+            gaps: problem.map(|error| gap(&error, transport, family)).into_iter().collect(),
+            ..Inventory::default()
         }
-        found
     }
 
     /// The states of sockets that hold a port and belong to no connection, and of what else is asked for.
@@ -68,24 +70,20 @@ impl SockDiag {
 }
 
 impl Source for SockDiag {
-    /// Both families at once: to find what is bound and does not listen, the kernel walks over every connection
-    /// of the host for each.
+    /// TCP of both families at once: to find what is bound and does not listen, the kernel walks over every connection
+    /// of the host, and does so for each namespace.
     fn read(&mut self) -> Inventory {
-        let mut found = thread::scope(|scope| {
-            let ipv6 = scope.spawn(|| self.of_family(Family::Ipv6));
-            let ipv4 = self.of_family(Family::Ipv4);
-            ipv4.and(ipv6.join().unwrap_or_else(|_panic| Inventory {
-                gaps: vec![Gap {
-                    what: "sockets over IPv6".to_owned(),
-                    reason: "a thread of portsight failed".to_owned(),
-                    need: Some(Need::Retry),
-                    hides: Hides::Sockets,
-                }],
-                ..Inventory::default()
-            }))
-        });
+        let protocols = Protocols::read();
+        let mut found = self.of(Transport::Tcp, None);
+        for family in [Family::Ipv4, Family::Ipv6] {
+            found = found.and(self.of(Transport::Udp, Some(family)));
+            // A kernel without SCTP has no such sockets either.
+            if protocols.in_use(["SCTP", "SCTPv6"]) != Some(0) {
+                found = found.and(self.of(Transport::Sctp, Some(family)));
+            }
+        }
         found.gaps.extend(bound_inactive_gap());
-        found.gaps.extend(udp_lite_gap());
+        found.gaps.extend(udp_lite_gap(&protocols));
         if self.asks_for(Extra::Unix) {
             found = found.and(portless::unix());
         }
@@ -96,23 +94,30 @@ impl Source for SockDiag {
     }
 }
 
-fn gap(error: &AnswerError, transport: Transport, family: Family) -> Option<Gap> {
-    let what = format!("{transport} sockets over {}", family.name());
-    match transport {
-        Transport::Tcp => Some(ask::gap(error, what, "tcp_diag", Hides::Sockets)),
-        Transport::Udp => Some(ask::gap(error, what, "udp_diag", Hides::Sockets)),
-        // A kernel without SCTP has no such sockets either.
-        Transport::Sctp if ask::is_missing(error) && in_use("SCTP", "SCTPv6") == Some(0) => None,
-        Transport::Sctp => Some(ask::gap(error, what, "sctp_diag", Hides::OtherKinds)),
-    }
+fn gap(error: &AnswerError, transport: Transport, family: Option<Family>) -> Gap {
+    let over = family.map(|family| format!(" over {}", family.name())).unwrap_or_default();
+    let (module, hides) = match transport {
+        Transport::Tcp => ("tcp_diag", Hides::Sockets),
+        Transport::Udp => ("udp_diag", Hides::Sockets),
+        Transport::Sctp => ("sctp_diag", Hides::OtherKinds),
+    };
+    ask::gap(error, format!("{transport} sockets{over}"), module, hides)
 }
 
-/// How many sockets of a protocol there are, over both families, in the namespace of the thread; `None` where `/proc`
-/// does not tell.
-fn in_use(protocol: &str, protocol_v6: &str) -> Option<u32> {
-    let text = sys::network_table("protocols").ok()?;
-    let is = |of: &InUse| of.protocol == protocol || of.protocol == protocol_v6;
-    Some(proc_net::protocols(&text).filter(is).map(|of| of.sockets).sum())
+/// How many sockets of each protocol there are in the namespace of the thread.
+struct Protocols(Option<Vec<InUse>>);
+
+impl Protocols {
+    fn read() -> Self {
+        let text = sys::network_table("protocols").ok();
+        Self(text.map(|text| proc_net::protocols(&text).collect()))
+    }
+
+    /// How many there are of these; `None` where `/proc` does not tell.
+    fn in_use(&self, names: [&str; 2]) -> Option<u32> {
+        let is = |of: &&InUse| names.contains(&of.protocol.as_str());
+        Some(self.0.as_ref()?.iter().filter(is).map(|of| of.sockets).sum())
+    }
 }
 
 /// A row as a socket that holds a port; `None` for one without a port.
@@ -227,8 +232,8 @@ fn bound_inactive_gap() -> Option<Gap> {
 }
 
 /// UDP-Lite (RFC 3828) has ports of its own, and hardly anyone uses it: that there are such sockets is said.
-fn udp_lite_gap() -> Option<Gap> {
-    let what = match in_use("UDP-Lite", "UDPLITEv6")? {
+fn udp_lite_gap(protocols: &Protocols) -> Option<Gap> {
+    let what = match protocols.in_use(["UDP-Lite", "UDPLITEv6"])? {
         0 => return None,
         1 => "1 UDP-Lite socket".to_owned(),
         many => format!("{many} UDP-Lite sockets"),
