@@ -22,7 +22,8 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
     let namespaces = namespaces(&args.place)?;
     let mut source = Across { namespaces: &namespaces, what: SockDiag::with(filter.extras()) };
     let mut inventory = inventory::take(&mut source, &services);
-    if printer.is_verbose() {
+    // The second reader lists our own namespace.
+    if printer.is_verbose() && args.place.netns.is_none() {
         note_second_opinion(&inventory, printer);
     }
     filter.narrow(&mut inventory);

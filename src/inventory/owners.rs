@@ -39,7 +39,7 @@ struct Found {
 #[derive(Debug)]
 struct Sought<'a> {
     held: &'a mut Held,
-    /// Where it is bound to over UDP.
+    /// Where it is bound to over UDP in our network namespace, whose tunnels are looked at.
     udp: Option<SocketAddr>,
 }
 
@@ -47,7 +47,7 @@ impl Sought<'_> {
     /// The sockets that a process may have.
     fn all(inventory: &mut Inventory) -> Vec<Sought<'_>> {
         let sockets = inventory.sockets.iter_mut().map(|socket| Sought {
-            udp: (socket.transport == Transport::Udp)
+            udp: (socket.transport == Transport::Udp && socket.held.netns.is_none())
                 .then(|| SocketAddr::new(socket.address, socket.port.get())),
             held: &mut socket.held,
         });

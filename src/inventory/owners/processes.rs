@@ -31,7 +31,10 @@ impl Processes {
         let mut system = System::new().map_err(io::Error::other)?;
         let what = ProcessRefreshKind::nothing().without_tasks().with_user(UpdateKind::Always);
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&listed), false, what);
-        let reader = Reader { procfs, system, users: Users::default() };
+        // sysinfo counts from the boot, which a /proc without its first files does not tell. Asking is dear: the kernel
+        // counts interrupts for the answer.
+        let booted = matches!(System::boot_time(), Ok(1..));
+        let reader = Reader { procfs, system, booted, users: Users::default() };
         let read = |pid: u32| {
             let process = reader.process(pid)?;
             // Asked last: what was read before is of this process then.
@@ -69,6 +72,8 @@ impl Processes {
 struct Reader<'a> {
     procfs: &'a Procfs,
     system: System,
+    /// Whether it is known when the host booted.
+    booted: bool,
     users: Users,
 }
 
@@ -87,12 +92,10 @@ impl Reader<'_> {
             cwd,
             uid: uid.map_or_else(|| Seen::Failed("/proc does not say".to_owned()), Seen::Known),
             user: uid.map_or(Seen::Absent, |uid| self.users.name(uid)),
-            // sysinfo counts from the boot, which a /proc without its first files does not tell.
-            started_at: match System::boot_time() {
-                Ok(0) | Err(_) => {
-                    Seen::Failed("/proc does not tell when the host booted".to_owned())
-                }
-                Ok(_) => Seen::Known(process.start_time()),
+            started_at: if self.booted {
+                Seen::Known(process.start_time())
+            } else {
+                Seen::Failed("/proc does not tell when the host booted".to_owned())
             },
         })
     }

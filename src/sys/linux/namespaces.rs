@@ -1,4 +1,5 @@
 //! Which of our namespaces are the host's first ones, and the network namespaces of others (`namespaces(7)`).
+#![expect(unsafe_code, reason = "NS_GET_NSTYPE (ioctl_ns(2)) has no safe wrapper")]
 
 use super::mounts::{Mount, mounts};
 use super::procfs::Procfs;
@@ -8,7 +9,7 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -63,13 +64,45 @@ impl OpenNamespace {
     /// # Errors
     /// When it cannot be opened, or is no network namespace.
     pub fn at(path: &str) -> io::Result<Self> {
-        let handle = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-        let inode = fstat(&handle)?.st_ino;
+        // A pipe would wait for somebody to write.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        let handle = rustix::fs::open(path, flags, Mode::empty())?;
         // A file of `ip netns` that lost its mount is an ordinary one.
-        if fstatfs(&handle)?.f_type != NSFS_MAGIC {
-            return Err(io::Error::other("it is no namespace"));
+        let is_namespace = fstatfs(&handle)?.f_type == NSFS_MAGIC;
+        // SAFETY: ioctl(2) with NS_GET_NSTYPE takes no argument.
+        let kind = || unsafe { libc::ioctl(handle.as_raw_fd(), libc::NS_GET_NSTYPE) };
+        if !is_namespace || kind() != libc::CLONE_NEWNET {
+            return Err(io::Error::other("it is no network namespace"));
         }
-        Ok(Self { inode, name: name_in(path), handle })
+        Ok(Self { inode: fstat(&handle)?.st_ino, name: name_in(path), handle })
+    }
+
+    /// With the name that `ip netns` gave it, however it was found.
+    #[must_use]
+    pub fn with_name(self) -> Self {
+        let root = format!("net:[{}]", self.inode);
+        let names = || {
+            let mounts = mounts().ok()?;
+            let mut mounts = mounts.iter().filter(|it| is_network(it) && it.root == root);
+            mounts.find_map(|mount| name_in(&mount.point))
+        };
+        Self { name: self.name.clone().or_else(names), ..self }
+    }
+
+    /// Opens one that is mounted; `None` for one that is mounted no more.
+    fn mounted(mount: &Mount) -> io::Result<Option<Self>> {
+        // One of the same name and number may have been mounted in its place.
+        const TRIES: u32 = 3;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Self::at(&mount.point) {
+                Ok(open) => return Ok(Some(open)),
+                Err(_) if !mounts()?.contains(mount) => return Ok(None),
+                Err(error) if tries == TRIES => return Err(error),
+                Err(_) => {}
+            }
+        }
     }
 }
 
@@ -91,6 +124,8 @@ pub struct OpenNamespaces {
     pub found: BTreeMap<u64, OpenNamespace>,
     /// How many processes are in one that we may not look at.
     pub denied: usize,
+    /// Whether `/proc` leaves out processes.
+    pub hidden: bool,
     /// What could not be opened, and why.
     pub failed: Vec<(String, String)>,
 }
@@ -100,11 +135,11 @@ pub struct OpenNamespaces {
 /// # Errors
 /// When the processes cannot be listed.
 pub fn network_namespaces(procfs: &Procfs) -> io::Result<OpenNamespaces> {
-    let mut all = OpenNamespaces::default();
+    let mut all = OpenNamespaces { hidden: procfs.hides_processes(), ..OpenNamespaces::default() };
     for mount in mounts()?.iter().filter(|mount| is_network(mount)) {
-        match OpenNamespace::at(&mount.point) {
+        match OpenNamespace::mounted(mount) {
             // The name that people gave goes before that of a runtime.
-            Ok(open) if open.name.is_some() || !all.found.contains_key(&open.inode) => {
+            Ok(Some(open)) if open.name.is_some() || !all.found.contains_key(&open.inode) => {
                 all.found.insert(open.inode, open);
             }
             Ok(_) => {}
@@ -113,31 +148,32 @@ pub fn network_namespaces(procfs: &Procfs) -> io::Result<OpenNamespaces> {
     }
     for pid in procfs.pids()? {
         let denied = all.denied;
-        all.add(format!("/proc/{pid}/ns/net"));
+        all.add(pid, format!("/proc/{pid}/ns/net"));
         // Each thread may be somewhere else. Of a process that may not be looked at, no thread may.
         if all.denied == denied {
             let threads = procfs.threads(pid).unwrap_or_default();
             let others = threads.into_iter().filter(|thread| *thread != pid);
-            others.for_each(|thread| all.add(format!("/proc/{pid}/task/{thread}/ns/net")));
+            others.for_each(|thread| all.add(pid, format!("/proc/{pid}/task/{thread}/ns/net")));
         }
     }
     Ok(all)
 }
 
 impl OpenNamespaces {
-    /// Opens the namespace of a process or a thread, if it is a new one.
-    fn add(&mut self, path: String) {
-        match rustix::fs::stat(&path) {
-            Ok(status) if self.found.contains_key(&status.st_ino) => {}
-            Ok(_) => match OpenNamespace::at(&path) {
-                Ok(open) => drop(self.found.insert(open.inode, open)),
-                // It has ended since.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => self.failed.push((path, error.to_string())),
-            },
-            Err(Errno::ACCESS | Errno::PERM) => self.denied += 1,
-            // It has ended.
-            Err(_) => {}
+    /// Opens the namespace of a process or one of its threads, if it is a new one.
+    fn add(&mut self, pid: u32, path: String) {
+        let opened = match rustix::fs::stat(&path) {
+            Ok(status) if self.found.contains_key(&status.st_ino) => return,
+            Ok(_) => OpenNamespace::at(&path),
+            Err(error) => Err(error.into()),
+        };
+        match opened {
+            Ok(open) => drop(self.found.insert(open.inode, open)),
+            // It has ended. The kernel refuses the link of a process that ends while it is followed.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) if !fs::exists(format!("/proc/{pid}")).unwrap_or(true) => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.denied += 1,
+            Err(error) => self.failed.push((path, error.to_string())),
         }
     }
 }
