@@ -66,6 +66,7 @@ fn socket(info: &SocketInfo) -> Option<Socket> {
         state,
         peer: None,
         mptcp: false,
+        signed: false,
         cookie: Cookie(0),
         queue: Seen::Skipped(NOT_SHOWN),
         service: None,

@@ -154,6 +154,7 @@ fn socket(transport: Transport, row: &Row) -> Option<Socket> {
         state,
         peer: state.is_connection().then_some(row.peer),
         mptcp: row.mptcp,
+        signed: row.signed,
         cookie: row.cookie,
         queue: queue(state, row),
         service: None,
@@ -283,6 +284,7 @@ mod tests {
             receive_buffer: None,
             drops: None,
             mptcp: false,
+            signed: false,
         }
     }
 

@@ -18,6 +18,7 @@ const AF_INET6: u8 = 10;
 const INET_DIAG_INFO: u16 = 2;
 const INET_DIAG_SKMEMINFO: u16 = 7;
 const INET_DIAG_SKV6ONLY: u16 = 11;
+const INET_DIAG_MD5SIG: u16 = 18;
 const INET_DIAG_ULP_INFO: u16 = 19;
 const INET_DIAG_CGROUP_ID: u16 = 21;
 const INET_ULP_INFO_NAME: u16 = 1;
@@ -159,6 +160,8 @@ pub struct Row {
     pub drops: Option<u32>,
     /// Whether it is the TCP side of a Multipath TCP socket.
     pub mptcp: bool,
+    /// Whether it has keys of TCP signatures (RFC 2385), which the kernel tells to `CAP_NET_ADMIN` only.
+    pub signed: bool,
 }
 
 /// `IPPROTO_RAW`: the table of raw sockets, whatever their protocol.
@@ -309,6 +312,7 @@ pub fn row(payload: &[u8]) -> Option<Row> {
         receive_buffer: None,
         drops: None,
         mptcp: false,
+        signed: false,
     };
     for (kind, value) in netlink::attributes(attributes) {
         match kind {
@@ -318,6 +322,7 @@ pub fn row(payload: &[u8]) -> Option<Row> {
                 row.receive_buffer = nth_u32(value, SK_MEMINFO_RCVBUF);
                 row.drops = nth_u32(value, SK_MEMINFO_DROPS);
             }
+            INET_DIAG_MD5SIG => row.signed = !value.is_empty(),
             INET_DIAG_ULP_INFO => row.mptcp = upper_protocol(value) == Some(b"mptcp"),
             _ => {}
         }
@@ -380,6 +385,7 @@ mod tests {
         netlink::push_attribute(&mut bytes, INET_DIAG_CGROUP_ID, &77u64.to_ne_bytes());
         let memory: Vec<u8> = (0..9u32).flat_map(u32::to_ne_bytes).collect();
         netlink::push_attribute(&mut bytes, INET_DIAG_SKMEMINFO, &memory);
+        netlink::push_attribute(&mut bytes, INET_DIAG_MD5SIG, &[0; 100]);
         let mut upper = Vec::new();
         netlink::push_attribute(&mut upper, INET_ULP_INFO_NAME, b"mptcp\0");
         netlink::push_attribute(&mut bytes, INET_DIAG_ULP_INFO, &upper);
@@ -412,6 +418,7 @@ mod tests {
                 receive_buffer: Some(1),
                 drops: Some(8),
                 mptcp: true,
+                signed: true,
             })
         );
     }

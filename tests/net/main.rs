@@ -24,6 +24,7 @@ mod cgroups;
 mod check;
 mod churn;
 mod containers;
+mod deaf;
 mod firewall;
 mod holder;
 mod hostile;

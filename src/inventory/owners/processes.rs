@@ -4,7 +4,7 @@ use super::roles::{Relative, Tree};
 use super::scan::Holders;
 use crate::inventory::Users;
 use crate::model::{Need, Process, Seen};
-use crate::sys::{self, Procfs, Table};
+use crate::sys::{self, Kin, Procfs, Table};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::io;
@@ -38,8 +38,8 @@ impl Processes {
         let read = |pid: u32| {
             let process = reader.process(pid)?;
             // Asked last: what was read before is of this process then.
-            let started = procfs.kin(pid).ok()?.started;
-            holders.is(pid, started).then_some((pid, process))
+            let Kin { started, stopped, .. } = procfs.kin(pid).ok()?;
+            holders.is(pid, started).then_some((pid, Process { stopped, ..process }))
         };
         Ok(Self(pids.into_iter().filter_map(read).collect()))
     }
@@ -92,6 +92,7 @@ impl Reader<'_> {
             cwd,
             uid: uid.map_or_else(|| Seen::Failed("/proc does not say".to_owned()), Seen::Known),
             user: uid.map_or(Seen::Absent, |uid| self.users.name(uid)),
+            stopped: false,
             started_at: if self.booted {
                 Seen::Known(process.start_time())
             } else {
