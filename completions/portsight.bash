@@ -94,7 +94,7 @@ _portsight() {
             return 0
             ;;
         portsight__subcmd__check)
-            opts="-4 -6 -o -q -v -h --proto --all-udp --ipv4 --ipv6 --from --exclude --fail-on --output --json --color --quiet --verbose --help"
+            opts="-4 -6 -o -q -v -h --proto --all-udp --ipv4 --ipv6 --from --exclude --timeout --retries --max-rate --fail-on --output --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -109,6 +109,18 @@ _portsight() {
                     return 0
                     ;;
                 --exclude)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --max-rate)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -142,6 +142,9 @@ udp\:"Only UDP"
 all\:"Both"))' \
 '*--from=[From where to probe\: loopback, self \[default\: loopback,self\]]:VANTAGE:_default' \
 '*--exclude=[Ports to keep the probes away from]:PORTS:_default' \
+'--timeout=[How long an answer may take, as in 300ms or 2s \[default\: four times the slowest, from 20 to 300 ms; the second look at least 300 ms\]]:DURATION:_default' \
+'--retries=[How often a silent port is asked again \[default\: once, and more often while that brings answers\]]:N:_default' \
+'--max-rate=[Send no more than this many probes in a second]:N:_default' \
 '*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
@@ -178,6 +181,9 @@ udp\:"Only UDP"
 all\:"Both"))' \
 '*--from=[From where to probe\: loopback, self \[default\: loopback,self\]]:VANTAGE:_default' \
 '*--exclude=[Ports to keep the probes away from]:PORTS:_default' \
+'--timeout=[How long an answer may take, as in 300ms or 2s \[default\: four times the slowest, from 20 to 300 ms; the second look at least 300 ms\]]:DURATION:_default' \
+'--retries=[How often a silent port is asked again \[default\: once, and more often while that brings answers\]]:N:_default' \
+'--max-rate=[Send no more than this many probes in a second]:N:_default' \
 '*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"

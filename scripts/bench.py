@@ -28,6 +28,7 @@ LOAD_LISTENERS = 10  # of each server
 LOAD_CONNECTIONS = int(os.environ.get("LOAD_CONNECTIONS", "20000")) // LOAD_SERVERS
 LOAD_PROCESSES = int(os.environ.get("LOAD_PROCESSES", "300"))
 LOAD_DESCRIPTORS = int(os.environ.get("LOAD_DESCRIPTORS", "100"))  # of each of these
+NAMESPACES = 50
 
 PORTSIGHT = sys.argv[1]
 
@@ -347,12 +348,85 @@ def inventory():
     return wrong
 
 
+def inhabit(port):
+    """Makes a network namespace, and listens in it."""
+    CLONE_NEWNET = 0x40000000
+    if ctypes.CDLL(None, use_errno=True).unshare(CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "unshare")
+    return [listen("0.0.0.0", port)]
+
+
+@contextlib.contextmanager
+def inhabited(ports):
+    """Processes that have a network namespace each, with a listener in it."""
+    children = []
+    ready, tell = os.pipe()
+    try:
+        for port in ports:
+            children.append(keeping(lambda: inhabit(port), tell))
+        os.close(tell)
+        waited = 0
+        while waited < len(children):
+            read = os.read(ready, 4096)
+            if not read:
+                raise Failed("a process with a namespace ended early")
+            waited += len(read)
+        yield children
+    finally:
+        os.close(ready)
+        for child in children:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+
+
+def read_tables(pids):
+    """How long it takes to read what /proc shows of the sockets in the namespaces of these processes."""
+    start = time.perf_counter()
+    for pid in pids:
+        for table in ("tcp", "tcp6", "udp", "udp6"):
+            descriptor = os.open(f"/proc/{pid}/net/{table}", os.O_RDONLY)
+            while os.read(descriptor, 1 << 16):
+                pass
+            os.close(descriptor)
+    return time.perf_counter() - start
+
+
+def namespaces():
+    """The sockets of many network namespaces, beside reading them from /proc."""
+    wrong = []
+    ports = range(5000, 5000 + NAMESPACES)
+    ours = [PORTSIGHT, "ls", "-q", "-o", "json"]
+    everywhere = [*ours, "--netns", "all"]
+
+    def check(name, output):
+        if name == "all namespaces":
+            found = {(item["netns"], item["port"]) for item in json.loads(output)["items"]}
+            if found != truth:
+                wrong.append(f"{name}: {len(found - truth)} false, {len(truth - found)} missed")
+
+    with inhabited(ports) as children:
+        truth = {(os.readlink(f"/proc/{pid}/ns/net"), port) for pid, port in zip(children, ports)}
+        print(f"\nnamespaces: {NAMESPACES} with a listener each, {RUNS} runs of each in turn")
+        measure({"all namespaces": everywhere, "ours alone": ours}, check)
+        turns = [(run(everywhere)[0], run(ours)[0], read_tables(children)) for _ in range(RUNS)]
+    print(f"and reading {4 * NAMESPACES} files of /proc/PID/net within one program:")
+    for of in (min, statistics.median):
+        listing, alone, reading = map(of, zip(*turns))
+        print(
+            f"{of.__name__}: {1000 * reading:.1f} ms, {reading / listing:.1f} times all namespaces,"
+            f" {reading / max(listing - alone, 1e-4):.1f} times what they take beside ours alone"
+        )
+    print("\n".join(f"WRONG {line}" for line in wrong) or "each listener was listed in its namespace")
+    return bool(wrong)
+
+
 def main():
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, 65536), limit))
     make_world()
-    wanted = sys.argv[2:] or ["probe", "inventory"]
-    wrong = [{"probe": probe, "inventory": inventory}[name]() for name in wanted]
+    wanted = sys.argv[2:] or ["probe", "inventory", "namespaces"]
+    benchmarks = {"probe": probe, "inventory": inventory, "namespaces": namespaces}
+    wrong = [benchmarks[name]() for name in wanted]
     return 1 if any(wrong) else 0
 
 

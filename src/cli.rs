@@ -5,6 +5,7 @@ mod about;
 mod args;
 mod around;
 mod check;
+mod duration;
 mod examine;
 mod exit;
 mod filter;

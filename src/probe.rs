@@ -9,6 +9,7 @@ mod local;
 mod pace;
 mod payload;
 mod plan;
+mod rate;
 mod sweep;
 mod taken;
 mod tcp;
@@ -16,6 +17,7 @@ mod udp;
 
 pub use delivery::delivery;
 pub use local::only_local;
+pub use pace::Waits;
 pub use plan::targets;
 pub use sweep::Progress;
 
@@ -46,6 +48,8 @@ pub struct Job {
     pub detail: PortSet,
     /// How long silence lasts.
     pub patience: Patience,
+    /// What the user knows better about that.
+    pub waits: Waits,
 }
 
 /// Does one job, and stops early when `progress` says so. Nothing is probed when the kernel would send packets

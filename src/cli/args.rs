@@ -243,6 +243,16 @@ pub(super) struct Check {
     /// Ports to keep the probes away from
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
     pub(super) exclude: Vec<String>,
+    /// How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second
+    /// look at least 300 ms]
+    #[arg(long, value_name = "DURATION")]
+    pub(super) timeout: Option<String>,
+    /// How often a silent port is asked again [default: once, and more often while that brings answers]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=10))]
+    pub(super) retries: Option<u8>,
+    /// Send no more than this many probes in a second
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(super) max_rate: Option<u32>,
     /// The verdicts that make the exit status 1
     #[arg(long, value_name = "VERDICT", value_delimiter = ',', default_value = "unexpected")]
     pub(super) fail_on: Vec<String>,

@@ -8,7 +8,7 @@ use crate::model::{
     Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, PortSet,
     Socket, Surroundings, Sweep, TakenBy, Target, Transport, Vantage,
 };
-use crate::probe::{self, Job, Patience, Progress};
+use crate::probe::{self, Job, Patience, Progress, Waits};
 use crate::reconcile::{self, Facts, Look, Pair};
 use crate::sys::{self, LocalAddresses};
 use anyhow::{Context, Result};
@@ -29,14 +29,14 @@ pub(super) fn examine(
     gaps.extend(request.gaps.iter().cloned());
     let jobs = jobs(request, &local, &targets, &before);
     let total = jobs.iter().map(|job| u64::from(job.wanted.len())).sum();
-    let progress = Progress::new(sys::interrupted);
+    let progress = Progress::new(sys::interrupted).at_most(request.max_rate);
     let mut facts = progress::shown(printer, &progress, total, || {
         let first = look(&jobs, before, &progress, services);
         let mut facts = Facts { first, second: None, named: request.named(), interrupted: false };
         let mut again: BTreeSet<Pair> = facts.samples().into_iter().collect();
         again.extend(reconcile::judge(&facts).unsettled);
         if !again.is_empty() && !progress.stopped() {
-            facts.second = Some(look_again(&again, &progress, services));
+            facts.second = Some(look_again(&again, request.waits, &progress, services));
         }
         facts
     });
@@ -124,6 +124,7 @@ fn jobs(
                     excluded: request.excluded(*transport),
                     detail: detail.clone(),
                     patience: Patience::Quick,
+                    waits: request.waits,
                 });
             }
         }
@@ -187,7 +188,12 @@ fn beside_each_other<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Syn
 }
 
 /// Looks once more at some pairs: with the counters around UDP probes that stay silent.
-fn look_again(pairs: &BTreeSet<Pair>, progress: &Progress, services: &Services) -> Look {
+fn look_again(
+    pairs: &BTreeSet<Pair>,
+    waits: Waits,
+    progress: &Progress,
+    services: &Services,
+) -> Look {
     let before = inventory::take(&mut SockDiag::default(), services);
     let mut ports: BTreeMap<(Target, Transport), PortSet> = BTreeMap::new();
     for pair in pairs {
@@ -203,6 +209,7 @@ fn look_again(pairs: &BTreeSet<Pair>, progress: &Progress, services: &Services) 
             wanted,
             excluded: PortSet::new(),
             patience: Patience::Patient,
+            waits,
         })
         .collect();
     let mut look = look(&jobs, before, progress, services);

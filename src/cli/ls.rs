@@ -22,7 +22,8 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
     let namespaces = namespaces(&args.place)?;
     let mut source = Across { namespaces: &namespaces, what: SockDiag::with(filter.extras()) };
     let mut inventory = inventory::take(&mut source, &services);
-    if printer.is_verbose() && namespaces.has_ours() {
+    // The second reader lists our own namespace.
+    if printer.is_verbose() && args.place.netns.is_none() {
         note_second_opinion(&inventory, printer);
     }
     filter.narrow(&mut inventory);
@@ -106,7 +107,7 @@ pub(super) fn link(inventory: &mut Inventory, namespaces: &Namespaces) {
     reconcile::link(inventory, &translators);
 }
 
-/// Holds the inventory against a second, independent reader, which sees our network namespace only.
+/// Holds the inventory against a second, independent reader.
 fn note_second_opinion(inventory: &Inventory, printer: &Printer) {
     match inventory::second_opinion(inventory) {
         Ok(difference) if difference.missing.is_empty() && difference.extra.is_empty() => {

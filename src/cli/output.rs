@@ -6,6 +6,7 @@ use crate::model::{Gap, Hides, Need};
 use crate::render::{Appearance, Shown, shell_word};
 use crate::sys;
 use anyhow::{Context, Result};
+use std::collections::BTreeSet;
 use std::env;
 use std::fmt::Display;
 use std::io::{self, BufWriter, Write};
@@ -74,11 +75,8 @@ impl Printer {
             let what: Vec<&str> = root.iter().map(|gap| gap.what.as_str()).collect();
             let what = what.join(", ");
             if sys::effective_uid() == 0 {
-                let mut lacks: Vec<&str> = root.iter().map(|gap| capability(gap.hides)).collect();
-                lacks.sort_unstable();
-                lacks.dedup();
-                let lacks = lacks.join(" and ");
-                self.note(format_args!("not seen: {what}: root lacks {lacks} here"));
+                let why = why_root_is_denied(&root, &sys::capabilities());
+                self.note(format_args!("not seen: {what}: {why}"));
             } else {
                 self.note(format_args!(
                     "not seen without root: {what}; try: sudo {}",
@@ -126,12 +124,23 @@ pub(super) fn say_in_place(text: &str) {
     let _nobody_to_tell = stderr.write_all(text.as_bytes()).and_then(|()| stderr.flush());
 }
 
-/// The capability without which root is denied what a gap hides.
+/// What root lacks that is denied these; `held` are its capabilities.
+fn why_root_is_denied(gaps: &[&Gap], held: &[String]) -> String {
+    let wanted: BTreeSet<&str> = gaps.iter().map(|gap| capability(gap.hides)).collect();
+    let lacking = wanted.into_iter().filter(|name| !held.iter().any(|held| held == name));
+    let lacking: Vec<String> = lacking.map(str::to_uppercase).collect();
+    if lacking.is_empty() {
+        return "denied to this root too, by a user namespace or a security module".to_owned();
+    }
+    format!("root lacks {} here", lacking.join(" and "))
+}
+
+/// The capability that it takes to see what a gap hides.
 fn capability(hides: Hides) -> &'static str {
     match hides {
-        Hides::Sockets | Hides::Holders | Hides::OtherKinds => "CAP_SYS_ADMIN",
-        Hides::Published => "CAP_NET_ADMIN",
-        Hides::Owners | Hides::Units | Hides::Views => "CAP_SYS_PTRACE",
+        Hides::Sockets | Hides::Holders | Hides::OtherKinds => "cap_sys_admin",
+        Hides::Published => "cap_net_admin",
+        Hides::Owners | Hides::Units | Hides::Views => "cap_sys_ptrace",
     }
 }
 
@@ -171,6 +180,31 @@ fn wants_color(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn root_is_told_what_it_lacks_and_only_that() {
+        let gap = |hides| Gap {
+            what: "x".into(),
+            reason: "permission".into(),
+            need: Some(Need::Root),
+            hides,
+        };
+        let gaps = [gap(Hides::Owners), gap(Hides::Published), gap(Hides::Units)];
+        let gaps: Vec<&Gap> = gaps.iter().collect();
+        let held =
+            |names: &[&str]| -> Vec<String> { names.iter().map(|it| (*it).into()).collect() };
+        let table = [
+            (held(&[]), "root lacks CAP_NET_ADMIN and CAP_SYS_PTRACE here"),
+            (held(&["cap_net_admin"]), "root lacks CAP_SYS_PTRACE here"),
+            (
+                held(&["cap_sys_ptrace", "cap_net_admin"]),
+                "denied to this root too, by a user namespace or a security module",
+            ),
+        ];
+        for (held, text) in table {
+            assert_eq!(why_root_is_denied(&gaps, &held), text);
+        }
+    }
 
     #[test]
     fn the_option_goes_before_the_environment_and_that_before_the_terminal() {

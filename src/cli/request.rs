@@ -1,12 +1,15 @@
 //! What `check` was asked for, checked before anything is done.
 
 use super::args::{Check, Proto};
+use super::duration;
 use super::hint;
 use super::ports::Ports;
 use crate::inventory::Services;
 use crate::model::{Endpoint, Family, Gap, Hides, Need, PortSet, Transport, Vantage, Verdict};
-use anyhow::{Result, bail};
+use crate::probe::Waits;
+use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// Up to so many named ports get a row each.
 const MOST_ROWS: u32 = 1024;
@@ -27,6 +30,15 @@ pub(super) struct Request {
     pub(super) gaps: Vec<Gap>,
     /// The verdicts that make the exit status 1.
     pub(super) fail_on: BTreeSet<Verdict>,
+    /// What is known better about waiting.
+    pub(super) waits: Waits,
+    /// How many probes may be sent in a second.
+    pub(super) max_rate: Option<u32>,
+}
+
+fn timeout(text: &str) -> Result<Duration> {
+    let (least, most) = (Duration::from_millis(1), Duration::from_mins(1));
+    duration::parse(text, least, most).context("--timeout")
 }
 
 impl Request {
@@ -51,6 +63,11 @@ impl Request {
             vantages_named: !args.from.is_empty(),
             gaps: Vec::new(),
             fail_on: args.fail_on.iter().map(|word| verdict(word)).collect::<Result<_>>()?,
+            waits: Waits {
+                timeout: args.timeout.as_deref().map(timeout).transpose()?,
+                retries: args.retries,
+            },
+            max_rate: args.max_rate,
         };
         request.must_ask_for_something()?;
         for word in &args.from {

@@ -99,8 +99,6 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
     let namespaces = namespaces(&args.place)?;
     let mut source = Across { namespaces: &namespaces, what: SockDiag::default() };
     let mut inventory = inventory::take(&mut source, &services);
-    // Other kinds of sockets hold no port that can be asked for.
-    inventory.gaps.retain(|gap| gap.hides != Hides::OtherKinds);
     let named: BTreeSet<Endpoint> = subjects.iter().flat_map(Subject::named).collect();
     let unheld = named.iter().copied().filter(|port| inventory.at(*port).next().is_none());
     let users = around::users_of(&unheld.collect(), &inventory.gaps, &namespaces, &services);

@@ -48,6 +48,7 @@ pub(crate) fn tcp(address: &str, number: u16) -> Socket {
         state: SocketState::Listen,
         peer: None,
         mptcp: false,
+        signed: false,
         cookie: Cookie(1),
         queue: Seen::Known(Queue { length: 0, limit: 128, drops: 0 }),
         service: None,
@@ -110,6 +111,7 @@ pub(crate) fn process(pid: u32, name: &str, user: &str) -> Process {
         uid: Seen::Known(0),
         user: Seen::Known(user.into()),
         started_at: Seen::Known(NOW - 2 * HOUR),
+        stopped: false,
     }
 }
 

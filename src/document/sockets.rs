@@ -155,6 +155,8 @@ struct OwnerItem<'a> {
     uid: Option<u32>,
     user: Option<&'a str>,
     started_at: Option<String>,
+    /// Whether a signal or a debugger has stopped it.
+    stopped: bool,
     #[schemars(extend("enum" = ["listener", "inherited", "worker", "socket-activated"]))]
     role: &'static str,
     #[schemars(extend("enum" = ["thread", "in-flight", "io-uring", null]))]
@@ -290,6 +292,7 @@ impl<'a> OwnerItem<'a> {
             uid: read.field("uid", &process.uid).copied(),
             user: read.field("user", &process.user).map(String::as_str),
             started_at: read.moment("started_at", &process.started_at),
+            stopped: process.stopped,
             role: owner.role.name(),
             via: owner.via.map(crate::model::Via::name),
         }
@@ -348,7 +351,7 @@ mod tests {
                 "owners": [{
                     "pid": 812, "ppid": 1, "name": "sshd", "exe": "/usr/bin/sshd",
                     "cmdline": ["sshd", "--serve"], "cwd": "/", "uid": 0, "user": "root",
-                    "started_at": "2026-11-20T04:12:26Z", "role": "listener", "via": null,
+                    "started_at": "2026-11-20T04:12:26Z", "stopped": false, "role": "listener", "via": null,
                 }],
                 "owners_unknown": null,
                 "unknown": [],

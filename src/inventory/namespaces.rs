@@ -23,21 +23,24 @@ impl Namespaces {
     /// # Errors
     /// When `/proc` cannot be read.
     pub fn all() -> io::Result<Self> {
-        let OpenNamespaces { found, denied, failed, .. } =
+        let OpenNamespaces { found, denied, hidden, failed, .. } =
             sys::network_namespaces(&Procfs::open()?)?;
         let ours = sys::network_namespace("self")?.inode;
-        let mut gaps = Vec::new();
-        if denied > 0 {
-            gaps.push(Gap {
-                what: "other network namespaces".to_owned(),
-                reason: match denied {
-                    1 => "that of 1 process may not be looked at".to_owned(),
-                    many => format!("those of {many} processes may not be looked at"),
-                },
-                need: Some(Need::Root),
-                hides: Hides::Sockets,
-            });
-        }
+        let denied = match denied {
+            0 => None,
+            1 => Some("that of 1 process may not be looked at".to_owned()),
+            many => Some(format!("those of {many} processes may not be looked at")),
+        };
+        let hidden = hidden.then(|| "/proc hides the processes of other users".to_owned());
+        let reason =
+            [denied, hidden].into_iter().flatten().reduce(|one, two| one + ", and " + &two);
+        let unseen = reason.map(|reason| Gap {
+            what: "other network namespaces".to_owned(),
+            reason,
+            need: Some(Need::Root),
+            hides: Hides::Sockets,
+        });
+        let mut gaps: Vec<Gap> = unseen.into_iter().collect();
         let mut by_reason: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for (path, reason) in failed {
             by_reason.entry(reason).or_default().push(path);
@@ -80,7 +83,7 @@ impl Namespaces {
             OpenNamespace::at(&format!("{}/{name}", place.ok_or(io::ErrorKind::NotFound)?))?
         };
         let ours = open.inode == sys::network_namespace("self")?.inode;
-        let others = if ours { Vec::new() } else { vec![open] };
+        let others = if ours { Vec::new() } else { vec![open.with_name()] };
         Ok(Self { others, ours, gaps: Vec::new() })
     }
 
@@ -88,12 +91,6 @@ impl Namespaces {
     #[must_use]
     pub fn ours() -> Self {
         Self { others: Vec::new(), ours: true, gaps: Vec::new() }
-    }
-
-    /// Whether ours is among them.
-    #[must_use]
-    pub fn has_ours(&self) -> bool {
-        self.ours
     }
 
     /// What `work` finds in each, with its name; `None` for ours. What it needs is asked within the namespace.

@@ -66,6 +66,7 @@ fn socket(info: &SocketInfo) -> Option<Socket> {
         state,
         peer: None,
         mptcp: false,
+        signed: false,
         cookie: Cookie(0),
         queue: Seen::Skipped(NOT_SHOWN),
         service: None,
@@ -77,7 +78,7 @@ fn socket(info: &SocketInfo) -> Option<Socket> {
 /// How two inventories of the same moment differ.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Disagreement {
-    /// How many serving sockets of ours were compared.
+    /// How many serving sockets were compared.
     pub compared: usize,
     /// Listeners that only `netstat2` lists.
     pub missing: Vec<String>,
@@ -87,8 +88,8 @@ pub struct Disagreement {
 
 type Key = (Transport, IpAddr, Port);
 
-/// Holds an inventory against `netstat2`, as far as that can see: TCP and UDP of our network namespace. A socket that
-/// came or went in between shows as a disagreement.
+/// Holds an inventory against `netstat2`, as far as that can see: TCP and UDP. A socket that came or went in between
+/// shows as a disagreement.
 ///
 /// # Errors
 /// When `netstat2` could not list the sockets; the text says why.
@@ -98,10 +99,8 @@ pub fn second_opinion(inventory: &Inventory) -> Result<Disagreement, String> {
         return Err(gap.reason.clone());
     }
     let key = |socket: &Socket| -> Key { (socket.transport, socket.address, socket.port) };
-    let may_be_listed = |socket: &&Socket| {
-        let is_ours = socket.held.netns.is_none() && socket.transport != Transport::Sctp;
-        is_ours && socket.state.serves()
-    };
+    let may_be_listed =
+        |socket: &&Socket| socket.state.serves() && socket.transport != Transport::Sctp;
     let compared: Vec<Key> = inventory.sockets.iter().filter(may_be_listed).map(key).collect();
     let ours: BTreeSet<Key> = compared.iter().copied().collect();
     let all: BTreeSet<Key> = theirs.sockets.iter().map(key).collect();

@@ -39,7 +39,7 @@ struct Found {
 #[derive(Debug)]
 struct Sought<'a> {
     held: &'a mut Held,
-    /// Where it is bound to over UDP, in our network namespace: it may be that of a tunnel of ours.
+    /// Where it is bound to over UDP in our network namespace, whose tunnels are looked at.
     udp: Option<SocketAddr>,
 }
 

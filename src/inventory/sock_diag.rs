@@ -10,7 +10,6 @@ use crate::wire::netlink::AnswerError;
 use crate::wire::proc_net::{self, InUse};
 use crate::wire::sock_diag::{self, Keep, Row, state};
 use std::collections::{BTreeSet, HashSet};
-use std::thread;
 
 /// The tables of the network namespace of the thread that reads them.
 #[derive(Debug, Clone, Default)]
@@ -44,17 +43,20 @@ impl SockDiag {
         self.extras.contains(&extra)
     }
 
-    fn of_family(&self, family: Family) -> Inventory {
-        let mut found = Inventory::default();
-        for transport in [Transport::Tcp, Transport::Udp, Transport::Sctp] {
-            let states = self.states(transport);
-            let dump = |seq| sock_diag::dump(transport, family, states, self.keep, seq);
-            let (rows, problem) = ask::rows(dump, sock_diag::row);
-            let rows = once_each(rows);
-            found.sockets.extend(rows.iter().filter_map(|row| socket(transport, row)));
-            found.gaps.extend(problem.and_then(|error| gap(&error, transport, family)));
+    /// The sockets of a transport; `None` is both families at once, which only TCP has.
+    fn of(&self, transport: Transport, family: Option<Family>) -> Inventory {
+        let states = self.states(transport);
+        let dump = |seq| match family {
+            Some(family) => sock_diag::dump(transport, family, states, self.keep, seq),
+            None => sock_diag::dump_tcp(states, self.keep, seq),
+        };
+        let (rows, problem) = ask::rows(dump, sock_diag::row);
+        let rows = once_each(rows);
+        Inventory {
+            sockets: rows.iter().filter_map(|row| socket(transport, row)).collect(),
+            gaps: problem.map(|error| gap(&error, transport, family)).into_iter().collect(),
+            ..Inventory::default()
         }
-        found
     }
 
     /// The states of sockets that hold a port and belong to no connection, and of what else is asked for.
@@ -74,24 +76,20 @@ impl SockDiag {
 }
 
 impl Source for SockDiag {
-    /// Both families at once: to find what is bound and does not listen, the kernel walks over every connection
-    /// of the host for each.
+    /// TCP of both families at once: to find what is bound and does not listen, the kernel walks over every connection
+    /// of the host, and does so for each namespace.
     fn read(&mut self) -> Inventory {
-        let mut found = thread::scope(|scope| {
-            let ipv6 = scope.spawn(|| self.of_family(Family::Ipv6));
-            let ipv4 = self.of_family(Family::Ipv4);
-            ipv4.and(ipv6.join().unwrap_or_else(|_panic| Inventory {
-                gaps: vec![Gap {
-                    what: "sockets over IPv6".to_owned(),
-                    reason: "a thread of portsight failed".to_owned(),
-                    need: Some(Need::Retry),
-                    hides: Hides::Sockets,
-                }],
-                ..Inventory::default()
-            }))
-        });
+        let protocols = Protocols::read();
+        let mut found = self.of(Transport::Tcp, None);
+        for family in [Family::Ipv4, Family::Ipv6] {
+            found = found.and(self.of(Transport::Udp, Some(family)));
+            // A kernel without SCTP has no such sockets either.
+            if protocols.in_use(["SCTP", "SCTPv6"]) != Some(0) {
+                found = found.and(self.of(Transport::Sctp, Some(family)));
+            }
+        }
         found.gaps.extend(bound_inactive_gap());
-        found.gaps.extend(udp_lite_gap());
+        found.gaps.extend(udp_lite_gap(&protocols));
         if self.asks_for(Extra::Unix) {
             found = found.and(portless::unix());
         }
@@ -109,29 +107,36 @@ fn once_each(mut rows: Vec<Row>) -> Vec<Row> {
     rows
 }
 
-fn gap(error: &AnswerError, transport: Transport, family: Family) -> Option<Gap> {
-    let what = format!("{transport} sockets over {}", family.name());
-    match transport {
-        Transport::Tcp => Some(ask::gap(error, what, "tcp_diag", Hides::Sockets)),
-        Transport::Udp => Some(ask::gap(error, what, "udp_diag", Hides::Sockets)),
-        // A kernel without SCTP has no such sockets either.
-        Transport::Sctp if ask::is_missing(error) && in_use("SCTP", "SCTPv6") == Some(0) => None,
-        Transport::Sctp => Some(ask::gap(error, what, "sctp_diag", Hides::OtherKinds)),
-    }
+fn gap(error: &AnswerError, transport: Transport, family: Option<Family>) -> Gap {
+    let over = family.map(|family| format!(" over {}", family.name())).unwrap_or_default();
+    let (module, hides) = match transport {
+        Transport::Tcp => ("tcp_diag", Hides::Sockets),
+        Transport::Udp => ("udp_diag", Hides::Sockets),
+        Transport::Sctp => ("sctp_diag", Hides::OtherKinds),
+    };
+    ask::gap(error, format!("{transport} sockets{over}"), module, hides)
 }
 
-/// How many sockets of a protocol there are, over both families, in the namespace of the thread; `None` where `/proc`
-/// does not tell.
-fn in_use(protocol: &str, protocol_v6: &str) -> Option<u32> {
-    let text = sys::network_table("protocols").ok()?;
-    let is = |of: &InUse| of.protocol == protocol || of.protocol == protocol_v6;
-    Some(proc_net::protocols(&text).filter(is).map(|of| of.sockets).sum())
+/// How many sockets of each protocol there are in the namespace of the thread.
+struct Protocols(Option<Vec<InUse>>);
+
+impl Protocols {
+    fn read() -> Self {
+        let text = sys::network_table("protocols").ok();
+        Self(text.map(|text| proc_net::protocols(&text).collect()))
+    }
+
+    /// How many there are of these; `None` where `/proc` does not tell.
+    fn in_use(&self, names: [&str; 2]) -> Option<u32> {
+        let is = |of: &&InUse| names.contains(&of.protocol.as_str());
+        Some(self.0.as_ref()?.iter().filter(is).map(|of| of.sockets).sum())
+    }
 }
 
 /// A row as a socket that holds a port; `None` for one without a port.
 fn socket(transport: Transport, row: &Row) -> Option<Socket> {
     let state = state_of(transport, row.state);
-    let (uid, owners_unknown) = unheld(state, row);
+    let (uid, owners_unknown) = unheld(state, row, sys::kernel_version());
     let cgroup = match (&uid, row.cgroup) {
         (Seen::Skipped(_), None) => Seen::Absent,
         (_, cgroup) => known(cgroup),
@@ -149,6 +154,7 @@ fn socket(transport: Transport, row: &Row) -> Option<Socket> {
         state,
         peer: state.is_connection().then_some(row.peer),
         mptcp: row.mptcp,
+        signed: row.signed,
         cookie: row.cookie,
         queue: queue(state, row),
         service: None,
@@ -176,7 +182,9 @@ fn state_of(transport: Transport, state: u8) -> SocketState {
 }
 
 /// The user of a socket, and why no process has it where that is so: those have no inode.
-fn unheld(state: SocketState, row: &Row) -> (Seen<u32>, Option<OwnersUnknown>) {
+fn unheld(state: SocketState, row: &Row, kernel: (u16, u16)) -> (Seen<u32>, Option<OwnersUnknown>) {
+    /// From here on the kernel shows the user of a socket that no process has; before it shows 0.
+    const SINCE: (u16, u16) = (6, 17);
     if row.inode != Inode(0) || !state.is_connection() {
         return (Seen::Known(row.uid), None);
     }
@@ -192,6 +200,9 @@ fn unheld(state: SocketState, row: &Row) -> (Seen<u32>, Option<OwnersUnknown>) {
     let uid = match state {
         SocketState::TimeWait | SocketState::SynReceived | SocketState::FinWait2 => {
             Seen::Skipped("the kernel does not keep it")
+        }
+        _ if row.uid == 0 && kernel < SINCE => {
+            Seen::Skipped("this kernel shows it only while a process has the socket")
         }
         _ => Seen::Known(row.uid),
     };
@@ -240,8 +251,8 @@ fn bound_inactive_gap() -> Option<Gap> {
 }
 
 /// UDP-Lite (RFC 3828) has ports of its own, and hardly anyone uses it: that there are such sockets is said.
-fn udp_lite_gap() -> Option<Gap> {
-    let what = match in_use("UDP-Lite", "UDPLITEv6")? {
+fn udp_lite_gap(protocols: &Protocols) -> Option<Gap> {
+    let what = match protocols.in_use(["UDP-Lite", "UDPLITEv6"])? {
         0 => return None,
         1 => "1 UDP-Lite socket".to_owned(),
         many => format!("{many} UDP-Lite sockets"),
@@ -255,28 +266,57 @@ mod tests {
     use super::*;
     use crate::model::Cookie;
 
-    #[test]
-    fn a_socket_that_stops_listening_meanwhile_is_one_socket() {
-        let row = |cookie, state| Row {
+    /// A TCP socket of IPv4.
+    fn row(cookie: u64, inode: u64, state: u8, uid: u32) -> Row {
+        Row {
             family: Family::Ipv4,
             state,
-            local: ([127, 0, 0, 1], 80).into(),
-            peer: ([0, 0, 0, 0], 0).into(),
+            local: "127.0.0.1:80".parse().unwrap(),
+            peer: "127.0.0.1:4000".parse().unwrap(),
             interface: 0,
             cookie: Cookie(cookie),
             receive_queue: 0,
             write_queue: 0,
-            uid: 0,
-            inode: Inode(cookie),
+            uid,
+            inode: Inode(inode),
             v6_only: None,
             cgroup: None,
             receive_buffer: None,
             drops: None,
             mptcp: false,
-        };
-        let listens = row(1, state::LISTEN);
-        let another = row(2, state::BOUND_INACTIVE);
-        let rows = vec![listens.clone(), row(1, state::BOUND_INACTIVE), another.clone()];
+            signed: false,
+        }
+    }
+
+    #[test]
+    fn a_socket_that_stops_listening_meanwhile_is_one_socket() {
+        let listens = row(1, 1, state::LISTEN, 0);
+        let another = row(2, 2, state::BOUND_INACTIVE, 0);
+        let rows = vec![listens.clone(), row(1, 1, state::BOUND_INACTIVE, 0), another.clone()];
         assert_eq!(once_each(rows), [listens, another]);
+    }
+
+    #[test]
+    fn the_user_of_a_socket_that_no_process_has_is_known_only_where_the_kernel_keeps_it() {
+        use SocketState::{Established, FinWait2, Listen, SynReceived, TimeWait};
+        let (before, since) = ((6, 16), (6, 17));
+        // (state, inode, uid, kernel, the user if known)
+        let table = [
+            (Listen, 7, 0, before, Some(0)),
+            (Established, 7, 33, before, Some(33)),
+            (Established, 0, 33, since, Some(33)),
+            (Established, 0, 0, since, Some(0)),
+            (Established, 0, 0, before, None),
+            (TimeWait, 0, 0, since, None),
+            (SynReceived, 0, 0, since, None),
+            (FinWait2, 0, 0, since, None),
+            (FinWait2, 7, 0, since, Some(0)),
+        ];
+        for (state, inode, uid, kernel, known) in table {
+            let row = row(1, inode, state::ESTABLISHED, uid);
+            let (found, unknown) = unheld(state, &row, kernel);
+            assert_eq!(found.known().copied(), known, "{state:?} {inode} {uid} {kernel:?}");
+            assert_eq!(unknown.is_some(), inode == 0, "{state:?} {inode}");
+        }
     }
 }

@@ -25,6 +25,8 @@ pub struct Process {
     pub user: Seen<String>,
     /// When it started, in seconds since the Unix epoch.
     pub started_at: Seen<u64>,
+    /// Whether a signal or a debugger has stopped it: then it serves nobody.
+    pub stopped: bool,
 }
 
 /// What a process is to a socket that it holds.

@@ -144,6 +144,8 @@ pub struct Socket {
     pub peer: Option<SocketAddr>,
     /// Whether it takes Multipath TCP (RFC 8684) beside plain TCP.
     pub mptcp: bool,
+    /// Whether it is known to demand TCP signatures of its peers (RFC 2385).
+    pub signed: bool,
     /// Its cookie.
     pub cookie: Cookie,
     /// What waits in it; absent for one that is bound and not listening, and for connections.
@@ -298,6 +300,7 @@ mod tests {
             state: SocketState::Listen,
             peer: None,
             mptcp: false,
+            signed: false,
             cookie: Cookie(1),
             queue: Seen::Absent,
             service: None,

@@ -4,6 +4,7 @@
 use super::Job;
 use super::client::{Client, Outcome, Reuse};
 use super::pace::Pace;
+use super::rate::Rate;
 use crate::model::{Answer, Attempt, Gap, Hides, Need, Port, PortSet, Sweep, Target, Transport};
 use crate::sys;
 use std::io;
@@ -16,13 +17,34 @@ use std::time::{Duration, Instant};
 pub struct Progress {
     done: AtomicU64,
     stop: fn() -> bool,
+    rate: Option<Rate>,
 }
 
 impl Progress {
     /// Nothing done yet; `stop` is asked before each port.
     #[must_use]
     pub fn new(stop: fn() -> bool) -> Self {
-        Self { done: AtomicU64::new(0), stop }
+        Self { done: AtomicU64::new(0), stop, rate: None }
+    }
+
+    /// The same, with a limit to the probes that are sent in a second.
+    #[must_use]
+    pub fn at_most(self, per_second: Option<u32>) -> Self {
+        Self { rate: per_second.map(|rate| Rate::new(rate, Instant::now())), ..self }
+    }
+
+    /// Waits until the next probe may be sent, or the work should stop.
+    fn take_turn(&self) {
+        /// The wish to stop is heard so soon.
+        const LONGEST: Duration = Duration::from_millis(100);
+        let Some(rate) = &self.rate else { return };
+        let due = Instant::now() + rate.turn(Instant::now());
+        while !self.stopped() {
+            match due.saturating_duration_since(Instant::now()) {
+                Duration::ZERO => return,
+                left => sys::pause(left.min(LONGEST)),
+            }
+        }
     }
 
     /// How many ports have been probed.
@@ -140,7 +162,7 @@ impl<'a, C: Client> Worker<'a, C> {
             detail: &job.detail,
             progress,
             room,
-            pace: Pace::new(job.patience),
+            pace: Pace::new(job.patience, job.waits),
             parked: Vec::new(),
             sweep: Sweep::new(job.target.clone(), job.transport, PortSet::new()),
         }
@@ -191,6 +213,7 @@ impl<'a, C: Client> Worker<'a, C> {
                     return None;
                 }
             };
+            self.progress.take_turn();
             self.sweep.sent += 1;
             let sent_at = Instant::now();
             match self.client.knock(&probe, port) {
@@ -243,8 +266,8 @@ impl<'a, C: Client> Worker<'a, C> {
             self.pace.give_up();
         }
         for silent in std::mem::take(&mut self.parked) {
-            // A port that was interrupted before its second try has not been found silent.
-            if tries > 1 {
+            // A port that was interrupted before its second try has not been found silent, unless one was to do.
+            if self.pace.is_enough(tries) {
                 self.record(silent.port, Some(&silent.probe), Answer::Silence, tries, None);
             }
         }
@@ -283,6 +306,7 @@ impl<'a, C: Client> Worker<'a, C> {
             let Some(parked) = self.parked.get_mut(index) else {
                 continue;
             };
+            self.progress.take_turn();
             self.sweep.sent += 1;
             parked.sent_at = Instant::now();
             let outcome = match self.client.knock_again(&mut parked.probe, parked.port) {

@@ -112,6 +112,7 @@ mod tests {
             receive_buffer: None,
             drops: None,
             mptcp: false,
+            signed: false,
         }
     }
 

@@ -296,16 +296,20 @@ impl<'a> Case<'a> {
         let (before, after) = (queue(&self.look.before)?, queue(&self.look.after)?);
         let full = [after, before].into_iter().find(|queue| queue.is_full());
         if let Some(full) = full {
-            let note = format!("accept queue {}/{}", full.length, full.limit);
+            let note = format!("accept queue {}/{}{}", full.length, full.limit, stopped(socket));
             let both = before.is_full() && after.is_full();
             let sure = if both { Judged::proved } else { Judged::likely };
             return Some(sure(Verdict::Overloaded).note(note));
         }
         (after.drops > before.drops).then(|| {
-            Judged::likely(Verdict::Filtered).how(How::Dropped).after_second_look().note(
-                "the probe reached the socket and was dropped there: a full SYN queue, a filter on the socket or a \
-                 missing TCP signature, and no firewall rule",
-            )
+            let why = if socket.signed {
+                "it demands TCP signatures (MD5), which the probe lacks"
+            } else {
+                "a full SYN queue, a filter on the socket or a missing TCP signature"
+            };
+            Judged::likely(Verdict::Filtered).how(How::Dropped).after_second_look().note(format!(
+                "the probe reached the socket and was dropped there: {why}, and no firewall rule"
+            ))
         })
     }
 
@@ -340,6 +344,18 @@ impl<'a> Case<'a> {
         let process =
             listener.and_then(|socket| socket.held.owners.first()).map(|owner| &owner.process);
         process.map_or_else(String::new, |process| format!(" ({} {})", process.name, process.pid))
+    }
+}
+
+/// The processes of a socket that a signal has stopped: they accept nothing.
+fn stopped(socket: &Socket) -> String {
+    let owners = || socket.held.owners.iter().map(|owner| &owner.process);
+    let all_stopped = owners().all(|process| process.stopped);
+    match owners().next() {
+        Some(process) if all_stopped => {
+            format!("; its process {} {} is stopped", process.name, process.pid)
+        }
+        _ => String::new(),
     }
 }
 

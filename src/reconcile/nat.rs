@@ -140,6 +140,7 @@ mod tests {
             state: SocketState::Listen,
             peer: None,
             mptcp: false,
+            signed: false,
             cookie: Cookie(1),
             queue: Seen::Absent,
             service: None,

@@ -32,6 +32,7 @@ fn socket(transport: Transport, address: &str, cookie: u64) -> Socket {
         },
         peer: None,
         mptcp: false,
+        signed: false,
         cookie: Cookie(cookie),
         queue: Seen::Known(Queue { length: 0, limit: 128, drops: 0 }),
         service: None,

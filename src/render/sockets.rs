@@ -65,7 +65,7 @@ pub fn sockets_table(
     }
     let groups = Group::sharing_ports(&inventory.sockets);
     let of_ports = groups.iter().map(|group| port_row(group, look.now));
-    let others = inventory.portless.iter().map(|socket| portless_row(socket, look.now));
+    let others = inventory.portless.iter().map(|socket| portless_row(socket, look));
     let rows: Vec<Row> = of_ports.chain(others).collect();
     let says_something = |at: usize| {
         let mut texts = rows.iter().filter_map(|row| row.get(at));
@@ -102,11 +102,15 @@ fn port_row(group: &Group<'_>, now: u64) -> Row {
     row(first, &group.held(), [bind::nat(&socket.nat), queue], now)
 }
 
-fn portless_row(socket: &Portless, now: u64) -> Row {
-    // A path is as long as anyone makes it, and would push the column off the screen.
-    let bound = clip(&bind::of_portless(&socket.kind), bind::LIST_WIDTH).into_owned();
+fn portless_row(socket: &Portless, look: &Appearance) -> Row {
+    let bound = bind::of_portless(&socket.kind);
+    // A path is as long as anyone makes it, and would push the column off a screen.
+    let bound = match look.width {
+        Some(_) => clip(&bound, bind::LIST_WIDTH).into_owned(),
+        None => bound,
+    };
     let first = [socket.kind.name().to_owned(), String::new(), bound];
-    row(first, &[&socket.held], Default::default(), now)
+    row(first, &[&socket.held], Default::default(), look.now)
 }
 
 fn row(

@@ -226,7 +226,8 @@ fn told_owner(owner: &Owner) -> String {
 }
 
 fn told_process(process: &Process) -> String {
-    format!("{} {}", sanitize(&process.name), process.pid)
+    let stopped = if process.stopped { ", stopped" } else { "" };
+    format!("{} {}{stopped}", sanitize(&process.name), process.pid)
 }
 
 /// What a process is to the socket, and how it holds it.

@@ -8,7 +8,7 @@ const BY_FAMILY: u16 = 20;
 const AF_PACKET: u8 = 17;
 const SHOW_INFO: u32 = 0x01;
 const PACKET_DIAG_INFO: u16 = 0;
-const PACKET_DIAG_UID: u16 = 3;
+const PACKET_DIAG_UID: u16 = 5;
 
 /// The size of `struct packet_diag_msg`, and where protocol and inode stand.
 const REPLY: usize = 16;

@@ -7,6 +7,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// `SOCK_DIAG_BY_FAMILY`.
 const BY_FAMILY: u16 = 20;
+/// `TCPDIAG_GETSOCK`: the sockets of TCP, whatever their family.
+const OF_TCP: u16 = 18;
 /// `INET_DIAG_NOCOOKIE`, for both halves: any socket.
 const NO_COOKIE: [u32; 2] = [u32::MAX; 2];
 
@@ -16,6 +18,7 @@ const AF_INET6: u8 = 10;
 const INET_DIAG_INFO: u16 = 2;
 const INET_DIAG_SKMEMINFO: u16 = 7;
 const INET_DIAG_SKV6ONLY: u16 = 11;
+const INET_DIAG_MD5SIG: u16 = 18;
 const INET_DIAG_ULP_INFO: u16 = 19;
 const INET_DIAG_CGROUP_ID: u16 = 21;
 const INET_ULP_INFO_NAME: u16 = 1;
@@ -96,6 +99,18 @@ struct Request {
     id: SocketId,
 }
 
+/// `struct inet_diag_req`, 60 bytes.
+#[derive(Debug, Clone, Copy, IntoBytes, Immutable)]
+#[repr(C)]
+struct TcpRequest {
+    family: u8,
+    prefixes: [u8; 2],
+    extensions: u8,
+    id: SocketId,
+    states: u32,
+    cookie: u32,
+}
+
 /// `struct inet_diag_msg`, 72 bytes.
 #[derive(Debug, Clone, Copy, FromBytes, Immutable, KnownLayout)]
 #[repr(C)]
@@ -145,6 +160,8 @@ pub struct Row {
     pub drops: Option<u32>,
     /// Whether it is the TCP side of a Multipath TCP socket.
     pub mptcp: bool,
+    /// Whether it has keys of TCP signatures (RFC 2385), which the kernel tells to `CAP_NET_ADMIN` only.
+    pub signed: bool,
 }
 
 /// `IPPROTO_RAW`: the table of raw sockets, whatever their protocol.
@@ -165,10 +182,12 @@ fn family_number(family: Family) -> u8 {
     }
 }
 
+/// What to show beside what is always shown. The kernel names the protocol above TCP only beside all that it knows of
+/// TCP.
+const EXTENSIONS: u8 = 1 << (INET_DIAG_SKMEMINFO - 1) | 1 << (INET_DIAG_INFO - 1);
+
 fn request(protocol: u8, family: Family, states: u32, id: SocketId) -> Request {
-    // The kernel names the protocol above TCP only beside all that it knows of TCP.
-    let extensions = 1 << (INET_DIAG_SKMEMINFO - 1) | 1 << (INET_DIAG_INFO - 1);
-    Request { family: family_number(family), protocol, extensions, pad: 0, states, id }
+    Request { family: family_number(family), protocol, extensions: EXTENSIONS, pad: 0, states, id }
 }
 
 /// Which sockets a dump keeps, by their ports.
@@ -186,31 +205,50 @@ pub enum Keep {
 /// A request for the sockets of a transport and family in one of `states` (bits of [`state`]).
 #[must_use]
 pub fn dump(transport: Transport, family: Family, states: u32, keep: Keep, seq: u32) -> Vec<u8> {
-    let (local, peer) = match keep {
-        Keep::All => (0, 0),
-        Keep::LocalPort(port) => (port, 0),
-        Keep::PeerPort(port) => (0, port),
+    dump_of(protocol(transport), family, states, keep, seq)
+}
+
+/// A request for the TCP sockets of both families in one of `states`. The kernel walks over its tables, which are those
+/// of all families and namespaces, once and not twice.
+#[must_use]
+pub fn dump_tcp(states: u32, keep: Keep, seq: u32) -> Vec<u8> {
+    let request = TcpRequest {
+        family: AF_INET,
+        prefixes: [0; 2],
+        extensions: EXTENSIONS,
+        id: with_ports(keep),
+        states,
+        cookie: 0,
     };
-    dump_of(protocol(transport), family, states, (local, peer), seq)
+    netlink::request(OF_TCP, netlink::DUMP, seq, request.as_bytes())
 }
 
 /// A request for the raw sockets of a family. The port of each [`Row`] is the number of its protocol.
 #[must_use]
 pub fn dump_raw(family: Family, seq: u32) -> Vec<u8> {
-    dump_of(IPPROTO_RAW, family, state::ALL, (0, 0), seq)
+    dump_of(IPPROTO_RAW, family, state::ALL, Keep::All, seq)
 }
 
-fn dump_of(protocol: u8, family: Family, states: u32, ports: (u16, u16), seq: u32) -> Vec<u8> {
-    let id = SocketId {
-        source_port: ports.0.to_be_bytes(),
-        destination_port: ports.1.to_be_bytes(),
+fn dump_of(protocol: u8, family: Family, states: u32, keep: Keep, seq: u32) -> Vec<u8> {
+    let request = request(protocol, family, states, with_ports(keep));
+    netlink::request(BY_FAMILY, netlink::DUMP, seq, request.as_bytes())
+}
+
+/// Any socket with the ports to be kept.
+fn with_ports(keep: Keep) -> SocketId {
+    let (local, peer) = match keep {
+        Keep::All => (0, 0),
+        Keep::LocalPort(port) => (port, 0),
+        Keep::PeerPort(port) => (0, port),
+    };
+    SocketId {
+        source_port: u16::to_be_bytes(local),
+        destination_port: u16::to_be_bytes(peer),
         source: [0; 16],
         destination: [0; 16],
         interface: 0,
         cookie: NO_COOKIE,
-    };
-    let request = request(protocol, family, states, id);
-    netlink::request(BY_FAMILY, netlink::DUMP, seq, request.as_bytes())
+    }
 }
 
 /// A request for the one socket that a packet from `remote` to `local`, arriving on the device with index
@@ -274,6 +312,7 @@ pub fn row(payload: &[u8]) -> Option<Row> {
         receive_buffer: None,
         drops: None,
         mptcp: false,
+        signed: false,
     };
     for (kind, value) in netlink::attributes(attributes) {
         match kind {
@@ -283,6 +322,7 @@ pub fn row(payload: &[u8]) -> Option<Row> {
                 row.receive_buffer = nth_u32(value, SK_MEMINFO_RCVBUF);
                 row.drops = nth_u32(value, SK_MEMINFO_DROPS);
             }
+            INET_DIAG_MD5SIG => row.signed = !value.is_empty(),
             INET_DIAG_ULP_INFO => row.mptcp = upper_protocol(value) == Some(b"mptcp"),
             _ => {}
         }
@@ -345,6 +385,7 @@ mod tests {
         netlink::push_attribute(&mut bytes, INET_DIAG_CGROUP_ID, &77u64.to_ne_bytes());
         let memory: Vec<u8> = (0..9u32).flat_map(u32::to_ne_bytes).collect();
         netlink::push_attribute(&mut bytes, INET_DIAG_SKMEMINFO, &memory);
+        netlink::push_attribute(&mut bytes, INET_DIAG_MD5SIG, &[0; 100]);
         let mut upper = Vec::new();
         netlink::push_attribute(&mut upper, INET_ULP_INFO_NAME, b"mptcp\0");
         netlink::push_attribute(&mut bytes, INET_DIAG_ULP_INFO, &upper);
@@ -354,6 +395,7 @@ mod tests {
     #[test]
     fn the_structures_have_the_sizes_of_the_kernel_header() {
         assert_eq!((size_of::<SocketId>(), size_of::<Request>(), size_of::<Reply>()), (48, 56, 72));
+        assert_eq!(size_of::<TcpRequest>(), 60);
     }
 
     #[test]
@@ -376,6 +418,7 @@ mod tests {
                 receive_buffer: Some(1),
                 drops: Some(8),
                 mptcp: true,
+                signed: true,
             })
         );
     }

@@ -17,9 +17,10 @@ const UNIX_DIAG_RQLEN: u16 = 4;
 const UNIX_DIAG_UID: u16 = 7;
 
 const SOCK_DGRAM: u8 = 2;
-/// `TCP_LISTEN`, and `TCP_CLOSE` of a datagram socket.
+/// `TCP_LISTEN`; of a datagram socket `TCP_CLOSE`, or `TCP_ESTABLISHED` once it has a peer, or is one.
 const LISTEN: u8 = 10;
 const CLOSE: u8 = 7;
+const ESTABLISHED: u8 = 1;
 
 /// The size of `struct unix_diag_msg`, and where type and inode stand.
 const REPLY: usize = 16;
@@ -37,7 +38,7 @@ pub fn dump(seq: u32) -> Vec<u8> {
 #[must_use]
 pub fn dump_servers(seq: u32) -> Vec<u8> {
     let show = SHOW_NAME | SHOW_PEER | SHOW_QUEUES | SHOW_USER;
-    request(1 << LISTEN | 1 << CLOSE, show, seq)
+    request(1 << LISTEN | 1 << CLOSE | 1 << ESTABLISHED, show, seq)
 }
 
 fn request(states: u32, show: u32, seq: u32) -> Vec<u8> {
@@ -160,10 +161,13 @@ mod tests {
             (of(1, LISTEN, &[(0, b"\0a\0b")]), found("@a@b", true, None, None)),
             (of(5, LISTEN, &[name]), found("/run/x", true, None, None)),
             (of(SOCK_DGRAM, CLOSE, &[name, queued]), found("/run/x", false, None, None)),
-            // A client, one without a name, and a stream that does not listen.
+            // A client has joined it.
+            (of(SOCK_DGRAM, ESTABLISHED, &[name]), found("/run/x", false, None, None)),
+            // A client, one without a name, a stream that does not listen, and one that was accepted.
             (of(SOCK_DGRAM, CLOSE, &[name, (UNIX_DIAG_PEER, &[1; 4])]), None),
             (of(SOCK_DGRAM, CLOSE, &[queued]), None),
             (of(1, CLOSE, &[name]), None),
+            (of(1, ESTABLISHED, &[name]), None),
         ];
         for (found, expected) in table {
             assert_eq!(found, expected);

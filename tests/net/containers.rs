@@ -285,6 +285,19 @@ fn real_containers_are_named() {
         assert!(who.ends_with(&format!("stop it with: podman stop {name}\n")), "{who}");
     }
 
+    // Both sides of the published port, by the rules that netavark made.
+    let report = world.portsight("ls container=web --netns all -o json").exits(0).document();
+    let (front, behind) = (item(&report, 8081), item(&report, 80));
+    assert_eq!(front["leads_to"][0]["port"], 80, "{front:#}");
+    assert_eq!(front["leads_to"][0]["netns"], behind["netns"], "{report:#}");
+    assert_eq!(behind["container"], container(&web, "web"));
+    let name = behind["owners"][0]["name"].as_str();
+    assert!(name.is_some_and(|name| name.starts_with("python3")), "{behind:#}");
+    let at = json!({"netns": null, "address": null, "port": 8081, "narrowed": false});
+    assert_eq!(behind["published_at"], json!([at]), "{behind:#}");
+    let who = world.portsight("who 8081 --netns all").exits(0).stdout;
+    assert!(who.contains("in the container web, past this socket"), "{who}");
+
     // The same from inside of one.
     let report = podman.call(&["exec", "web", "/portsight", "ls", "-o", "json"]);
     let report: Value = serde_json::from_str(&report).unwrap();

@@ -11,10 +11,10 @@ use crate::world::alone;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, File};
 use std::io::{self, BufRead as _, BufReader, Write as _};
-use std::os::fd::{AsRawFd, IntoRawFd as _, RawFd};
+use std::os::fd::{AsRawFd, IntoRawFd as _, OwnedFd, RawFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -26,6 +26,7 @@ pub(crate) struct Plan {
     arguments: Vec<OsString>,
     script: &'static str,
     sockets: Vec<Spec>,
+    given: Vec<OwnedFd>,
     ordinary: bool,
     cgroup: Option<File>,
     moved: bool,
@@ -40,6 +41,7 @@ pub(crate) fn holder() -> Plan {
         arguments: Vec::new(),
         script: "echo ready; read line",
         sockets: Vec::new(),
+        given: Vec::new(),
         ordinary: false,
         cgroup: None,
         moved: false,
@@ -100,6 +102,12 @@ impl Plan {
         self
     }
 
+    /// It holds this socket, which the test has made and does not keep.
+    pub(crate) fn given(mut self, socket: impl Into<OwnedFd>) -> Self {
+        self.given.push(socket.into());
+        self
+    }
+
     /// Starts it, and waits for the first line that it prints.
     pub(crate) fn start(self) -> Holder {
         let mut command = Command::new(&self.program);
@@ -113,7 +121,10 @@ impl Plan {
             let here = self.cgroup.is_none() || self.moved;
             let (ours, theirs) = self.sockets.split_at(if here { self.sockets.len() } else { 0 });
             let sockets: Vec<_> = ours.iter().map(|socket| socket.serving()).collect();
-            let descriptors: Vec<_> = sockets.iter().map(AsRawFd::as_raw_fd).collect();
+            let given = self.given;
+            let descriptors = sockets.iter().map(AsRawFd::as_raw_fd);
+            let descriptors: Vec<_> =
+                descriptors.chain(given.iter().map(AsRawFd::as_raw_fd)).collect();
             let theirs = theirs.to_vec();
             before_exec(&mut command, move || {
                 if let Some(mut door) = self.cgroup.as_ref() {
@@ -177,17 +188,27 @@ impl Drop for Holder {
 pub(crate) struct Directory(pub(crate) PathBuf);
 
 impl Directory {
+    /// One for programs.
     pub(crate) fn new() -> Self {
+        Self::within(Path::new(env!("CARGO_TARGET_TMPDIR")))
+    }
+
+    /// One in this directory.
+    pub(crate) fn within(parent: &Path) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         // In a process namespace of its own each test is process 1.
         let namespace = fs::metadata("/proc/self/ns/pid").unwrap().ino();
-        let name = format!("net-{namespace}-{}-{number}", std::process::id());
-        let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let path = parent.join(format!("net-{namespace}-{}-{number}", std::process::id()));
         // Of a run that was killed.
         drop(fs::remove_dir_all(&path));
         fs::create_dir_all(&path).unwrap();
         Self(path)
+    }
+
+    /// Its path.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
     }
 }
 

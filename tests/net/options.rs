@@ -2,7 +2,7 @@
 
 use crate::sockets::{tcp, udp};
 use crate::truth::{LAN, assert_views, name, names, views};
-use crate::world::{World, feed};
+use crate::world::World;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -148,24 +148,6 @@ fn a_wrong_word_is_named_in_one_line() {
     }
 }
 
-/// Neither another kind of namespace nor a pipe, which would wait for its other end.
-#[test]
-#[ignore = "needs a network namespace: scripts/test"]
-fn what_is_no_network_namespace_is_said_at_once() {
-    let world = World::new();
-    let pipe = std::env::temp_dir().join(format!("portsight-pipe-{}", std::process::id()));
-    let pipe = pipe.to_str().unwrap();
-    feed("mkfifo", &[pipe], "");
-    for path in [pipe, "/proc/self/ns/mnt", "/proc/self/ns/pid", "/dev/null", "/tmp"] {
-        for command in ["ls", "who 80"] {
-            let run = world.portsight(&format!("{command} --netns {path}")).exits(2);
-            run.says_in_one_line(&[path, "it is no network namespace"]);
-        }
-    }
-    world.portsight("ls --netns /proc/self/ns/net").exits(0);
-    std::fs::remove_file(pipe).unwrap();
-}
-
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn an_output_that_cannot_be_written_is_an_error() {
@@ -205,4 +187,40 @@ fn every_document_says_where_it_comes_from() {
         &world.json("check 22 --from loopback --proto tcp"),
         "22/tcp  lo  open  syn-ack  reachable  -  proved",
     );
+}
+
+/// Who knows better than the defaults how long silence lasts, and how much the host bears.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn waits_and_the_rate_can_be_chosen() {
+    let world = World::new().listens(tcp("127.0.0.1:22")).nft(
+        "table inet fw {
+            counter probes { }
+            chain input {
+                type filter hook input priority 0; policy accept;
+                tcp dport 9000 counter name probes drop
+            }
+        }",
+    );
+    let mut counted = 0;
+    for (retries, attempts) in [(0, 1), (3, 4)] {
+        let options = format!("--from loopback -4 --proto tcp --timeout 20ms --retries {retries}");
+        let report = world.json(&format!("check 9000 {options}"));
+        let (_, view) = views(&report).next().expect("a view");
+        assert_eq!((&view["attempts"], &view["state"]), (&json!(attempts), &json!("filtered")));
+        // Each of both looks asks so often.
+        counted += 2 * attempts;
+        assert_eq!(world.counted("probes"), counted, "--retries {retries}");
+    }
+    let report = world.json("check 1001-1050 --from loopback -4 --proto tcp --max-rate 100");
+    let took = report["duration_ms"].as_u64().unwrap();
+    assert!(took >= 450, "50 probes at 100 in a second took {took} ms");
+    for (options, words) in [
+        ("--timeout 5", "\"5\" is no duration: write 300ms, 2s or 1m"),
+        ("--timeout 2m", "out of bounds"),
+        ("--retries 11", "11 is not in 0..=10"),
+        ("--max-rate 0", "0 is not in 1.."),
+    ] {
+        world.portsight(&format!("check 22 {options}")).exits(2).says_in_one_line(&[words]);
+    }
 }

@@ -159,7 +159,7 @@ fn a_client_is_never_named_for_a_listener() {
         let item = only_item(&report);
         assert_eq!((&item["state"], &item["peer"]["port"]), (&json!("established"), &json!(80)));
         let text = world.portsight(&port.to_string()).exits(0).stdout;
-        assert!(text.contains("takes no clients") && !text.contains("listen"), "{text}");
+        assert!(text.contains("takes no clients") && !text.contains("listening"), "{text}");
     }
     let report = world.portsight("who 9999 -o json").exits(1).document();
     assert_eq!((&report["items"], &report["incomplete"]), (&json!([]), &json!([])));

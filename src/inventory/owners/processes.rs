@@ -4,7 +4,7 @@ use super::roles::{Relative, Tree};
 use super::scan::Holders;
 use crate::inventory::Users;
 use crate::model::{Need, Process, Seen};
-use crate::sys::{self, Procfs, Table};
+use crate::sys::{self, Kin, Procfs, Table};
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::io;
@@ -31,12 +31,15 @@ impl Processes {
         let mut system = System::new().map_err(io::Error::other)?;
         let what = ProcessRefreshKind::nothing().without_tasks().with_user(UpdateKind::Always);
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&listed), false, what);
-        let reader = Reader { procfs, system, users: Users::default() };
+        // sysinfo counts from the boot, which a /proc without its first files does not tell. Asking is dear: the kernel
+        // counts interrupts for the answer.
+        let booted = matches!(System::boot_time(), Ok(1..));
+        let reader = Reader { procfs, system, booted, users: Users::default() };
         let read = |pid: u32| {
             let process = reader.process(pid)?;
             // Asked last: what was read before is of this process then.
-            let started = procfs.kin(pid).ok()?.started;
-            holders.is(pid, started).then_some((pid, process))
+            let Kin { started, stopped, .. } = procfs.kin(pid).ok()?;
+            holders.is(pid, started).then_some((pid, Process { stopped, ..process }))
         };
         Ok(Self(pids.into_iter().filter_map(read).collect()))
     }
@@ -69,6 +72,8 @@ impl Processes {
 struct Reader<'a> {
     procfs: &'a Procfs,
     system: System,
+    /// Whether it is known when the host booted.
+    booted: bool,
     users: Users,
 }
 
@@ -87,12 +92,11 @@ impl Reader<'_> {
             cwd,
             uid: uid.map_or_else(|| Seen::Failed("/proc does not say".to_owned()), Seen::Known),
             user: uid.map_or(Seen::Absent, |uid| self.users.name(uid)),
-            // sysinfo counts from the boot, which a /proc without its first files does not tell.
-            started_at: match System::boot_time() {
-                Ok(0) | Err(_) => {
-                    Seen::Failed("/proc does not tell when the host booted".to_owned())
-                }
-                Ok(_) => Seen::Known(process.start_time()),
+            stopped: false,
+            started_at: if self.booted {
+                Seen::Known(process.start_time())
+            } else {
+                Seen::Failed("/proc does not tell when the host booted".to_owned())
             },
         })
     }

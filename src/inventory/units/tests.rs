@@ -117,6 +117,7 @@ fn what_conmon_holds_is_its_containers() {
             uid: Seen::Known(0),
             user: Seen::Absent,
             started_at: Seen::Absent,
+            stopped: false,
         },
         role: Role::Listener,
         via: None,

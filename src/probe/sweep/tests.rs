@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::Icmp;
 use crate::model::{Interface, TakenBy, Vantage};
-use crate::probe::Patience;
+use crate::probe::{Patience, Waits};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -115,6 +115,7 @@ fn play_with(client: Scripted, ports: std::ops::RangeInclusive<u16>, stop: fn() 
         excluded: PortSet::new(),
         detail: PortSet::new(),
         patience: Patience::Quick,
+        waits: Waits::default(),
     };
     let progress = Progress::new(stop);
     let ports: Vec<Port> = ports.map(port).collect();

@@ -1,16 +1,16 @@
 //! Which of our namespaces are the host's first ones, and the network namespaces of others (`namespaces(7)`).
+#![expect(unsafe_code, reason = "NS_GET_NSTYPE (ioctl_ns(2)) has no safe wrapper")]
 
 use super::limits::raise_open_files;
 use super::mounts::{Mount, mounts};
 use super::procfs::Procfs;
-use rustix::fs::{Mode, OFlags, fstat};
+use rustix::fs::{Mode, OFlags, fstat, fstatfs};
 use rustix::io::Errno;
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,6 +21,9 @@ use std::thread;
 const FIRST_PID: u64 = 0xEFFF_FFFC;
 const FIRST_CGROUP: u64 = 0xEFFF_FFFB;
 const FIRST_NET: u64 = 0xEFFF_FFF9;
+
+/// `NSFS_MAGIC` (`linux/magic.h`).
+const NSFS_MAGIC: rustix::fs::FsWord = 0x6e73_6673;
 
 /// So many descriptors are left for all else, where namespaces are kept open.
 const FREE_DESCRIPTORS: usize = 64;
@@ -65,15 +68,45 @@ impl OpenNamespace {
     /// # Errors
     /// When it cannot be opened, or is no network namespace.
     pub fn at(path: &str) -> io::Result<Self> {
-        // The path may be that of a pipe, which would wait for its other end, or of a terminal.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+        // A pipe would wait for somebody to write.
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
         let handle = rustix::fs::open(path, flags, Mode::empty())?;
         // A file of `ip netns` that lost its mount is an ordinary one.
-        let file = fs::read_link(format!("/proc/self/fd/{}", handle.as_raw_fd()))?;
-        if !file.as_os_str().as_bytes().starts_with(b"net:[") {
+        let is_namespace = fstatfs(&handle)?.f_type == NSFS_MAGIC;
+        // SAFETY: ioctl(2) with NS_GET_NSTYPE takes no argument.
+        let kind = || unsafe { libc::ioctl(handle.as_raw_fd(), libc::NS_GET_NSTYPE) };
+        if !is_namespace || kind() != libc::CLONE_NEWNET {
             return Err(io::Error::other("it is no network namespace"));
         }
         Ok(Self { inode: fstat(&handle)?.st_ino, name: name_in(path), handle })
+    }
+
+    /// With the name that `ip netns` gave it, however it was found.
+    #[must_use]
+    pub fn with_name(self) -> Self {
+        let root = format!("net:[{}]", self.inode);
+        let names = || {
+            let mounts = mounts().ok()?;
+            let mut mounts = mounts.iter().filter(|it| is_network(it) && it.root == root);
+            mounts.find_map(|mount| name_in(&mount.point))
+        };
+        Self { name: self.name.clone().or_else(names), ..self }
+    }
+
+    /// Opens one that is mounted; `None` for one that is mounted no more.
+    fn mounted(mount: &Mount) -> io::Result<Option<Self>> {
+        // One of the same name and number may have been mounted in its place.
+        const TRIES: u32 = 3;
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Self::at(&mount.point) {
+                Ok(open) => return Ok(Some(open)),
+                Err(_) if !mounts()?.contains(mount) => return Ok(None),
+                Err(error) if tries == TRIES => return Err(error),
+                Err(_) => {}
+            }
+        }
     }
 }
 
@@ -95,6 +128,8 @@ pub struct OpenNamespaces {
     pub found: BTreeMap<u64, OpenNamespace>,
     /// How many processes are in one that we may not look at.
     pub denied: usize,
+    /// Whether `/proc` leaves out processes.
+    pub hidden: bool,
     /// What could not be opened, each once, and why.
     pub failed: Vec<(String, String)>,
     /// The inodes of those.
@@ -106,12 +141,12 @@ pub struct OpenNamespaces {
 /// # Errors
 /// When the processes cannot be listed.
 pub fn network_namespaces(procfs: &Procfs) -> io::Result<OpenNamespaces> {
-    let mut all = OpenNamespaces::default();
+    let mut all = OpenNamespaces { hidden: procfs.hides_processes(), ..OpenNamespaces::default() };
     let most = raise_open_files().saturating_sub(FREE_DESCRIPTORS);
     for mount in mounts()?.iter().filter(|mount| is_network(mount)) {
-        match OpenNamespace::at(&mount.point) {
+        match OpenNamespace::mounted(mount) {
             // The name that people gave goes before that of a runtime.
-            Ok(open) if open.name.is_some() || !all.found.contains_key(&open.inode) => {
+            Ok(Some(open)) if open.name.is_some() || !all.found.contains_key(&open.inode) => {
                 all.found.insert(open.inode, open);
             }
             Ok(_) => {}
@@ -120,43 +155,38 @@ pub fn network_namespaces(procfs: &Procfs) -> io::Result<OpenNamespaces> {
     }
     for pid in procfs.pids()? {
         let denied = all.denied;
-        all.add(format!("/proc/{pid}/ns/net"), most);
+        all.add(pid, format!("/proc/{pid}/ns/net"), most);
         // Each thread may be somewhere else. Of a process that may not be looked at, no thread may.
         if all.denied == denied {
             let threads = procfs.threads(pid).unwrap_or_default();
             let others = threads.into_iter().filter(|thread| *thread != pid);
-            others.for_each(|thread| all.add(format!("/proc/{pid}/task/{thread}/ns/net"), most));
+            others
+                .for_each(|thread| all.add(pid, format!("/proc/{pid}/task/{thread}/ns/net"), most));
         }
     }
     Ok(all)
 }
 
 impl OpenNamespaces {
-    /// Opens the namespace of a process or a thread, if it is a new one, and if fewer than `most` are open.
-    fn add(&mut self, path: String, most: usize) {
-        let inode = match rustix::fs::stat(&path) {
-            Ok(status) => status.st_ino,
-            Err(Errno::ACCESS | Errno::PERM) => {
-                self.denied += 1;
+    /// Opens the namespace of a process or one of its threads, if it is a new one, and if fewer than `most` are open.
+    fn add(&mut self, pid: u32, path: String, most: usize) {
+        let inode = rustix::fs::stat(&path).map(|status| status.st_ino);
+        let opened = match inode {
+            Ok(inode) if self.found.contains_key(&inode) || self.unopened.contains(&inode) => {
                 return;
             }
-            // It has ended.
-            Err(_) => return,
-        };
-        if self.found.contains_key(&inode) || self.unopened.contains(&inode) {
-            return;
-        }
-        let opened = if self.found.len() < most {
-            OpenNamespace::at(&path)
-        } else {
-            Err(Errno::MFILE.into())
+            Ok(_) if self.found.len() < most => OpenNamespace::at(&path),
+            Ok(_) => Err(Errno::MFILE.into()),
+            Err(error) => Err(error.into()),
         };
         match opened {
             Ok(open) => drop(self.found.insert(open.inode, open)),
-            // It has ended since.
+            // It has ended. The kernel refuses the link of a process that ends while it is followed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(_) if !fs::exists(format!("/proc/{pid}")).unwrap_or(true) => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => self.denied += 1,
             Err(error) => {
-                self.unopened.insert(inode);
+                self.unopened.extend(inode);
                 self.failed.push((path, error.to_string()));
             }
         }

@@ -266,14 +266,20 @@ pub struct Kin {
     pub parent: u32,
     /// When it started, in clock ticks since the boot.
     pub started: u64,
+    /// Whether a signal or a debugger has stopped it.
+    pub stopped: bool,
 }
 
-/// The parent and the start of `/proc/PID/stat`: the second and the twentieth field behind the name, which
+/// What `/proc/PID/stat` says: the first, the second and the twentieth field behind the name, which
 /// stands in parentheses and may hold any byte.
 fn kin(text: &[u8]) -> Option<Kin> {
     let name_ends = text.iter().rposition(|byte| *byte == b')')?;
     let mut fields = text.get(name_ends + 1..)?.split(|byte| *byte == b' ').skip(1);
-    Some(Kin { parent: number(fields.nth(1)?)?, started: number(fields.nth(17)?)? })
+    Some(Kin {
+        stopped: matches!(fields.next()?, b"T" | b"t"),
+        parent: number(fields.next()?)?,
+        started: number(fields.nth(17)?)?,
+    })
 }
 
 fn unreadable(error: Errno) -> Unreadable {
@@ -302,7 +308,15 @@ mod tests {
         let rest = "S 7 5 5 0 -1 4 1 0 0 0 0 0 0 0 20 0 1 0 4711 9 9";
         for name in ["sh", "a b", ") S 1 1", "((", "\u{1}\n"] {
             let text = format!("12 ({name}) {rest}");
-            assert_eq!(kin(text.as_bytes()), Some(Kin { parent: 7, started: 4711 }), "{text:?}");
+            assert_eq!(
+                kin(text.as_bytes()),
+                Some(Kin { parent: 7, started: 4711, stopped: false }),
+                "{text:?}"
+            );
+        }
+        for (state, stopped) in [("T", true), ("t", true), ("R", false)] {
+            let text = format!("12 (sh) {}", rest.replacen('S', state, 1));
+            assert_eq!(kin(text.as_bytes()).map(|kin| kin.stopped), Some(stopped), "{state}");
         }
         for text in ["", "12 (sh)", "12 (sh) S 7", "12 sh S 7 5"] {
             assert_eq!(kin(text.as_bytes()), None, "{text:?}");

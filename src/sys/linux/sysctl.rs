@@ -3,6 +3,7 @@
 use crate::model::Family;
 use std::fs;
 use std::io;
+use std::io::Read as _;
 
 /// The range of source ports that the kernel picks from, both ends included.
 #[must_use]
@@ -30,7 +31,10 @@ pub fn conntrack_room() -> Option<(u64, u64)> {
 /// # Errors
 /// When the kernel has no such table, or `/proc` is not mounted.
 pub fn network_table(name: &str) -> io::Result<String> {
-    fs::read_to_string(format!("/proc/thread-self/net/{name}"))
+    // The kernel tells no size: with room for all of it, it is read at once.
+    let mut text = String::with_capacity(16 * 1024);
+    fs::File::open(format!("/proc/thread-self/net/{name}"))?.read_to_string(&mut text)?;
+    Ok(text)
 }
 
 /// How many UDP datagrams of a family the programs of our network namespace have received

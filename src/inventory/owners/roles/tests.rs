@@ -35,6 +35,7 @@ fn process((pid, parent, exe, holds): Line) -> Process {
         uid: Seen::Known(if holds == AsWww { WWW } else { 0 }),
         user: Seen::Absent,
         started_at: Seen::Absent,
+        stopped: false,
     }
 }
 
