@@ -1,6 +1,6 @@
 //! What is bound on this host, by whom, and what manages them.
 //!
-//! A failure to see is data: it comes back as a [`Gap`] of the [`Inventory`], never as an empty list.
+//! A failure to see is data: it comes back as a [`Gap`](crate::model::Gap) of the [`Inventory`], never as an empty list.
 
 mod ancestors;
 mod ask;
