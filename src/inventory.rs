@@ -71,6 +71,15 @@ pub fn find_owners(inventory: &mut Inventory, source: &mut dyn Source) {
     inventory.gaps.extend(gap);
 }
 
+/// Leaves of an inventory what is asked for, with its gaps, and gives the other sockets.
+pub fn split_off(inventory: &mut Inventory, asked: impl Fn(&Socket) -> bool) -> Vec<Socket> {
+    let sockets = std::mem::take(&mut inventory.sockets);
+    let (asked, rest) = sockets.into_iter().partition(asked);
+    inventory.sockets = asked;
+    owners::recount(inventory);
+    rest
+}
+
 /// The sockets that there are now. A table that cannot be read again tells of no socket that it is gone.
 fn inodes(source: &mut dyn Source) -> Option<HashSet<Inode>> {
     let later = source.read();

@@ -73,6 +73,14 @@ impl Subject {
         }
     }
 
+    /// Whether it may ask for a socket.
+    fn may_mean(&self, socket: &Socket) -> bool {
+        match self {
+            Self::Ports(ports) => ports.contains(socket.endpoint()),
+            Self::Pid(_) | Self::Name { .. } => true,
+        }
+    }
+
     /// The ports that it names one by one; none for a long range, which asks for what there is.
     fn named(&self) -> impl Iterator<Item = Endpoint> {
         let ports = match self {
@@ -108,7 +116,10 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
     inventory = inventory.and(users);
     inventory.sockets.sort_by_key(Socket::endpoint);
     inventory.sockets.retain(|socket| filter.keeps(socket));
+    // All owners are looked for, since one look shows what else each of them serves.
     inventory::find_owners(&mut inventory, &mut source);
+    let may_be_meant = |socket: &Socket| subjects.iter().any(|subject| subject.may_mean(socket));
+    let others = inventory::split_off(&mut inventory, may_be_meant);
     let surroundings = inventory::surroundings();
     inventory::find_units(&mut inventory, &surroundings);
     if args.place.netns.is_some() {
@@ -133,14 +144,15 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
     let is_new = |port: &Endpoint| held.iter().all(|held| held.port != port.port);
     let ports = held.iter().copied().chain(named.into_iter().filter(is_new)).collect();
     let with_holders = args.from.is_some();
-    let (holdings, ends) =
-        around::around(sockets, &inventory, with_holders, &namespaces, &services);
+    let mut all = inventory.clone().and(Inventory { sockets: others, ..Inventory::default() });
+    all.sockets.sort_by_key(Socket::endpoint);
+    let (holdings, ends) = around::around(sockets, &all, with_holders, &namespaces, &services);
     let arrivals = match &args.from {
         None => Vec::new(),
         Some(from) => {
             let local = sys::local_addresses().context("cannot list the addresses of this host")?;
             let from = around::client(from, &local.usable)?;
-            let known: Vec<&Socket> = inventory.sockets.iter().chain(&ends.sockets).collect();
+            let known: Vec<&Socket> = all.sockets.iter().chain(&ends.sockets).collect();
             around::arrivals(from, &ports, &local.usable, &known)?
         }
     };

@@ -7,6 +7,9 @@ use std::ffi::OsString;
 /// No process tree is so deep. The bound is for one that changes while it is read.
 const DEEPEST: usize = 1_000;
 
+/// So many steps above a process its supervisor is: a shell script may stand between them.
+const NEAR: usize = 2;
+
 /// Programs that run others: what they run says more than their own name.
 const INTERPRETERS: [&str; 7] = ["python", "perl", "ruby", "node", "bash", "dash", "sh"];
 
@@ -59,7 +62,8 @@ pub fn supervisor(pid: u32, ancestors: &[Named]) -> Option<Supervisor> {
     let procfs = Procfs::open().ok()?;
     // The process itself, or the one between it and the supervisor, has been given the name there.
     let mut below = pid;
-    for process in ancestors {
+    // Further up it has started something that runs others of its own, as a shell of a person.
+    for process in ancestors.iter().take(NEAR) {
         let arguments = procfs.arguments(Table::of(process.pid)).unwrap_or_default();
         let environment = || procfs.environment(below).unwrap_or_default();
         if let Some(stop) = stop(&process.name, &arguments, environment) {

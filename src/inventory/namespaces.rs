@@ -74,13 +74,13 @@ impl Namespaces {
         } else if name.contains('/') {
             OpenNamespace::at(name)?
         } else if name.bytes().all(|byte| byte.is_ascii_digit()) {
-            OpenNamespace::at(&format!("/proc/{name}/ns/net"))?
+            match OpenNamespace::at(&format!("/proc/{name}/ns/net")) {
+                // `ip netns` takes any name.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => mounted(name)?,
+                opened => opened?,
+            }
         } else {
-            let places = ["/run/netns", "/var/run/netns"];
-            let place = places
-                .into_iter()
-                .find(|place| fs::exists(format!("{place}/{name}")).unwrap_or(false));
-            OpenNamespace::at(&format!("{}/{name}", place.ok_or(io::ErrorKind::NotFound)?))?
+            mounted(name)?
         };
         let ours = open.inode == sys::network_namespace("self")?.inode;
         let others = if ours { Vec::new() } else { vec![open.with_name()] };
@@ -104,6 +104,14 @@ impl Namespaces {
         let others = others.into_iter().map(|namespace| Some(label(namespace))).zip(results);
         ours.into_iter().chain(others).collect()
     }
+}
+
+/// The one that `ip netns` has given this name.
+fn mounted(name: &str) -> io::Result<OpenNamespace> {
+    let mut places =
+        ["/run/netns", "/var/run/netns"].map(|place| format!("{place}/{name}")).into_iter();
+    let path = places.find(|path| !name.is_empty() && fs::exists(path).unwrap_or(false));
+    OpenNamespace::at(&path.ok_or(io::ErrorKind::NotFound)?)
 }
 
 /// The name, else the number in the words of `/proc/PID/ns`.

@@ -101,10 +101,7 @@ pub(super) fn fill(
         }
     }
     (denied > 0).then(|| Gap {
-        what: match denied {
-            1 => "the owner of 1 socket".to_owned(),
-            many => format!("the owners of {many} sockets"),
-        },
+        what: owners_of(denied),
         reason: unknown::unreadable_processes(found.unread),
         need: Some(match found.unread {
             Unread { denied: 0, hidden: false, .. } => Need::Retry,
@@ -112,6 +109,25 @@ pub(super) fn fill(
         }),
         hides: Hides::Owners,
     })
+}
+
+fn owners_of(sockets: usize) -> String {
+    match sockets {
+        1 => "the owner of 1 socket".to_owned(),
+        many => format!("the owners of {many} sockets"),
+    }
+}
+
+/// Counts the sockets anew whose owners could not be seen, for what is left of an inventory.
+pub(super) fn recount(inventory: &mut Inventory) {
+    let unknown = |held: &Held| held.owners_unknown.as_ref().map(|unknown| unknown.reason);
+    let denied = inventory.held().filter_map(unknown);
+    let denied = denied.filter(|reason| *reason == OwnersUnknownReason::Permission).count();
+    let is_counted = |gap: &Gap| gap.hides == Hides::Owners && gap.need != Some(Need::Procfs);
+    inventory.gaps.retain(|gap| denied > 0 || !is_counted(gap));
+    for gap in inventory.gaps.iter_mut().filter(|gap| is_counted(gap)) {
+        gap.what = owners_of(denied);
+    }
 }
 
 fn no_procfs(sockets: &mut [Sought<'_>], error: &str) -> Gap {

@@ -239,7 +239,7 @@ pub struct Inventory {
 }
 
 impl Inventory {
-    /// This one and another together, in no order.
+    /// This one and another together, one behind the other.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.sockets.extend(other.sockets);

@@ -1,7 +1,7 @@
 //! Who holds a socket, in a few words.
 
 use super::sanitize::{clip, sanitize};
-use crate::model::{Held, Owner, OwnersUnknownReason, Role};
+use crate::model::{Held, Inode, Owner, OwnersUnknownReason, Role};
 use std::collections::BTreeSet;
 
 /// Names are cut to this many columns, so that none pushes the other columns off the screen.
@@ -32,6 +32,10 @@ pub(super) fn holders(sockets: &[&Held]) -> String {
 
 /// What stands for the holder where none was found: who it may be, or who could tell.
 pub(super) fn nobody(held: &Held) -> &'static str {
+    // What has no inode is known to be nobody's: not accepted yet, or closed.
+    if held.inode == Inode(0) {
+        return "-";
+    }
     match held.owners_unknown.as_ref().map(|unknown| unknown.reason) {
         Some(OwnersUnknownReason::Permission) => "root?",
         Some(OwnersUnknownReason::Kernel) => "kernel?",

@@ -371,3 +371,18 @@ fn more_namespaces_than_descriptors_are_one_gap() {
     assert_eq!(said.len(), 1, "{run:?}");
     assert!(said[0].contains(" network namespaces, the first /proc/"), "{run:?}");
 }
+
+/// What cannot be seen of other ports is no gap of this one's answer.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn an_ordinary_users_own_port_has_no_gap() {
+    let world = World::new().listens(tcp("127.0.0.1:7042"));
+    let own = holder().named("net-own").of_ordinary_user().holding(tcp("127.0.0.1:7043")).start();
+    let run = world.prepare("who 7043 -o json").by_ordinary_user().run().exits(0);
+    let document = run.document();
+    assert_eq!(only_item(&document)["owners"][0]["pid"], own.pid());
+    assert_eq!(document["incomplete"], json!([]), "{document:#}");
+    let run = world.prepare("who 7042 -o json").by_ordinary_user().run().exits(0);
+    let what = &run.document()["incomplete"][0]["what"];
+    assert_eq!(what, "the owner of 1 socket");
+}
