@@ -4,23 +4,19 @@ import contextlib
 import ctypes
 import json
 import os
-import random
 import re
 import resource
-import selectors
 import shutil
 import signal
 import socket
 import statistics
 import subprocess
 import sys
-import tempfile
-import threading
 import time
 
-RUNS = int(os.environ.get("RUNS", "5"))
-LIMIT = 120  # seconds for one command
-LISTENERS = 60
+from bench_probe import probe
+from bench_tools import LIMIT, PORTSIGHT, RUNS, Failed, keeping, listen, measure, run
+
 IDLE_PROCESSES = 80
 IDLE_DESCRIPTORS = 4  # of each of these, beside those that every process has
 LOAD_SERVERS = 20  # each with a client
@@ -29,86 +25,6 @@ LOAD_CONNECTIONS = int(os.environ.get("LOAD_CONNECTIONS", "20000")) // LOAD_SERV
 LOAD_PROCESSES = int(os.environ.get("LOAD_PROCESSES", "300"))
 LOAD_DESCRIPTORS = int(os.environ.get("LOAD_DESCRIPTORS", "100"))  # of each of these
 NAMESPACES = 50
-
-PORTSIGHT = sys.argv[1]
-
-
-class Failed(Exception):
-    """A command failed, or two tools that must agree do not."""
-
-
-def run(command):
-    """Runs a command; returns its wall time, its CPU time in seconds, and its output."""
-    with tempfile.TemporaryFile() as output:
-        start = time.perf_counter()
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.DEVNULL
-        )
-        watchdog = threading.Timer(LIMIT, child.kill)
-        watchdog.start()
-        _, status, usage = os.wait4(child.pid, 0)
-        wall = time.perf_counter() - start
-        watchdog.cancel()
-        child.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        text = output.read().decode(errors="replace")
-    # lsof says 1 when one of the files it was asked for is not there.
-    if child.returncode not in (0, 1):
-        raise Failed(f"{' '.join(command)}: exit status {child.returncode}")
-    return wall, usage.ru_utime + usage.ru_stime, text
-
-
-def peak_memory(command):
-    """The peak resident set in MiB, by GNU time: a child of this process would count our own memory."""
-    if not os.path.exists("/usr/bin/time"):
-        return None
-    with tempfile.NamedTemporaryFile("r") as report:
-        subprocess.run(
-            ["/usr/bin/time", "-q", "-f", "%M", "-o", report.name, *command],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            timeout=LIMIT,
-            check=False,
-        )
-        return int(report.read().split()[-1]) / 1024
-
-
-def measure(tools, check):
-    """Runs the tools in turn, RUNS times, and prints a row for each; `check` judges every output."""
-    wall = {name: [] for name in tools}
-    cpu = {name: [] for name in tools}
-    for command in tools.values():  # once unmeasured, so that all start with warm caches
-        run(command)
-    for _ in range(RUNS):
-        for name, command in tools.items():
-            seconds, spent, output = run(command)
-            wall[name].append(seconds)
-            cpu[name].append(spent)
-            check(name, output)
-
-    print(f"{'':24}{'wall ms':>18}{'CPU ms':>18}{'peak MiB':>10}")
-    print(f"{'':24}{'min':>9}{'median':>9}{'min':>9}{'median':>9}")
-    for name, command in tools.items():
-        memory = peak_memory(command)
-        print(
-            f"{name:24}"
-            + "".join(
-                f"{1000 * of(values[name]):9.1f}"
-                for values in (wall, cpu)
-                for of in (min, statistics.median)
-            )
-            + (f"{memory:10.1f}" if memory is not None else f"{'-':>10}")
-        )
-    first, *others = tools
-    for other in others:
-        wall_min = min(wall[other]) / min(wall[first])
-        wall_median = statistics.median(wall[other]) / statistics.median(wall[first])
-        cpu_min = min(cpu[other]) / max(min(cpu[first]), 1e-4)
-        print(
-            f"ratio {other} / {first}: wall min {wall_min:.2f}, wall median {wall_median:.2f},"
-            f" CPU min {cpu_min:.2f}"
-        )
 
 
 def make_world():
@@ -121,81 +37,6 @@ def make_world():
         "link set peer0 up",
     ):
         subprocess.run(["ip", *line.split()], check=True, timeout=LIMIT)
-
-
-@contextlib.contextmanager
-def accepting(sockets):
-    """A process that holds these sockets and takes every connection, until the block ends."""
-    child = os.fork()
-    if child == 0:
-        waiting = selectors.DefaultSelector()
-        for listener in sockets:
-            listener.setblocking(False)
-            waiting.register(listener, selectors.EVENT_READ)
-        while True:
-            for key, _ in waiting.select():
-                with contextlib.suppress(OSError):
-                    key.fileobj.accept()[0].close()
-    for listener in sockets:
-        listener.close()
-    try:
-        yield
-    finally:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-
-
-def listen(address, port, family=socket.AF_INET, backlog=128):
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((address, port))
-    listener.listen(backlog)
-    return listener
-
-
-def open_in_portsight(output):
-    return {
-        item["port"]
-        for item in json.loads(output)["items"]
-        if item["proto"] == "tcp" and any(view["state"] == "open" for view in item["views"])
-    }
-
-
-def open_in_nmap(output):
-    return {int(port) for port in re.findall(r"(\d+)/open/tcp", output)}
-
-
-def differences(truth, found):
-    return f"{len(found - truth)} false {sorted(found - truth)}, {len(truth - found)} missed"
-
-
-def probe():
-    """A full TCP scan of one loopback address."""
-    ports = sorted(random.Random(60).sample(range(1, 65536), LISTENERS))
-    truth = set(ports)
-    scan = [PORTSIGHT, "check", "--from", "loopback", "-4", "--proto", "tcp", "-q"]
-    wrong = []
-    print(f"\nprobe: all TCP ports of 127.0.0.1, {LISTENERS} listeners, {RUNS} runs of each in turn")
-
-    def check(name, output):
-        if name == "portsight check":
-            _, _, output = run([*scan, "-o", "json"])  # beside the timed run, not in it
-            found = open_in_portsight(output)
-        else:
-            found = open_in_nmap(output)
-        if found != truth:
-            wrong.append(f"{name}: {differences(truth, found)}")
-
-    with accepting([listen("0.0.0.0", port) for port in ports]):
-        measure(
-            {
-                "portsight check": [*scan, "-o", "plain"],
-                "nmap -sT": ["nmap", "-sT", "-p-", "-n", "-Pn", "-oG", "-", "127.0.0.1"],
-            },
-            check,
-        )
-    print("\n".join(f"WRONG {line}" for line in wrong) or "no tool had a wrong port")
-    return any(line.startswith("portsight") for line in wrong)
 
 
 def sockets_in_portsight(output):
@@ -254,24 +95,6 @@ def burden(descriptors):
         kept += [os.open("/dev/null", os.O_RDONLY), os.open("/proc/self/stat", os.O_RDONLY)]
         kept += socket.socketpair()
     return kept
-
-
-def keeping(make, told):
-    """Starts a process that keeps what `make` gives, says so, and waits; it dies with this one."""
-    parent = os.getpid()
-    child = os.fork()
-    if child == 0:
-        try:
-            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-            if os.getppid() != parent:
-                os._exit(1)
-            kept = make()
-            os.write(told, b"." if kept else b"")
-            while True:
-                signal.pause()
-        finally:
-            os._exit(1)
-    return child
 
 
 @contextlib.contextmanager

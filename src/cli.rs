@@ -21,30 +21,41 @@ mod who;
 mod words;
 
 use args::{Cli, Command};
-use clap::{CommandFactory, Parser};
+use clap::{CommandFactory, FromArgMatches};
 use exit::Exit;
 use output::Printer;
 use std::env;
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 /// The commands and their aliases.
 fn commands() -> Vec<String> {
-    let mut cli = Cli::command();
-    cli.build();
+    commands_of(&Cli::command())
+}
+
+/// The commands and their aliases; clap adds `help` when it parses.
+fn commands_of(cli: &clap::Command) -> Vec<String> {
     let names = |command: &clap::Command| -> Vec<String> {
         std::iter::once(command.get_name())
             .chain(command.get_all_aliases())
             .map(str::to_owned)
             .collect()
     };
-    cli.get_subcommands().flat_map(names).collect()
+    cli.get_subcommands().flat_map(names).chain(["help".to_owned()]).collect()
+}
+
+/// What the arguments mean.
+fn parse(args: Vec<OsString>) -> Result<Cli, clap::Error> {
+    let cli = Cli::command();
+    let args = words::with_command(args, &commands_of(&cli));
+    let matches = cli.try_get_matches_from(args)?;
+    Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))
 }
 
 /// Runs the program with the arguments and the environment of the process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = words::with_command(env::args_os().collect(), &commands());
-    let exit = match Cli::try_parse_from(args) {
+    let exit = match parse(env::args_os().collect()) {
         Ok(cli) => run(&cli),
         Err(error) => usage::explain(&error),
     };

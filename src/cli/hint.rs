@@ -4,7 +4,8 @@
 pub(super) fn did_you_mean<'a>(word: &str, words: impl Iterator<Item = &'a str>) -> String {
     /// Below this, words have little in common.
     const NEAR: f64 = 0.85;
-    let similarity = |other: &str| strsim::jaro_winkler(&word.to_lowercase(), other);
+    let word = word.to_lowercase();
+    let similarity = |other: &str| strsim::jaro_winkler(&word, &other.to_lowercase());
     let nearest = words
         .map(|other| (similarity(other), other))
         .filter(|(similarity, _)| *similarity > NEAR)

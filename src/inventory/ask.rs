@@ -35,14 +35,19 @@ pub(super) fn rows<T>(
 
 /// Whether the kernel has no such table.
 pub(super) fn is_missing(error: &AnswerError) -> bool {
-    matches!(error, AnswerError::Refused(error) if error.kind() == io::ErrorKind::NotFound)
+    matches!(error, AnswerError::Refused(error) if is_without(error.kind()))
+}
+
+/// `EOPNOTSUPP` answers the request for TCP of both families, `ENOENT` the others.
+fn is_without(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::NotFound | io::ErrorKind::Unsupported)
 }
 
 /// What a table could not show; `module` is what the kernel needs to have it.
 pub(super) fn gap(error: &AnswerError, what: String, module: &'static str, hides: Hides) -> Gap {
     let need = match error {
         AnswerError::Refused(error) => match error.kind() {
-            io::ErrorKind::NotFound => Some(Need::Module(module)),
+            kind if is_without(kind) => Some(Need::Module(module)),
             io::ErrorKind::PermissionDenied => Some(Need::Root),
             _ => None,
         },

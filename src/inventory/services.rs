@@ -2,75 +2,82 @@
 //! IANA (RFC 6335) for hosts that have no such file.
 
 use crate::model::{Endpoint, Port, Transport};
-use std::collections::HashMap;
 use std::fs;
+use std::iter;
 
-/// Well-known services of the registry, for a host without `/etc/services`.
-const BUILT_IN: &[(&str, u16, &[Transport])] = {
-    use Transport::{Tcp, Udp};
-    const T: &[Transport] = &[Tcp];
-    const U: &[Transport] = &[Udp];
-    const TU: &[Transport] = &[Tcp, Udp];
-    &[
-        ("ftp", 21, T),
-        ("ssh", 22, T),
-        ("telnet", 23, T),
-        ("smtp", 25, T),
-        ("domain", 53, TU),
-        ("bootps", 67, U),
-        ("bootpc", 68, U),
-        ("tftp", 69, U),
-        ("http", 80, T),
-        ("kerberos", 88, TU),
-        ("pop3", 110, T),
-        ("sunrpc", 111, TU),
-        ("ntp", 123, U),
-        ("netbios-ns", 137, U),
-        ("imap", 143, T),
-        ("snmp", 161, U),
-        ("snmptrap", 162, U),
-        ("bgp", 179, T),
-        ("ldap", 389, TU),
-        ("https", 443, TU),
-        ("microsoft-ds", 445, T),
-        ("submissions", 465, T),
-        ("isakmp", 500, U),
-        ("syslog", 514, U),
-        ("submission", 587, T),
-        ("ipp", 631, TU),
-        ("ldaps", 636, T),
-        ("domain-s", 853, TU),
-        ("rsync", 873, T),
-        ("imaps", 993, T),
-        ("pop3s", 995, T),
-        ("mqtt", 1883, T),
-        ("radius", 1812, U),
-        ("nfs", 2049, TU),
-        ("docker", 2375, T),
-        ("docker-s", 2376, T),
-        ("etcd-client", 2379, T),
-        ("mysql", 3306, T),
-        ("ms-wbt-server", 3389, TU),
-        ("ipsec-nat-t", 4500, U),
-        ("vxlan", 4789, U),
-        ("mdns", 5353, U),
-        ("llmnr", 5355, TU),
-        ("postgresql", 5432, T),
-        ("amqp", 5672, T),
-        ("x11", 6000, T),
-        ("redis", 6379, T),
-        ("http-alt", 8080, T),
-        ("secure-mqtt", 8883, T),
-        ("memcache", 11211, TU),
-        ("mongodb", 27017, T),
-    ]
-};
+/// Well-known services of the registry, for a host without `/etc/services`, and in its form.
+const BUILT_IN: &str = "\
+ftp 21/tcp
+ssh 22/tcp
+telnet 23/tcp
+smtp 25/tcp
+domain 53/tcp
+domain 53/udp
+bootps 67/udp
+bootpc 68/udp
+tftp 69/udp
+http 80/tcp
+kerberos 88/tcp
+kerberos 88/udp
+pop3 110/tcp
+sunrpc 111/tcp
+sunrpc 111/udp
+ntp 123/udp
+netbios-ns 137/udp
+imap 143/tcp
+snmp 161/udp
+snmptrap 162/udp
+bgp 179/tcp
+ldap 389/tcp
+ldap 389/udp
+https 443/tcp
+https 443/udp
+microsoft-ds 445/tcp
+submissions 465/tcp
+isakmp 500/udp
+syslog 514/udp
+submission 587/tcp
+ipp 631/tcp
+ipp 631/udp
+ldaps 636/tcp
+domain-s 853/tcp
+domain-s 853/udp
+rsync 873/tcp
+imaps 993/tcp
+pop3s 995/tcp
+mqtt 1883/tcp
+radius 1812/udp
+nfs 2049/tcp
+nfs 2049/udp
+docker 2375/tcp
+docker-s 2376/tcp
+etcd-client 2379/tcp
+mysql 3306/tcp
+ms-wbt-server 3389/tcp
+ms-wbt-server 3389/udp
+ipsec-nat-t 4500/udp
+vxlan 4789/udp
+mdns 5353/udp
+llmnr 5355/tcp
+llmnr 5355/udp
+postgresql 5432/tcp
+amqp 5672/tcp
+x11 6000/tcp
+redis 6379/tcp
+http-alt 8080/tcp
+secure-mqtt 8883/tcp
+memcache 11211/tcp
+memcache 11211/udp
+mongodb 27017/tcp
+";
 
 /// Service names in both directions.
 #[derive(Debug, Default)]
 pub struct Services {
-    names: HashMap<Endpoint, String>,
-    ports: HashMap<(String, Transport), Port>,
+    /// `/etc/services`, then the built-in table: where a name or a port is in both, the file counts.
+    text: String,
+    /// The name of each port, in the order of the ports.
+    names: Vec<(Endpoint, String)>,
 }
 
 impl Services {
@@ -81,60 +88,46 @@ impl Services {
         Self::parse(&String::from_utf8_lossy(&bytes))
     }
 
-    fn parse(text: &str) -> Self {
-        let mut services = Self::default();
-        for line in text.lines() {
-            let entry = line.split('#').next().unwrap_or_default();
-            let mut words = entry.split_ascii_whitespace();
-            let (Some(name), Some(endpoint)) = (words.next(), words.next().and_then(endpoint))
-            else {
-                continue;
-            };
-            services.add(endpoint, name, words);
-        }
-        for (name, number, transports) in BUILT_IN {
-            for transport in *transports {
-                if let Some(port) = Port::new(*number) {
-                    services.add(
-                        Endpoint { port, transport: *transport },
-                        name,
-                        std::iter::empty(),
-                    );
-                }
-            }
-        }
-        services
-    }
-
-    fn add<'a>(
-        &mut self,
-        endpoint: Endpoint,
-        name: &'a str,
-        aliases: impl Iterator<Item = &'a str>,
-    ) {
-        self.names.entry(endpoint).or_insert_with(|| name.to_owned());
-        for name in std::iter::once(name).chain(aliases) {
-            let key = (name.to_ascii_lowercase(), endpoint.transport);
-            self.ports.entry(key).or_insert(endpoint.port);
-        }
+    fn parse(file: &str) -> Self {
+        let text = format!("{file}\n{BUILT_IN}");
+        let mut names: Vec<_> = entries(&text)
+            .filter_map(|(endpoint, mut names)| Some((endpoint, names.next()?.to_owned())))
+            .collect();
+        // A stable sort: of several names for a port the first stays first.
+        names.sort_by_key(|(endpoint, _)| *endpoint);
+        names.dedup_by_key(|(endpoint, _)| *endpoint);
+        Self { text, names }
     }
 
     /// The service that a port is registered for.
     #[must_use]
     pub fn name(&self, endpoint: Endpoint) -> Option<&str> {
-        self.names.get(&endpoint).map(String::as_str)
+        let at = self.names.binary_search_by_key(&endpoint, |(endpoint, _)| *endpoint).ok()?;
+        self.names.get(at).map(|(_, name)| name.as_str())
     }
 
     /// The port of a service, by its name or an alias.
     #[must_use]
     pub fn port(&self, name: &str, transport: Transport) -> Option<Port> {
-        self.ports.get(&(name.to_ascii_lowercase(), transport)).copied()
+        let is_it = |known: &str| known.eq_ignore_ascii_case(name);
+        entries(&self.text)
+            .filter(|(endpoint, _)| endpoint.transport == transport)
+            .find_map(|(endpoint, mut names)| names.any(is_it).then_some(endpoint.port))
     }
 
     /// Every name that is known, in no order.
     pub fn all_names(&self) -> impl Iterator<Item = &str> {
-        self.ports.keys().map(|(name, _)| name.as_str())
+        entries(&self.text).flat_map(|(_, names)| names)
     }
+}
+
+/// The lines that say something: each port, with its name and then its aliases.
+fn entries(text: &str) -> impl Iterator<Item = (Endpoint, impl Iterator<Item = &str>)> {
+    text.lines().filter_map(|line| {
+        let mut words = line.split('#').next().unwrap_or_default().split_ascii_whitespace();
+        let (name, endpoint) = (words.next()?, endpoint(words.next()?)?);
+        Some((endpoint, iter::once(name).chain(words)))
+    })
 }
 
 /// `22/tcp`. Entries of other transports are none of ours.

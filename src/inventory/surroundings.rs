@@ -27,27 +27,49 @@ struct Traces {
     first: Result<Option<String>, io::ErrorKind>,
 }
 
+impl Traces {
+    /// Where the host's first namespaces are ours, nothing else is looked at: it would prove nothing.
+    fn of_the_host(cgroups: String) -> Self {
+        Self {
+            cgroups,
+            initial: true,
+            mounts: Vec::new(),
+            containerenv: None,
+            dockerenv: false,
+            systemd: None,
+            first: Ok(None),
+        }
+    }
+
+    /// What there is to see for who is not in the host's first namespaces.
+    fn inside(cgroups: String) -> Self {
+        let first = sys::first_process_environment().map(|words| {
+            words.iter().find_map(|word| word.strip_prefix("container=").map(str::to_owned))
+        });
+        Self {
+            cgroups,
+            initial: false,
+            mounts: sys::mounts().unwrap_or_default(),
+            containerenv: fs::read_to_string("/run/.containerenv").ok(),
+            dockerenv: fs::exists("/.dockerenv").unwrap_or(false),
+            systemd: fs::read_to_string("/run/systemd/container").ok(),
+            first: first.map_err(|error| error.kind()),
+        }
+    }
+}
+
 /// What we run in.
 #[must_use]
 pub fn surroundings() -> Surroundings {
+    let first_pids = sys::pid_namespace_is_initial();
     let cgroups = Procfs::open().and_then(|procfs| procfs.own_cgroups()).unwrap_or_default();
-    let first = sys::first_process_environment().map(|words| {
-        words.iter().find_map(|word| word.strip_prefix("container=").map(str::to_owned))
-    });
-    let container = container(&Traces {
-        cgroups,
-        initial: sys::pid_namespace_is_initial()
-            && sys::cgroup_namespace_is_initial() == Some(true),
-        mounts: sys::mounts().unwrap_or_default(),
-        containerenv: fs::read_to_string("/run/.containerenv").ok(),
-        dockerenv: fs::exists("/.dockerenv").unwrap_or(false),
-        systemd: fs::read_to_string("/run/systemd/container").ok(),
-        first: first.map_err(|error| error.kind()),
-    });
+    let initial = first_pids && sys::cgroup_namespace_is_initial() == Some(true);
+    let traces = if initial { Traces::of_the_host(cgroups) } else { Traces::inside(cgroups) };
+    let container = container(&traces);
     let netns = netns(
         sys::network_namespace("self").map(|own| (own.inode, own.has_first_number())),
         sys::network_namespace("1").map(|first| first.inode),
-        sys::pid_namespace_is_initial(),
+        first_pids,
         sys::kernel_version(),
     );
     Surroundings { container, netns }

@@ -34,6 +34,9 @@ fn mount(line: &str) -> Option<Mount> {
 
 /// Blanks, line ends and backslashes are written as three octal digits.
 fn unescaped(field: &str) -> String {
+    if !field.contains('\\') {
+        return field.to_owned();
+    }
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()
         .fold(field.to_owned(), |text, (code, letter)| text.replace(code, letter))

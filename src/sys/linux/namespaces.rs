@@ -198,6 +198,9 @@ pub fn in_namespaces<T: Send>(
     namespaces: &[&OpenNamespace],
     work: impl Fn(&OpenNamespace) -> T + Sync,
 ) -> Vec<io::Result<T>> {
+    if namespaces.is_empty() {
+        return Vec::new();
+    }
     let threads = thread::available_parallelism().map_or(1, |n| n.get().min(8));
     let next = AtomicUsize::new(0);
     let done = Mutex::new(BTreeMap::new());

@@ -1,5 +1,6 @@
 //! A netlink socket (`netlink(7)`).
 
+use rustix::buffer::spare_capacity;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
     sockopt,
@@ -47,7 +48,7 @@ impl NetlinkSocket {
         let fd =
             socket_with(AddressFamily::NETLINK, SocketType::RAW, SocketFlags::CLOEXEC, protocol)?;
         sockopt::set_socket_timeout(&fd, sockopt::Timeout::Recv, Some(Self::PATIENCE))?;
-        Ok(Self { fd, buffer: vec![0; Self::BUFFER], requests: 0 })
+        Ok(Self { fd, buffer: Vec::with_capacity(Self::BUFFER), requests: 0 })
     }
 
     /// A sequence number for the next request.
@@ -80,7 +81,8 @@ impl NetlinkSocket {
     /// that it does not fit.
     fn receive(&mut self) -> io::Result<&[u8]> {
         let (_, length) = loop {
-            match recv(&self.fd, &mut self.buffer[..], RecvFlags::TRUNC) {
+            self.buffer.clear();
+            match recv(&self.fd, spare_capacity(&mut self.buffer), RecvFlags::TRUNC) {
                 Err(rustix::io::Errno::INTR) => {}
                 received => break received?,
             }

@@ -223,11 +223,15 @@ impl OpenTable {
         let mut read = Ok(());
         while let Some(entry) = entries.next() {
             let entry = entry.map_err(unreadable)?;
+            // "." and "..", which are no links.
+            if entry.file_name().to_bytes().starts_with(b".") {
+                continue;
+            }
             match readlinkat_raw(&self.directory, entry.file_name(), &mut link) {
                 // A link that fills the buffer was cut.
                 Ok((target, rest)) if !rest.is_empty() => found(entry.file_name(), target),
-                // Closed since it was listed; "." and ".." are no links.
-                Ok(_) | Err(Errno::NOENT | Errno::INVAL) => {}
+                // Closed since it was listed.
+                Ok(_) | Err(Errno::NOENT) => {}
                 // The next may be read all the same.
                 Err(error) => read = Err(unreadable(error)),
             }
