@@ -143,6 +143,10 @@ def inventory():
     }
     if shutil.which("netstat"):
         tools["netstat -tulpn"] = ["netstat", "-tulpn"]
+    for library in ("netstat2", "listeners"):
+        program = os.path.join(os.environ.get("PEERS", ""), "release", f"with-{library}")
+        if os.path.exists(program):
+            tools[f"with {library}"] = [program]
     wrong = False
     with load(0, IDLE_PROCESSES, IDLE_DESCRIPTORS):
         held = [listen("0.0.0.0", port) for port in range(2000, 2020)]
