@@ -119,11 +119,18 @@ pub(super) fn run(args: &Who, printer: &Printer) -> Result<Exit> {
     // All owners are looked for, since one look shows what else each of them serves.
     inventory::find_owners(&mut inventory, &mut source);
     let may_be_meant = |socket: &Socket| subjects.iter().any(|subject| subject.may_mean(socket));
-    let others = inventory::split_off(&mut inventory, may_be_meant);
+    let mut others = inventory::split_off(&mut inventory, may_be_meant);
     let surroundings = inventory::surroundings();
     inventory::find_units(&mut inventory, &surroundings);
     if args.place.netns.is_some() {
+        // What is behind a published port may be at another one.
+        let mut behind = Inventory { sockets: others, ..Inventory::default() };
+        inventory::find_units(&mut behind, &surroundings);
+        behind.gaps.clear();
+        inventory = inventory.and(behind);
+        inventory.sockets.sort_by_key(Socket::endpoint);
         link(&mut inventory, &namespaces);
+        others = inventory::split_off(&mut inventory, may_be_meant);
     }
     let found: Vec<Vec<&Socket>> =
         subjects.iter().map(|subject| subject.sockets(&inventory)).collect();
