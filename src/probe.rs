@@ -5,6 +5,7 @@
 mod client;
 mod delivery;
 mod diag;
+mod identify;
 mod local;
 mod pace;
 mod payload;
@@ -15,6 +16,7 @@ mod tcp;
 mod udp;
 
 pub use delivery::delivery;
+pub use identify::{Question, identify};
 pub use local::only_local;
 pub use plan::targets;
 pub use sweep::Progress;
