@@ -10,6 +10,7 @@ mod exit;
 mod filter;
 mod generate;
 mod hint;
+mod identify;
 mod ls;
 mod output;
 mod ports;
