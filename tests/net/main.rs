@@ -27,6 +27,7 @@ mod containers;
 mod firewall;
 mod holder;
 mod hostile;
+mod identify;
 mod listen;
 mod options;
 mod ordinary;
