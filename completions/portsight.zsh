@@ -164,6 +164,7 @@ never\:"Never"))' \
 '(-6 --ipv6)--ipv4[Probe IPv4 addresses only]' \
 '-6[Probe IPv6 addresses only]' \
 '--ipv6[Probe IPv6 addresses only]' \
+'--identify[Ask each open TCP port what it serves\: connections that are completed and spoken on, which applications log]' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
@@ -203,6 +204,7 @@ never\:"Never"))' \
 '(-6 --ipv6)--ipv4[Probe IPv4 addresses only]' \
 '-6[Probe IPv6 addresses only]' \
 '--ipv6[Probe IPv6 addresses only]' \
+'--identify[Ask each open TCP port what it serves\: connections that are completed and spoken on, which applications log]' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \

@@ -11,6 +11,7 @@ mod exit;
 mod filter;
 mod generate;
 mod hint;
+mod identify;
 mod ls;
 mod output;
 mod ports;

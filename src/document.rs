@@ -6,6 +6,7 @@
 
 mod check;
 mod envelope;
+mod identity;
 mod schema;
 mod sockets;
 mod time;

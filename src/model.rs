@@ -9,6 +9,7 @@ pub mod probe;
 pub mod process;
 pub mod published;
 pub mod seen;
+pub mod service;
 pub mod socket;
 pub mod unit;
 pub mod verdict;
@@ -22,6 +23,9 @@ pub use probe::{Answer, Attempt, Delivery, Icmp, Lookup, Sweep, TakenBy, Target,
 pub use process::{Owner, OwnersUnknown, OwnersUnknownReason, Process, Role, Via};
 pub use published::{LeadsTo, Nat, Published, PublishedAt, TargetPort, Through};
 pub use seen::{Need, Seen};
+pub use service::{
+    Access, Certificate, Http, Identity, Protocol, Recognised, Risk, Severity, Spoken, Tls,
+};
 pub use socket::{Cookie, Inventory, Queue, Scope, Socket, SocketState};
 pub use unit::{Container, Manager, Runtime, Surroundings, Unit};
 pub use verdict::{

@@ -5,6 +5,7 @@
 mod client;
 mod delivery;
 mod diag;
+mod identify;
 mod local;
 mod pace;
 mod payload;
@@ -16,6 +17,7 @@ mod tcp;
 mod udp;
 
 pub use delivery::delivery;
+pub use identify::{Question, identify};
 pub use local::only_local;
 pub use pace::Waits;
 pub use plan::targets;

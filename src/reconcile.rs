@@ -7,13 +7,15 @@
 mod case;
 mod nat;
 mod reading;
+mod service;
 mod tally;
 
 pub use nat::{Translator, link};
+pub use service::identity;
 pub use tally::{lost, unsteady, vantages};
 
 use crate::model::{
-    Answer, Attempt, Delivery, Endpoint, Inventory, Lookup, Port, PortFinding, Socket, State,
+    Answer, Attempt, Delivery, Endpoint, Inventory, Lookup, Port, PortFinding, Seen, Socket, State,
     Sweep, Target, Verdict, VerdictFrom, View,
 };
 use case::Case;
@@ -197,6 +199,7 @@ fn finding(
         listeners: latest.after.at(endpoint).cloned().collect(),
         verdict: views.iter().map(|view: &View| view.verdict).min(),
         verdict_from: VerdictFrom::Local,
+        identity: Seen::Absent,
         views,
     }
 }

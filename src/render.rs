@@ -8,6 +8,7 @@ mod bind;
 mod check;
 mod group;
 mod header;
+mod identity;
 mod json;
 mod number;
 mod owners;

@@ -8,5 +8,6 @@ pub mod nf_tables;
 pub mod packet_diag;
 pub mod proc_net;
 pub mod route;
+pub mod service;
 pub mod sock_diag;
 pub mod unix_diag;

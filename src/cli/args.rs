@@ -221,6 +221,7 @@ pub(super) struct Who {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub(super) struct Check {
     /// The ports, as in 80,443,8000-8100,ssh [default: every TCP port, and the UDP ports that are bound]
     #[arg(value_name = "PORTS")]
@@ -256,6 +257,10 @@ pub(super) struct Check {
     /// The verdicts that make the exit status 1
     #[arg(long, value_name = "VERDICT", value_delimiter = ',', default_value = "unexpected")]
     pub(super) fail_on: Vec<String>,
+    /// Ask each open TCP port what it serves: connections that are completed and spoken on, which applications
+    /// log
+    #[arg(long)]
+    pub(super) identify: bool,
 }
 
 /// The transports to probe.

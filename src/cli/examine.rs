@@ -1,5 +1,6 @@
 //! The work of `check`: inventory, probes, a second look at what they leave unsettled, and the report.
 
+use super::identify::identify;
 use super::output::Printer;
 use super::progress;
 use super::request::Request;
@@ -42,7 +43,11 @@ pub(super) fn examine(
     });
     facts.interrupted = progress.stopped();
     gaps.extend(name_owners(&mut facts, surroundings));
-    Ok(report(facts, gaps, services))
+    let mut check = report(facts, gaps, services);
+    if request.identify {
+        identify(&mut check, &targets, request, printer);
+    }
+    Ok(check)
 }
 
 /// The addresses to probe, and why others are not.
@@ -311,5 +316,5 @@ fn report(facts: Facts, mut gaps: Vec<Gap>, services: &Services) -> Check {
         seen.push(gap.clone());
         new
     });
-    Check { items, vantages, gaps, partial }
+    Check { items, vantages, gaps, partial, identified: false }
 }

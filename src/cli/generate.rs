@@ -185,7 +185,8 @@ fn write_outputs(page: &mut dyn Write) -> io::Result<()> {
         "plain",
         "One line for each record, fields separated by tabs, - for none. ls and who: port, state, binding, process, \
          pid, user, service, scope, inode; a line for each socket and owner. check: port, verdict, certainty, vantage, \
-         target, state, reason, listener, note; a line for each view.",
+         target, state, reason, listener, note; a line for each view. With --identify, behind them: identity, \
+         product, version, tls, certificate_until, risk.",
     );
     entry(&mut roff, "csv", "The same records with headings (RFC 4180).");
     entry(

@@ -30,6 +30,8 @@ pub(super) struct Request {
     pub(super) gaps: Vec<Gap>,
     /// The verdicts that make the exit status 1.
     pub(super) fail_on: BTreeSet<Verdict>,
+    /// Whether open ports are asked what they serve.
+    pub(super) identify: bool,
     /// What is known better about waiting.
     pub(super) waits: Waits,
     /// How many probes may be sent in a second.
@@ -63,6 +65,7 @@ impl Request {
             vantages_named: !args.from.is_empty(),
             gaps: Vec::new(),
             fail_on: args.fail_on.iter().map(|word| verdict(word)).collect::<Result<_>>()?,
+            identify: args.identify,
             waits: Waits {
                 timeout: args.timeout.as_deref().map(timeout).transpose()?,
                 retries: args.retries,
@@ -86,6 +89,9 @@ impl Request {
     fn must_ask_for_something(&self) -> Result<()> {
         if self.all_udp && !self.transports.contains(&Transport::Udp) {
             bail!("--all-udp asks for UDP, and --proto tcp leaves it out");
+        }
+        if self.identify && !self.transports.contains(&Transport::Tcp) {
+            bail!("--identify asks TCP ports, and --proto udp leaves them out");
         }
         let only_sctp = |ports: &Ports| ports.iter().all(|port| port.transport == Transport::Sctp);
         if self.ports.as_ref().is_some_and(only_sctp) {

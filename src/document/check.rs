@@ -1,6 +1,7 @@
 //! The document of `check`.
 
 use super::envelope::Document;
+use super::identity::IdentityItem;
 use super::sockets::SocketItem;
 use super::unknown::UnknownList;
 use crate::model::{
@@ -23,11 +24,12 @@ pub struct CheckBody<'a> {
 /// The document of `check`.
 #[must_use]
 pub fn check<'a>(about: &'a About, check: &'a Check) -> Document<'a, CheckBody<'a>> {
+    let now = about.taken_at_ns.div_euclid(1_000_000_000);
     let body = CheckBody {
         partial: check.partial,
         summary: summary(check),
         vantages: check.vantages.iter().map(VantageItem::from).collect(),
-        items: check.items.iter().map(PortItem::from).collect(),
+        items: check.items.iter().map(|finding| PortItem::at(finding, now)).collect(),
     };
     Document::new("portsight/check", about, &check.gaps, body)
 }
@@ -102,11 +104,17 @@ struct PortItem<'a> {
     #[schemars(with = "Option<String>")]
     network: (),
     views: Vec<ViewItem<'a>>,
+    /// What serves it: with --identify, of an open TCP port.
+    identity: Option<IdentityItem<'a>>,
     unknown: UnknownList<'a>,
 }
 
-impl<'a> From<&'a PortFinding> for PortItem<'a> {
-    fn from(finding: &'a PortFinding) -> Self {
+impl<'a> PortItem<'a> {
+    /// The item at the moment `now`, in seconds since the Unix epoch.
+    fn at(finding: &'a PortFinding, now: i128) -> Self {
+        let mut unknown = unknown(finding);
+        let identity = unknown.read("identity", &finding.identity);
+        let identity = identity.map(|it| IdentityItem::read(it, now, &mut unknown));
         Self {
             proto: finding.endpoint.transport.name(),
             port: finding.endpoint.port.get(),
@@ -116,14 +124,15 @@ impl<'a> From<&'a PortFinding> for PortItem<'a> {
             verdict_from: finding.verdict_from.name(),
             network: (),
             views: finding.views.iter().map(ViewItem::from).collect(),
-            unknown: unknown(finding),
+            identity,
+            unknown,
         }
     }
 }
 
 /// A port that was not probed has no verdict. The views that something stopped have a rule and a hook, and no
 /// sensor traces them yet: they are unknown, not absent.
-fn unknown(finding: &PortFinding) -> UnknownList<'static> {
+fn unknown<'a>(finding: &PortFinding) -> UnknownList<'a> {
     let mut unknown = UnknownList::default();
     if finding.verdict.is_none() {
         unknown.add("verdict", "not probed", None);

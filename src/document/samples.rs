@@ -1,10 +1,11 @@
 //! Literal values for the tests of this room and of `render`.
 
 use crate::model::{
-    About, Certainty, Check, Container, Cookie, Endpoint, Family, Held, Inode, Interface,
-    Inventory, Manager, Nat, Owner, OwnersUnknown, OwnersUnknownReason, Port, PortFinding,
-    Portless, PortlessKind, Process, Queue, Role, Runtime, Seen, Socket, SocketState, State,
-    Surroundings, Tally, Transport, Unit, Vantage, VantageSummary, Verdict, VerdictFrom, View,
+    About, Access, Certainty, Certificate, Check, Container, Cookie, Endpoint, Family, Held, Http,
+    Identity, Inode, Interface, Inventory, Manager, Nat, Owner, OwnersUnknown, OwnersUnknownReason,
+    Port, PortFinding, Portless, PortlessKind, Process, Protocol, Queue, Recognised, Role, Runtime,
+    Seen, Socket, SocketState, Spoken, State, Surroundings, Tally, Tls, Transport, Unit, Vantage,
+    VantageSummary, Verdict, VerdictFrom, View,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -224,9 +225,37 @@ pub(crate) fn finding(number: u16, listeners: Vec<Socket>, views: Vec<View>) -> 
         service: None,
         verdict: views.iter().map(|view| view.verdict).min(),
         verdict_from: VerdictFrom::Local,
+        identity: Seen::Absent,
         listeners,
         views,
     }
+}
+
+/// A web server with TLS, whose certificate signed itself and is about to expire.
+pub(crate) fn https() -> Identity {
+    let certificate = Certificate {
+        subject: "CN=web.example".into(),
+        names: vec!["web.example".into()],
+        more_names: 0,
+        issuer: "CN=web.example".into(),
+        self_issued: true,
+        not_before: 1_767_225_600,
+        not_after: 1_798_859_045,
+    };
+    let tls = Tls {
+        version: Seen::Known("TLS 1.3"),
+        alpn: Some("h2".into()),
+        certificate: Seen::Known(certificate),
+    };
+    let spoken = Spoken {
+        product: Some("nginx".into()),
+        version: Some("1.24.0".into()),
+        access: Some(Access::Free),
+        http: Some(Http { status: 200, server: Some("nginx/1.24.0".into()) }),
+        tls: Some(tls),
+        ..Spoken::of(Protocol::Http)
+    };
+    Identity { target: [127, 0, 0, 1].into(), by: Recognised::Answer, spoken, risk: None }
 }
 
 /// A check of every TCP and three UDP ports from both vantages.
@@ -252,5 +281,6 @@ pub(crate) fn check(items: Vec<PortFinding>) -> Check {
         ],
         gaps: Vec::new(),
         partial: false,
+        identified: false,
     }
 }

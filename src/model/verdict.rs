@@ -1,6 +1,6 @@
 //! What the reconciler makes of the facts.
 
-use super::{Endpoint, Gap, Icmp, Interface, Socket, Transport, Vantage};
+use super::{Endpoint, Gap, Icmp, Identity, Interface, Seen, Socket, Transport, Vantage};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -227,6 +227,8 @@ pub struct PortFinding {
     pub verdict: Option<Verdict>,
     /// Over which vantages.
     pub verdict_from: VerdictFrom,
+    /// What serves it; absent when that was not asked, or nothing was open.
+    pub identity: Seen<Identity>,
 }
 
 /// What was probed on one transport from one vantage, in ports summed over the targets.
@@ -274,6 +276,8 @@ pub struct Check {
     pub gaps: Vec<Gap>,
     /// Whether it was interrupted before its end.
     pub partial: bool,
+    /// Whether open ports were asked what they serve.
+    pub identified: bool,
 }
 
 impl Check {

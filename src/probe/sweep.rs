@@ -53,6 +53,11 @@ impl Progress {
         self.done.load(Ordering::Relaxed)
     }
 
+    /// One more port is done.
+    pub(super) fn advance(&self) {
+        self.done.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Whether the work should stop.
     #[must_use]
     pub fn stopped(&self) -> bool {

@@ -41,7 +41,7 @@ fn socket(transport: Transport, address: &str, cookie: u64) -> Socket {
     }
 }
 
-fn listener(address: &str) -> Socket {
+pub(super) fn listener(address: &str) -> Socket {
     socket(Transport::Tcp, address, 7)
 }
 

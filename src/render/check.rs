@@ -5,7 +5,7 @@ use super::owners::{foremost, nobody, short_name};
 use super::reason::{reason, target};
 use super::records::Records;
 use super::table::{self, Cell, Column, Room};
-use super::{Appearance, Shown, style};
+use super::{Appearance, Shown, identity, style};
 use crate::model::{Check, PortFinding, State, Transport, Vantage, VantageSummary, Verdict, View};
 use std::io::{self, Write};
 use std::time::Duration;
@@ -13,6 +13,8 @@ use std::time::Duration;
 const PORT: Column = Column { title: "PORT", room: Room::Keep };
 const LISTENING: Column = Column { title: "LISTENING", room: Room::Keep };
 const VERDICT: Column = Column { title: "VERDICT", room: Room::Cut };
+/// Only where ports were asked what they serve.
+const IDENTITY: Column = Column { title: "IDENTITY", room: Room::Cut };
 
 /// The order in which the last line counts verdicts: what needs attention first, then what is open.
 const COUNTED: [Verdict; 9] = [
@@ -39,11 +41,19 @@ pub fn check_table(
     let mut shown = Shown::default();
     if !check.items.is_empty() {
         let views = vantages.iter().map(|vantage| column(*vantage));
-        let columns: Vec<_> = [PORT, LISTENING].into_iter().chain(views).chain([VERDICT]).collect();
-        let rows = check.items.iter().map(|finding| row(finding, &vantages)).collect();
+        let mut columns: Vec<_> =
+            [PORT, LISTENING].into_iter().chain(views).chain([VERDICT]).collect();
+        let mut rows: Vec<_> = check.items.iter().map(|finding| row(finding, &vantages)).collect();
+        if check.identified {
+            columns.push(IDENTITY);
+            for (row, finding) in rows.iter_mut().zip(&check.items) {
+                row.push(identity::cell(finding, look.now));
+            }
+        }
         shown = table::write(out, look, &columns, rows)?;
     }
     writeln!(out, "{}", summary(check, duration))?;
+    identity::risks(out, check)?;
     if vantages.contains(&Vantage::Own) {
         let lo = "note: self probes are carried over lo: an open there proves nothing about the network.";
         writeln!(out, "{lo}")?;
@@ -176,7 +186,7 @@ const FIELDS: [&str; 9] =
     ["port", "verdict", "certainty", "vantage", "target", "state", "reason", "listener", "note"];
 
 /// Writes the report for programs: a record for each port and view. A port that was not probed has one, with the
-/// verdict `not-probed`.
+/// verdict `not-probed`. Where ports were asked what they serve, that stands behind it.
 pub fn check_records(out: &mut dyn Write, check: &Check, records: Records) -> io::Result<()> {
     let of = |finding: &PortFinding| -> Vec<[String; 9]> {
         match finding.views.as_slice() {
@@ -184,7 +194,20 @@ pub fn check_records(out: &mut dyn Write, check: &Check, records: Records) -> io
             views => views.iter().map(|view| record(finding, Some(view))).collect(),
         }
     };
-    records.write(out, FIELDS, check.items.iter().flat_map(of))
+    if !check.identified {
+        return records.write(out, FIELDS, check.items.iter().flat_map(of));
+    }
+    let with_identity = |finding: &PortFinding| -> Vec<[String; 15]> {
+        let of = of(finding).into_iter();
+        of.map(|record| both(record, identity::record(finding))).collect()
+    };
+    records.write(out, both(FIELDS, identity::FIELDS), check.items.iter().flat_map(with_identity))
+}
+
+/// The fields of one after those of the other.
+fn both<T: Default>(first: [T; 9], second: [T; 6]) -> [T; 15] {
+    let mut all = first.into_iter().chain(second);
+    std::array::from_fn(|_| all.next().unwrap_or_default())
 }
 
 fn record(finding: &PortFinding, view: Option<&View>) -> [String; 9] {

@@ -1,6 +1,6 @@
 //! Colour, which only helps: words carry the meaning.
 
-use crate::model::Verdict;
+use crate::model::{Severity, Verdict};
 use anstyle::{AnsiColor, Style};
 
 /// A port.
@@ -18,6 +18,16 @@ pub(super) fn verdict(verdict: Verdict) -> Style {
         Verdict::LocalOnly | Verdict::Closed => return Style::new(),
     };
     color.on_default()
+}
+
+/// The style of a service with a danger of this severity, or with none.
+pub(super) fn severity(severity: Option<Severity>) -> Style {
+    match severity {
+        Some(Severity::High) => AnsiColor::Red.on_default().bold(),
+        Some(Severity::Medium) => AnsiColor::Red.on_default(),
+        Some(Severity::Low) => AnsiColor::Yellow.on_default(),
+        None => Style::new(),
+    }
 }
 
 /// The text in this style.

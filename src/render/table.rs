@@ -1,5 +1,5 @@
-//! A borderless table that never wraps: whole columns give way first, and the end of the last column's cells
-//! after them.
+//! A borderless table that never wraps: whole columns give way first, and after them the ends of the cells of the
+//! columns that may be cut.
 
 use super::sanitize::{clip, width};
 use super::style::paint;
@@ -78,7 +78,7 @@ pub(super) fn write(
 ) -> io::Result<Shown> {
     let widths = natural_widths(columns, &rows);
     let plan = Plan::new(columns, &widths, look.width.map(usize::from));
-    let rows: Vec<_> = rows.into_iter().map(|row| plan.apply(columns, row)).collect();
+    let rows: Vec<_> = rows.into_iter().map(|row| plan.apply(row)).collect();
     let titles: Vec<_> = plan.visible(columns.iter()).map(|column| column.title).collect();
 
     let mut table = Table::new();
@@ -125,15 +125,15 @@ fn colored(line: &str, row: &[Cell]) -> String {
     painted + rest
 }
 
-/// Which columns are shown, and how wide the one that may be cut becomes.
+/// Which columns are shown, and how wide those become that may be cut.
 struct Plan {
     shown: Vec<bool>,
-    cut_to: Option<usize>,
+    cut_to: Vec<Option<usize>>,
 }
 
 impl Plan {
     fn new(columns: &[Column], widths: &[usize], limit: Option<usize>) -> Self {
-        let mut plan = Self { shown: vec![true; columns.len()], cut_to: None };
+        let mut plan = Self { shown: vec![true; columns.len()], cut_to: vec![None; columns.len()] };
         let Some(limit) = limit else { return plan };
         let floor = |column: &Column, natural: usize| match column.room {
             Room::Cut => natural.min(CUT_FLOOR),
@@ -157,10 +157,20 @@ impl Plan {
                 *shown = false;
             }
         }
-        let cut = columns.iter().position(|column| column.room == Room::Cut);
-        if let Some(natural) = cut.and_then(|at| widths.get(at)) {
-            let others = plan.total(widths).saturating_sub(*natural);
-            plan.cut_to = Some(limit.saturating_sub(others));
+        // The first that may be cut gives way before the next, and none goes below its least before all have.
+        let mut excess = plan.total(widths).saturating_sub(limit);
+        let cut =
+            || columns.iter().enumerate().filter(|(_, c)| c.room == Room::Cut).map(|(at, _)| at);
+        let mut widths = widths.to_vec();
+        for (at, least) in
+            cut().map(|at| (at, least.get(at).copied())).chain(cut().map(|at| (at, Some(0))))
+        {
+            if let (Some(width), Some(cut_to)) = (widths.get_mut(at), plan.cut_to.get_mut(at)) {
+                let given = width.saturating_sub(least.unwrap_or(0)).min(excess);
+                *width -= given;
+                excess -= given;
+                *cut_to = Some(*width);
+            }
         }
         plan
     }
@@ -175,10 +185,10 @@ impl Plan {
         items.zip(&self.shown).filter(|(_, shown)| **shown).map(|(item, _)| item)
     }
 
-    fn apply(&self, columns: &[Column], mut row: Vec<Cell>) -> Vec<Cell> {
-        for (cell, column) in row.iter_mut().zip(columns) {
-            if let (Room::Cut, Some(columns)) = (column.room, self.cut_to) {
-                cell.cut(columns);
+    fn apply(&self, mut row: Vec<Cell>) -> Vec<Cell> {
+        for (cell, cut_to) in row.iter_mut().zip(&self.cut_to) {
+            if let Some(columns) = cut_to {
+                cell.cut(*columns);
             }
         }
         self.visible(row.into_iter()).collect()

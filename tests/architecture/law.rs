@@ -51,6 +51,9 @@ pub(crate) const HOMES: &[(&str, &[&str])] = &[
     // The inventory reads the files of container runtimes; its own values have no form in JSON.
     ("serde_json", &["inventory", "document", "render", "cli"]),
     ("schemars", &["document", "render", "cli"]),
+    // Who talks with a service, and who reads what it says.
+    ("rustls", &["probe"]),
+    ("x509_cert", &["wire"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("clap_mangen", &["cli"]),

@@ -28,6 +28,7 @@ mod deaf;
 mod firewall;
 mod holder;
 mod hostile;
+mod identify;
 mod kinds;
 mod listen;
 mod namespaces;

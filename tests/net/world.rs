@@ -21,7 +21,7 @@ use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs;
 use std::io::{self, BufRead as _, PipeReader, PipeWriter, Read as _, Write as _};
 use std::mem::MaybeUninit;
-use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, PoisonError};
@@ -104,6 +104,20 @@ impl World {
         self.serves(spec.listening(BACKLOG), |socket| {
             if let Ok((connection, _)) = socket.accept() {
                 drop(connection.shutdown(Shutdown::Both));
+            }
+        })
+    }
+
+    /// A TCP server that does this with each connection, in a thread of its own.
+    pub(crate) fn speaks(
+        self,
+        spec: Spec,
+        speak: impl Fn(TcpStream) + Clone + Send + 'static,
+    ) -> Self {
+        self.serves(spec.listening(BACKLOG), move |socket| {
+            if let Ok((connection, _)) = socket.accept() {
+                let speak = speak.clone();
+                thread::spawn(move || speak(connection.into()));
             }
         })
     }

@@ -168,6 +168,30 @@ impl TcpProbe {
         local_name(&self.0)
     }
 
+    /// Reads what has come of an open connection; 0 at its end.
+    ///
+    /// # Errors
+    /// `WouldBlock` when nothing has come; else what ended the connection.
+    pub fn receive(&self, into: &mut [u8]) -> io::Result<usize> {
+        let (_, length) = recv(&self.0, into, RecvFlags::empty())?;
+        Ok(length)
+    }
+
+    /// Sends as much of these bytes as the connection takes now.
+    ///
+    /// # Errors
+    /// `WouldBlock` when it takes nothing; else what ended the connection.
+    pub fn send(&self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(send(&self.0, bytes, SendFlags::NOSIGNAL)?)
+    }
+
+    /// Keeps everything that the kernel may still have to send on this connection, as the reset that ends it, on this
+    /// host: it is bound to `lo`. For a connection to an address that is not here any more. Kernels before 5.7 let
+    /// only root do it.
+    pub fn seal(&self) {
+        drop(self.0.bind_device(Some(b"lo")));
+    }
+
     /// Whether the connection is still up.
     #[must_use]
     pub fn is_up(&self) -> bool {
