@@ -105,6 +105,7 @@ set edit:completion:arg-completer[portsight] = {|@words|
         &'portsight;check'= {
             cand --proto 'Which transport to probe'
             cand --from 'From where to probe: loopback, self [default: loopback,self]'
+            cand --method 'How to probe TCP ports'
             cand --exclude 'Ports to keep the probes away from'
             cand --fail-on 'The verdicts that make the exit status 1'
             cand -o 'How to print the result'
@@ -126,6 +127,7 @@ set edit:completion:arg-completer[portsight] = {|@words|
         &'portsight;scan'= {
             cand --proto 'Which transport to probe'
             cand --from 'From where to probe: loopback, self [default: loopback,self]'
+            cand --method 'How to probe TCP ports'
             cand --exclude 'Ports to keep the probes away from'
             cand --fail-on 'The verdicts that make the exit status 1'
             cand -o 'How to print the result'

@@ -95,6 +95,9 @@ complete -c portsight -n "__fish_portsight_using_subcommand check" -l proto -d '
 udp\t'Only UDP'
 all\t'Both'"
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l from -d 'From where to probe: loopback, self [default: loopback,self]' -r
+complete -c portsight -n "__fish_portsight_using_subcommand check" -l method -d 'How to probe TCP ports' -r -f -a "auto\t'By SYN where CAP_NET_RAW allows it, else by connections'
+syn\t'By SYN: no connection is opened, and no application sees it'
+connect\t'By connections, which takes no privileges'"
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l exclude -d 'Ports to keep the probes away from' -r
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l fail-on -d 'The verdicts that make the exit status 1' -r
 complete -c portsight -n "__fish_portsight_using_subcommand check" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
@@ -116,6 +119,9 @@ complete -c portsight -n "__fish_portsight_using_subcommand scan" -l proto -d 'W
 udp\t'Only UDP'
 all\t'Both'"
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l from -d 'From where to probe: loopback, self [default: loopback,self]' -r
+complete -c portsight -n "__fish_portsight_using_subcommand scan" -l method -d 'How to probe TCP ports' -r -f -a "auto\t'By SYN where CAP_NET_RAW allows it, else by connections'
+syn\t'By SYN: no connection is opened, and no application sees it'
+connect\t'By connections, which takes no privileges'"
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l exclude -d 'Ports to keep the probes away from' -r
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l fail-on -d 'The verdicts that make the exit status 1' -r
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'

@@ -111,6 +111,7 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
         'portsight;check' {
             [CompletionResult]::new('--proto', '--proto', [CompletionResultType]::ParameterName, 'Which transport to probe')
             [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'From where to probe: loopback, self [default: loopback,self]')
+            [CompletionResult]::new('--method', '--method', [CompletionResultType]::ParameterName, 'How to probe TCP ports')
             [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'Ports to keep the probes away from')
             [CompletionResult]::new('--fail-on', '--fail-on', [CompletionResultType]::ParameterName, 'The verdicts that make the exit status 1')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
@@ -133,6 +134,7 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
         'portsight;scan' {
             [CompletionResult]::new('--proto', '--proto', [CompletionResultType]::ParameterName, 'Which transport to probe')
             [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'From where to probe: loopback, self [default: loopback,self]')
+            [CompletionResult]::new('--method', '--method', [CompletionResultType]::ParameterName, 'How to probe TCP ports')
             [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'Ports to keep the probes away from')
             [CompletionResult]::new('--fail-on', '--fail-on', [CompletionResultType]::ParameterName, 'The verdicts that make the exit status 1')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')

@@ -141,6 +141,9 @@ _arguments "${_arguments_options[@]}" : \
 udp\:"Only UDP"
 all\:"Both"))' \
 '*--from=[From where to probe\: loopback, self \[default\: loopback,self\]]:VANTAGE:_default' \
+'--method=[How to probe TCP ports]:METHOD:((auto\:"By SYN where CAP_NET_RAW allows it, else by connections"
+syn\:"By SYN\: no connection is opened, and no application sees it"
+connect\:"By connections, which takes no privileges"))' \
 '*--exclude=[Ports to keep the probes away from]:PORTS:_default' \
 '*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
@@ -177,6 +180,9 @@ _arguments "${_arguments_options[@]}" : \
 udp\:"Only UDP"
 all\:"Both"))' \
 '*--from=[From where to probe\: loopback, self \[default\: loopback,self\]]:VANTAGE:_default' \
+'--method=[How to probe TCP ports]:METHOD:((auto\:"By SYN where CAP_NET_RAW allows it, else by connections"
+syn\:"By SYN\: no connection is opened, and no application sees it"
+connect\:"By connections, which takes no privileges"))' \
 '*--exclude=[Ports to keep the probes away from]:PORTS:_default' \
 '*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"

@@ -240,12 +240,26 @@ pub(super) struct Check {
     /// From where to probe: loopback, self [default: loopback,self]
     #[arg(long, value_name = "VANTAGE", value_delimiter = ',')]
     pub(super) from: Vec<String>,
+    /// How to probe TCP ports
+    #[arg(long, value_enum, value_name = "METHOD", default_value = "auto")]
+    pub(super) method: Method,
     /// Ports to keep the probes away from
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
     pub(super) exclude: Vec<String>,
     /// The verdicts that make the exit status 1
     #[arg(long, value_name = "VERDICT", value_delimiter = ',', default_value = "unexpected")]
     pub(super) fail_on: Vec<String>,
+}
+
+/// How TCP ports are probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Method {
+    #[value(help = "By SYN where CAP_NET_RAW allows it, else by connections")]
+    Auto,
+    /// By SYN: no connection is opened, and no application sees it
+    Syn,
+    /// By connections, which takes no privileges
+    Connect,
 }
 
 /// The transports to probe.

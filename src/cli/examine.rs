@@ -8,7 +8,7 @@ use crate::model::{
     Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, PortSet,
     Socket, Surroundings, Sweep, TakenBy, Target, Transport, Vantage,
 };
-use crate::probe::{self, Job, Patience, Progress};
+use crate::probe::{self, Job, Knock, Patience, Progress};
 use crate::reconcile::{self, Facts, Look, Pair};
 use crate::sys::{self, LocalAddresses};
 use anyhow::{Context, Result};
@@ -36,7 +36,7 @@ pub(super) fn examine(
         let mut again: BTreeSet<Pair> = facts.samples().into_iter().collect();
         again.extend(reconcile::judge(&facts).unsettled);
         if !again.is_empty() && !progress.stopped() {
-            facts.second = Some(look_again(&again, &progress, services));
+            facts.second = Some(look_again(&again, request.knock, &progress, services));
         }
         facts
     });
@@ -123,6 +123,7 @@ fn jobs(
                     wanted,
                     excluded: request.excluded(*transport),
                     detail: detail.clone(),
+                    knock: request.knock,
                     patience: Patience::Quick,
                 });
             }
@@ -163,7 +164,7 @@ fn look(jobs: &[Job], before: Inventory, progress: &Progress, services: &Service
     let (sweeps, lookups): (Vec<Sweep>, Vec<_>) = swept.into_iter().unzip();
     let lookups = lookups.into_iter().flatten().collect();
     let after = inventory::take(&mut SockDiag::default(), services);
-    let tracks_connections = sys::conntrack_room().is_some_and(|(free, size)| free < size);
+    let tracks_connections = sys::tracks_connections();
     Look { before, after, sweeps, lookups, deliveries: BTreeMap::new(), tracks_connections }
 }
 
@@ -187,7 +188,12 @@ fn beside_each_other<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Syn
 }
 
 /// Looks once more at some pairs: with the counters around UDP probes that stay silent.
-fn look_again(pairs: &BTreeSet<Pair>, progress: &Progress, services: &Services) -> Look {
+fn look_again(
+    pairs: &BTreeSet<Pair>,
+    knock: Knock,
+    progress: &Progress,
+    services: &Services,
+) -> Look {
     let before = inventory::take(&mut SockDiag::default(), services);
     let mut ports: BTreeMap<(Target, Transport), PortSet> = BTreeMap::new();
     for pair in pairs {
@@ -202,6 +208,7 @@ fn look_again(pairs: &BTreeSet<Pair>, progress: &Progress, services: &Services) 
             detail: wanted.clone(),
             wanted,
             excluded: PortSet::new(),
+            knock,
             patience: Patience::Patient,
         })
         .collect();

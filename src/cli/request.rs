@@ -1,12 +1,14 @@
 //! What `check` was asked for, checked before anything is done.
 
-use super::args::{Check, Proto};
+use super::args::{Check, Method, Proto};
 use super::hint;
 use super::ports::Ports;
 use crate::inventory::Services;
 use crate::model::{Endpoint, Family, Gap, Hides, Need, PortSet, Transport, Vantage, Verdict};
+use crate::probe::{self, Knock};
 use anyhow::{Result, bail};
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 
 /// Up to so many named ports get a row each.
 const MOST_ROWS: u32 = 1024;
@@ -25,6 +27,8 @@ pub(super) struct Request {
     pub(super) vantages_named: bool,
     /// A gap for each vantage that was named and that this version does not have.
     pub(super) gaps: Vec<Gap>,
+    /// How TCP ports are knocked on.
+    pub(super) knock: Knock,
     /// The verdicts that make the exit status 1.
     pub(super) fail_on: BTreeSet<Verdict>,
 }
@@ -50,9 +54,15 @@ impl Request {
             vantages: Vec::new(),
             vantages_named: !args.from.is_empty(),
             gaps: Vec::new(),
+            knock: match args.method {
+                Method::Auto => Knock::Auto,
+                Method::Syn => Knock::Syn,
+                Method::Connect => Knock::Connect,
+            },
             fail_on: args.fail_on.iter().map(|word| verdict(word)).collect::<Result<_>>()?,
         };
         request.must_ask_for_something()?;
+        request.must_be_allowed()?;
         for word in &args.from {
             match vantage(word)? {
                 Ok(vantage) => request.vantages.push(vantage),
@@ -88,6 +98,19 @@ impl Request {
             bail!("nothing to probe: --exclude leaves no port");
         }
         Ok(())
+    }
+
+    /// SYNs take a privilege, and who asks for them does not want connections.
+    fn must_be_allowed(&self) -> Result<()> {
+        let asked = self.knock == Knock::Syn && self.transports.contains(&Transport::Tcp);
+        match asked.then(probe::unavailable).flatten() {
+            Some(error) if error.kind() == ErrorKind::PermissionDenied => bail!(
+                "--method syn needs CAP_NET_RAW: run it with sudo, or once: \
+                 sudo setcap cap_net_raw+ep \"$(command -v portsight)\""
+            ),
+            Some(error) => bail!("--method syn: no raw socket can be had: {error}"),
+            None => Ok(()),
+        }
     }
 
     /// Whether addresses of a family are probed.

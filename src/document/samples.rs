@@ -2,7 +2,7 @@
 
 use crate::model::{
     About, Certainty, Check, Container, Cookie, Endpoint, Family, Held, Inode, Interface,
-    Inventory, Manager, Nat, Owner, OwnersUnknown, OwnersUnknownReason, Port, PortFinding,
+    Inventory, Manager, Method, Nat, Owner, OwnersUnknown, OwnersUnknownReason, Port, PortFinding,
     Portless, PortlessKind, Process, Queue, Role, Runtime, Seen, Socket, SocketState, State,
     Surroundings, Tally, Transport, Unit, Vantage, VantageSummary, Verdict, VerdictFrom, View,
 };
@@ -202,7 +202,7 @@ pub(crate) fn view(vantage: Vantage, state: State, verdict: Verdict) -> View {
         interface,
         target: target.into(),
         source: Some((target, 40_000).into()),
-        method: "connect",
+        method: Method::Connect,
         state,
         reason,
         icmp: None,
@@ -232,6 +232,7 @@ pub(crate) fn check(items: Vec<PortFinding>) -> Check {
     let vantage = |vantage, target: [u8; 4]| VantageSummary {
         vantage,
         targets: vec![target.into()],
+        methods: [Method::Connect, Method::Udp].into(),
         sent: 65_538,
         answered: 65_538,
         lost: 0,
