@@ -231,6 +231,17 @@ fn views_that_differ_within_a_vantage_show_each_state() {
 }
 
 #[test]
+fn the_line_that_sums_it_up_says_how_tcp_was_probed() {
+    let mut check = check(Vec::new());
+    check.vantages[0].methods = [Method::Syn, Method::Udp].into();
+    let line = |check: &Check| summary(check, Duration::ZERO);
+    assert!(line(&check).starts_with("65,535 TCP (by SYN and connect) and 3 UDP ports as"));
+    check.vantages.truncate(1);
+    check.vantages[0].transports.remove(&Transport::Udp);
+    assert!(line(&check).starts_with("65,535 TCP ports (by SYN) as seen from loopback in"));
+}
+
+#[test]
 fn a_likely_verdict_says_so() {
     let likely = |note: Option<&str>| {
         let view = View {
