@@ -105,6 +105,7 @@ set edit:completion:arg-completer[portsight] = {|@words|
         &'portsight;check'= {
             cand --proto 'Which transport to probe'
             cand --from 'From where to probe: loopback, self [default: loopback,self]'
+            cand --method 'How to probe TCP ports'
             cand --exclude 'Ports to keep the probes away from'
             cand --timeout 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms]'
             cand --retries 'How often a silent port is asked again [default: once, and more often while that brings answers]'
@@ -130,6 +131,7 @@ set edit:completion:arg-completer[portsight] = {|@words|
         &'portsight;scan'= {
             cand --proto 'Which transport to probe'
             cand --from 'From where to probe: loopback, self [default: loopback,self]'
+            cand --method 'How to probe TCP ports'
             cand --exclude 'Ports to keep the probes away from'
             cand --timeout 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms]'
             cand --retries 'How often a silent port is asked again [default: once, and more often while that brings answers]'

@@ -95,6 +95,9 @@ complete -c portsight -n "__fish_portsight_using_subcommand check" -l proto -d '
 udp\t'Only UDP'
 all\t'Both'"
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l from -d 'From where to probe: loopback, self [default: loopback,self]' -r
+complete -c portsight -n "__fish_portsight_using_subcommand check" -l method -d 'How to probe TCP ports' -r -f -a "auto\t'By SYN where CAP_NET_RAW allows it, else by connections'
+syn\t'By SYN: no connection is opened, and no application sees it'
+connect\t'By connections, which takes no privileges'"
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l exclude -d 'Ports to keep the probes away from' -r
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l timeout -d 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms]' -r
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l retries -d 'How often a silent port is asked again [default: once, and more often while that brings answers]' -r
@@ -120,6 +123,9 @@ complete -c portsight -n "__fish_portsight_using_subcommand scan" -l proto -d 'W
 udp\t'Only UDP'
 all\t'Both'"
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l from -d 'From where to probe: loopback, self [default: loopback,self]' -r
+complete -c portsight -n "__fish_portsight_using_subcommand scan" -l method -d 'How to probe TCP ports' -r -f -a "auto\t'By SYN where CAP_NET_RAW allows it, else by connections'
+syn\t'By SYN: no connection is opened, and no application sees it'
+connect\t'By connections, which takes no privileges'"
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l exclude -d 'Ports to keep the probes away from' -r
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l timeout -d 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms]' -r
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l retries -d 'How often a silent port is asked again [default: once, and more often while that brings answers]' -r

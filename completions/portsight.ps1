@@ -111,6 +111,7 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
         'portsight;check' {
             [CompletionResult]::new('--proto', '--proto', [CompletionResultType]::ParameterName, 'Which transport to probe')
             [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'From where to probe: loopback, self [default: loopback,self]')
+            [CompletionResult]::new('--method', '--method', [CompletionResultType]::ParameterName, 'How to probe TCP ports')
             [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'Ports to keep the probes away from')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms]')
             [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'How often a silent port is asked again [default: once, and more often while that brings answers]')
@@ -137,6 +138,7 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
         'portsight;scan' {
             [CompletionResult]::new('--proto', '--proto', [CompletionResultType]::ParameterName, 'Which transport to probe')
             [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'From where to probe: loopback, self [default: loopback,self]')
+            [CompletionResult]::new('--method', '--method', [CompletionResultType]::ParameterName, 'How to probe TCP ports')
             [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'Ports to keep the probes away from')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms]')
             [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'How often a silent port is asked again [default: once, and more often while that brings answers]')

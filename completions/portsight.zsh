@@ -141,6 +141,9 @@ _arguments "${_arguments_options[@]}" : \
 udp\:"Only UDP"
 all\:"Both"))' \
 '*--from=[From where to probe\: loopback, self \[default\: loopback,self\]]:VANTAGE:_default' \
+'--method=[How to probe TCP ports]:METHOD:((auto\:"By SYN where CAP_NET_RAW allows it, else by connections"
+syn\:"By SYN\: no connection is opened, and no application sees it"
+connect\:"By connections, which takes no privileges"))' \
 '*--exclude=[Ports to keep the probes away from]:PORTS:_default' \
 '--timeout=[How long an answer may take, as in 300ms or 2s \[default\: four times the slowest, from 20 to 300 ms; the second look at least 300 ms\]]:DURATION:_default' \
 '--retries=[How often a silent port is asked again \[default\: once, and more often while that brings answers\]]:N:_default' \
@@ -181,6 +184,9 @@ _arguments "${_arguments_options[@]}" : \
 udp\:"Only UDP"
 all\:"Both"))' \
 '*--from=[From where to probe\: loopback, self \[default\: loopback,self\]]:VANTAGE:_default' \
+'--method=[How to probe TCP ports]:METHOD:((auto\:"By SYN where CAP_NET_RAW allows it, else by connections"
+syn\:"By SYN\: no connection is opened, and no application sees it"
+connect\:"By connections, which takes no privileges"))' \
 '*--exclude=[Ports to keep the probes away from]:PORTS:_default' \
 '--timeout=[How long an answer may take, as in 300ms or 2s \[default\: four times the slowest, from 20 to 300 ms; the second look at least 300 ms\]]:DURATION:_default' \
 '--retries=[How often a silent port is asked again \[default\: once, and more often while that brings answers\]]:N:_default' \

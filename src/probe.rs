@@ -1,5 +1,5 @@
-//! What answers a client on this host: non-blocking sockets that knock on its own addresses, without
-//! privileges. Nothing leaves the host: the kernel's routing must say that the address is local, before the
+//! What answers a client on this host: sockets that knock on its own addresses, and with `CAP_NET_RAW` SYNs that open
+//! no connection. Nothing leaves the host: the kernel's routing must say that the address is local, before the
 //! first probe and after the last.
 
 mod client;
@@ -11,7 +11,10 @@ mod pace;
 mod payload;
 mod plan;
 mod rate;
+mod room;
+mod share;
 mod sweep;
+mod syn;
 mod taken;
 mod tcp;
 mod udp;
@@ -21,9 +24,10 @@ pub use identify::{Question, identify};
 pub use local::only_local;
 pub use pace::Waits;
 pub use plan::targets;
-pub use sweep::Progress;
+pub use share::Progress;
+pub use syn::unavailable;
 
-use crate::model::{Gap, Hides, Need, PortSet, Sweep, Target, Transport};
+use crate::model::{Answer, Attempt, Gap, Hides, Need, PortSet, Sweep, TakenBy, Target, Transport};
 use crate::sys;
 
 /// How long silence lasts before it is believed.
@@ -33,6 +37,17 @@ pub enum Patience {
     Quick,
     /// Long enough for a firewall that thinks about each packet: before silence is held against anyone.
     Patient,
+}
+
+/// How TCP ports are knocked on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Knock {
+    /// By SYNs where that can be, else by connections.
+    Auto,
+    /// By SYNs; that it cannot be is a gap, and then by connections.
+    Syn,
+    /// By connections.
+    Connect,
 }
 
 /// A part of the work: the ports of one address on one transport.
@@ -48,6 +63,8 @@ pub struct Job {
     pub excluded: PortSet,
     /// The ports whose attempts are recorded also when they were plainly refused.
     pub detail: PortSet,
+    /// How TCP ports are knocked on.
+    pub knock: Knock,
     /// How long silence lasts.
     pub patience: Patience,
     /// What the user knows better about that.
@@ -67,14 +84,11 @@ pub fn sweep(job: &Job, progress: &Progress) -> Sweep {
     if !before.is_empty() {
         return nothing(before);
     }
-    let files = sys::raise_open_files();
-    let halves = plan::SourceHalves::new(sys::local_port_range());
-    let target = &job.target;
     let swept = match job.transport {
-        Transport::Tcp => sweep::run(job, progress, files, || tcp::Connect::new(target, halves)),
-        Transport::Udp => sweep::run(job, progress, files, || udp::Datagrams::new(target, halves)),
+        Transport::Tcp => tcp(job, progress),
+        Transport::Udp => by_sockets(job, progress),
         Transport::Sctp => nothing(vec![Gap {
-            what: format!("what answers SCTP at {}", target.address),
+            what: format!("what answers SCTP at {}", job.target.address),
             reason: "no probe speaks SCTP".to_owned(),
             need: Some(Need::LaterVersion),
             hides: Hides::Views,
@@ -82,4 +96,61 @@ pub fn sweep(job: &Job, progress: &Progress) -> Sweep {
     };
     let after = left();
     if after.is_empty() { swept } else { nothing(after) }
+}
+
+/// By SYNs or by connections.
+fn tcp(job: &Job, progress: &Progress) -> Sweep {
+    let half_open = match job.knock {
+        Knock::Connect => None,
+        Knock::Auto | Knock::Syn => Some(syn::run(job, progress)),
+    };
+    match half_open {
+        Some(Ok(mut sweep)) => {
+            if sys::tracks_connections() {
+                name_takers(&mut sweep, job, progress);
+            }
+            sweep
+        }
+        Some(Err(error)) if job.knock == Knock::Syn => {
+            let mut sweep = by_sockets(job, progress);
+            sweep.gaps.push(Gap {
+                what: format!("{} from {} by SYN", job.target.address, job.target.vantage.name()),
+                reason: format!("probed by connections, since no raw socket could be had: {error}"),
+                need: None,
+                hides: Hides::Views,
+            });
+            sweep
+        }
+        Some(Err(_)) | None => by_sockets(job, progress),
+    }
+}
+
+/// With a socket for each probe, which takes no privileges.
+fn by_sockets(job: &Job, progress: &Progress) -> Sweep {
+    let files = sys::raise_open_files();
+    let halves = plan::SourceHalves::new(sys::local_port_range());
+    let target = &job.target;
+    if job.transport == Transport::Udp {
+        sweep::run(job, progress, files, || udp::Datagrams::new(target, halves))
+    } else {
+        sweep::run(job, progress, files, || tcp::Connect::new(target, halves))
+    }
+}
+
+/// Opens a connection to each open port of a sweep by SYNs, and asks which socket took it: where connections are
+/// tracked another one than that of the port may have.
+fn name_takers(sweep: &mut Sweep, job: &Job, progress: &Progress) {
+    let open = |attempt: &Attempt| attempt.answer == Answer::SynAck(TakenBy::HalfOpen);
+    let wanted: PortSet =
+        sweep.attempts.iter().filter(|(_, attempt)| open(attempt)).map(|(port, _)| *port).collect();
+    let connected = by_sockets(&Job { wanted, knock: Knock::Connect, ..job.clone() }, progress);
+    sweep.sent += connected.sent;
+    sweep.gaps.extend(connected.gaps);
+    for (port, attempt) in sweep.attempts.iter_mut().filter(|(_, attempt)| open(attempt)) {
+        let taken = match connected.attempts.get(port).map(|attempt| &attempt.answer) {
+            Some(Answer::SynAck(taken)) => taken.clone(),
+            _ => TakenBy::Unknown("a connection to it was not opened".to_owned()),
+        };
+        attempt.answer = Answer::SynAck(taken);
+    }
 }

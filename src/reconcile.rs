@@ -169,15 +169,15 @@ fn finding(
     for (sweep, steady) in sweeps.iter().filter(|(sweep, _)| sweep.transport == transport) {
         let pair = Pair { target: sweep.target.clone(), endpoint };
         let again = facts.second.as_ref().and_then(|second| {
-            let attempt = second.sweep(&pair.target, endpoint)?.attempts.get(&endpoint.port)?;
-            Some((second, attempt))
+            let sweep = second.sweep(&pair.target, endpoint)?;
+            Some((second, sweep.method, sweep.attempts.get(&endpoint.port)?))
         });
-        let (look, recorded) = match again {
-            Some((second, attempt)) => {
+        let (look, method, recorded) = match again {
+            Some((second, method, attempt)) => {
                 latest = second;
-                (second, Some(attempt))
+                (second, method, Some(attempt))
             }
-            None => (&facts.first, sweep.attempts.get(&endpoint.port)),
+            None => (&facts.first, sweep.method, sweep.attempts.get(&endpoint.port)),
         };
         let Some(attempt) = recorded.cloned().or_else(|| refusal(sweep, endpoint.port)) else {
             continue;
@@ -188,7 +188,7 @@ fn finding(
         if judged.wants_second_look && facts.second.is_none() && facts.interrupted {
             judged = case::Judged::inconclusive("interrupted before the second look");
         }
-        views.push(reading::view(&pair, &attempt, judged));
+        views.push(reading::view(&pair, method, &attempt, judged));
         if wants_second_look && facts.second.is_none() {
             unsettled.push(pair);
         }

@@ -5,6 +5,7 @@ pub mod fdinfo;
 pub mod link;
 pub mod netlink;
 pub mod nf_tables;
+pub mod packet;
 pub mod packet_diag;
 pub mod proc_net;
 pub mod route;

@@ -241,6 +241,9 @@ pub(super) struct Check {
     /// From where to probe: loopback, self [default: loopback,self]
     #[arg(long, value_name = "VANTAGE", value_delimiter = ',')]
     pub(super) from: Vec<String>,
+    /// How to probe TCP ports
+    #[arg(long, value_enum, value_name = "METHOD", default_value = "auto")]
+    pub(super) method: Method,
     /// Ports to keep the probes away from
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
     pub(super) exclude: Vec<String>,
@@ -261,6 +264,17 @@ pub(super) struct Check {
     /// log
     #[arg(long)]
     pub(super) identify: bool,
+}
+
+/// How TCP ports are probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Method {
+    #[value(help = "By SYN where CAP_NET_RAW allows it, else by connections")]
+    Auto,
+    /// By SYN: no connection is opened, and no application sees it
+    Syn,
+    /// By connections, which takes no privileges
+    Connect,
 }
 
 /// The transports to probe.

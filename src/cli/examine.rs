@@ -9,7 +9,7 @@ use crate::model::{
     Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, PortSet,
     Socket, Surroundings, Sweep, TakenBy, Target, Transport, Vantage,
 };
-use crate::probe::{self, Job, Patience, Progress, Waits};
+use crate::probe::{self, Job, Knock, Patience, Progress, Waits};
 use crate::reconcile::{self, Facts, Look, Pair};
 use crate::sys::{self, LocalAddresses};
 use anyhow::{Context, Result};
@@ -37,7 +37,8 @@ pub(super) fn examine(
         let mut again: BTreeSet<Pair> = facts.samples().into_iter().collect();
         again.extend(reconcile::judge(&facts).unsettled);
         if !again.is_empty() && !progress.stopped() {
-            facts.second = Some(look_again(&again, request.waits, &progress, services));
+            let (knock, waits) = (request.knock, request.waits);
+            facts.second = Some(look_again(&again, knock, waits, &progress, services));
         }
         facts
     });
@@ -128,6 +129,7 @@ fn jobs(
                     wanted,
                     excluded: request.excluded(*transport),
                     detail: detail.clone(),
+                    knock: request.knock,
                     patience: Patience::Quick,
                     waits: request.waits,
                 });
@@ -169,7 +171,7 @@ fn look(jobs: &[Job], before: Inventory, progress: &Progress, services: &Service
     let (sweeps, lookups): (Vec<Sweep>, Vec<_>) = swept.into_iter().unzip();
     let lookups = lookups.into_iter().flatten().collect();
     let after = inventory::take(&mut SockDiag::default(), services);
-    let tracks_connections = sys::conntrack_room().is_some_and(|(free, size)| free < size);
+    let tracks_connections = sys::tracks_connections();
     Look { before, after, sweeps, lookups, deliveries: BTreeMap::new(), tracks_connections }
 }
 
@@ -195,6 +197,7 @@ fn beside_each_other<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Syn
 /// Looks once more at some pairs: with the counters around UDP probes that stay silent.
 fn look_again(
     pairs: &BTreeSet<Pair>,
+    knock: Knock,
     waits: Waits,
     progress: &Progress,
     services: &Services,
@@ -213,6 +216,7 @@ fn look_again(
             detail: wanted.clone(),
             wanted,
             excluded: PortSet::new(),
+            knock,
             patience: Patience::Patient,
             waits,
         })

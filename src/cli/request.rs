@@ -1,14 +1,15 @@
 //! What `check` was asked for, checked before anything is done.
 
-use super::args::{Check, Proto};
+use super::args::{Check, Method, Proto};
 use super::duration;
 use super::hint;
 use super::ports::Ports;
 use crate::inventory::Services;
 use crate::model::{Endpoint, Family, Gap, Hides, Need, PortSet, Transport, Vantage, Verdict};
-use crate::probe::Waits;
+use crate::probe::{self, Knock, Waits};
 use anyhow::{Context, Result, bail};
 use std::collections::BTreeSet;
+use std::io::ErrorKind;
 use std::time::Duration;
 
 /// Up to so many named ports get a row each.
@@ -28,6 +29,8 @@ pub(super) struct Request {
     pub(super) vantages_named: bool,
     /// A gap for each vantage that was named and that this version does not have.
     pub(super) gaps: Vec<Gap>,
+    /// How TCP ports are knocked on.
+    pub(super) knock: Knock,
     /// The verdicts that make the exit status 1.
     pub(super) fail_on: BTreeSet<Verdict>,
     /// Whether open ports are asked what they serve.
@@ -64,6 +67,11 @@ impl Request {
             vantages: Vec::new(),
             vantages_named: !args.from.is_empty(),
             gaps: Vec::new(),
+            knock: match args.method {
+                Method::Auto => Knock::Auto,
+                Method::Syn => Knock::Syn,
+                Method::Connect => Knock::Connect,
+            },
             fail_on: args.fail_on.iter().map(|word| verdict(word)).collect::<Result<_>>()?,
             identify: args.identify,
             waits: Waits {
@@ -73,6 +81,7 @@ impl Request {
             max_rate: args.max_rate,
         };
         request.must_ask_for_something()?;
+        request.must_be_allowed()?;
         for word in &args.from {
             match vantage(word)? {
                 Ok(vantage) => request.vantages.push(vantage),
@@ -111,6 +120,19 @@ impl Request {
             bail!("nothing to probe: --exclude leaves no port");
         }
         Ok(())
+    }
+
+    /// SYNs take a privilege, and who asks for them does not want connections.
+    fn must_be_allowed(&self) -> Result<()> {
+        let asked = self.knock == Knock::Syn && self.transports.contains(&Transport::Tcp);
+        match asked.then(probe::unavailable).flatten() {
+            Some(error) if error.kind() == ErrorKind::PermissionDenied => bail!(
+                "--method syn needs CAP_NET_RAW: run it with sudo, or once: \
+                 sudo setcap cap_net_raw+ep \"$(command -v portsight)\""
+            ),
+            Some(error) => bail!("--method syn: no raw socket can be had: {error}"),
+            None => Ok(()),
+        }
     }
 
     /// Whether addresses of a family are probed.

@@ -154,7 +154,7 @@ struct ViewItem<'a> {
     interface: &'a str,
     target: IpAddr,
     source: Option<IpAddr>,
-    #[schemars(extend("enum" = ["connect", "udp"]))]
+    #[schemars(extend("enum" = ["syn", "connect", "udp"]))]
     method: &'static str,
     #[schemars(extend("enum" = ["open", "closed", "filtered", "open|filtered", "unknown"]))]
     state: &'static str,
@@ -189,7 +189,7 @@ impl<'a> From<&'a View> for ViewItem<'a> {
             interface: &view.interface.name,
             target: view.target,
             source: view.source.as_ref().map(SocketAddr::ip),
-            method: view.method,
+            method: view.method.name(),
             state: view.state.name(),
             reason: view.reason,
             icmp: view.icmp.as_ref().map(IcmpItem::from),

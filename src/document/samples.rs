@@ -2,10 +2,10 @@
 
 use crate::model::{
     About, Access, Certainty, Certificate, Check, Container, Cookie, Endpoint, Family, Held, Http,
-    Identity, Inode, Interface, Inventory, Manager, Nat, Owner, OwnersUnknown, OwnersUnknownReason,
-    Port, PortFinding, Portless, PortlessKind, Process, Protocol, Queue, Recognised, Role, Runtime,
-    Seen, Socket, SocketState, Spoken, State, Surroundings, Tally, Tls, Transport, Unit, Vantage,
-    VantageSummary, Verdict, VerdictFrom, View,
+    Identity, Inode, Interface, Inventory, Manager, Method, Nat, Owner, OwnersUnknown,
+    OwnersUnknownReason, Port, PortFinding, Portless, PortlessKind, Process, Protocol, Queue,
+    Recognised, Role, Runtime, Seen, Socket, SocketState, Spoken, State, Surroundings, Tally, Tls,
+    Transport, Unit, Vantage, VantageSummary, Verdict, VerdictFrom, View,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -205,7 +205,7 @@ pub(crate) fn view(vantage: Vantage, state: State, verdict: Verdict) -> View {
         interface,
         target: target.into(),
         source: Some((target, 40_000).into()),
-        method: "connect",
+        method: Method::Connect,
         state,
         reason,
         icmp: None,
@@ -263,6 +263,7 @@ pub(crate) fn check(items: Vec<PortFinding>) -> Check {
     let vantage = |vantage, target: [u8; 4]| VantageSummary {
         vantage,
         targets: vec![target.into()],
+        methods: [Method::Connect, Method::Udp].into(),
         sent: 65_538,
         answered: 65_538,
         lost: 0,

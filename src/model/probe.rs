@@ -26,6 +26,29 @@ impl Vantage {
     }
 }
 
+/// How ports are probed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Method {
+    /// TCP: a SYN that opens no connection. No application sees it.
+    Syn,
+    /// TCP: a connection, which is reset as soon as it is open.
+    Connect,
+    /// UDP: a datagram.
+    Udp,
+}
+
+impl Method {
+    /// Its name on the command line and in the documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Syn => "syn",
+            Self::Connect => "connect",
+            Self::Udp => "udp",
+        }
+    }
+}
+
 /// An address of this host to be probed from one vantage.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Target {
@@ -114,6 +137,9 @@ pub enum TakenBy {
     Gone,
     /// The kernel could not be asked; the text says why.
     Unknown(String),
+    /// There was no connection to ask for: a SYN was answered. Only where the kernel tracks connections can it hand a
+    /// packet to another address or port, so elsewhere it was a socket at the address and port that was probed.
+    HalfOpen,
 }
 
 /// What came back.
@@ -185,6 +211,8 @@ pub struct Sweep {
     pub target: Target,
     /// The transport.
     pub transport: Transport,
+    /// How it was probed.
+    pub method: Method,
     /// The attempts whose answer is not the plain refusal, and those of the ports that were asked for in detail.
     pub attempts: BTreeMap<Port, Attempt>,
     /// The ports that refused: TCP with a reset, UDP with the port-unreachable of RFC 1122 from the target itself.
@@ -202,12 +230,16 @@ pub struct Sweep {
 }
 
 impl Sweep {
-    /// A sweep that has not begun.
+    /// A sweep that has not begun, by the method that needs no privileges.
     #[must_use]
     pub fn new(target: Target, transport: Transport, wanted: PortSet) -> Self {
         Self {
             target,
             transport,
+            method: match transport {
+                Transport::Tcp | Transport::Sctp => Method::Connect,
+                Transport::Udp => Method::Udp,
+            },
             attempts: BTreeMap::new(),
             refused: PortSet::new(),
             wanted,

@@ -1,7 +1,7 @@
 //! What the reconciler makes of the facts.
 
-use super::{Endpoint, Gap, Icmp, Identity, Interface, Seen, Socket, Transport, Vantage};
-use std::collections::BTreeMap;
+use super::{Endpoint, Gap, Icmp, Identity, Interface, Method, Seen, Socket, Transport, Vantage};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -173,8 +173,8 @@ pub struct View {
     pub target: IpAddr,
     /// Where the probe came from, when known.
     pub source: Option<SocketAddr>,
-    /// How it was probed: "connect" or "udp".
-    pub method: &'static str,
+    /// How it was probed.
+    pub method: Method,
     /// What scanners call it.
     pub state: State,
     /// Why, in nmap's words for the method.
@@ -253,6 +253,8 @@ pub struct VantageSummary {
     pub vantage: Vantage,
     /// The addresses that were probed.
     pub targets: Vec<IpAddr>,
+    /// How they were probed.
+    pub methods: BTreeSet<Method>,
     /// Probes sent in the look at every port.
     pub sent: u64,
     /// Ports that answered.

@@ -8,7 +8,7 @@ mod link;
 mod secure;
 
 use super::local::only_local;
-use super::sweep::Progress;
+use super::share::Progress;
 use crate::model::{Port, PortSet, Seen, Spoken, Target};
 use ask::Asker;
 use std::collections::BTreeMap;
@@ -44,7 +44,7 @@ pub fn identify(
             Some(reason) => Seen::Failed(reason.clone()),
             None => Asker::new(question, excluded, progress).ask(),
         };
-        progress.advance();
+        progress.advance(1);
         heard
     });
     // What an address said that was not ours in the end counts for nothing.

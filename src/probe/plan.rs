@@ -37,7 +37,7 @@ fn is_link_local(address: IpAddr) -> bool {
 /// The address that probes are sent from: the target's own, as a client's would be, so that a probe cannot leave
 /// the host when the address goes away meanwhile. From a further loopback address a client would not send, and a
 /// probe to one cannot leave.
-fn source_address(target: &Target) -> Option<SocketAddr> {
+pub(super) fn source_address(target: &Target) -> Option<SocketAddr> {
     let usual = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
     let binds = !target.address.is_loopback() || usual.contains(&target.address);
     let mut source = target.at(Port::new(1)?);

@@ -21,12 +21,18 @@ impl Rate {
         Self { each: Duration::from_secs(1) / per_second.max(1), next: Mutex::new(now) }
     }
 
-    /// Takes the turn of the next probe, and tells how long it must wait.
-    pub(super) fn turn(&self, now: Instant) -> Duration {
+    /// How many probes may be sent at once: those of a moment.
+    pub(super) fn at_once(&self) -> usize {
+        let most = Self::MADE_UP.as_nanos() / self.each.as_nanos().max(1);
+        usize::try_from(most).unwrap_or(usize::MAX).max(1)
+    }
+
+    /// Takes the turns of the next probes, and tells how long they must wait.
+    pub(super) fn turns(&self, probes: usize, now: Instant) -> Duration {
         let mut next = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         let earliest = now.checked_sub(Self::MADE_UP).unwrap_or(now);
         let due = (*next).max(earliest);
-        *next = due + self.each;
+        *next = due + self.each * u32::try_from(probes).unwrap_or(u32::MAX);
         due.saturating_duration_since(now)
     }
 }
@@ -40,12 +46,13 @@ mod tests {
         let start = Instant::now();
         let at = |milliseconds| start + Duration::from_millis(milliseconds);
         let rate = Rate::new(100, start);
-        let waits: Vec<_> = (0..4).map(|_| rate.turn(start).as_millis()).collect();
+        let waits: Vec<_> = (0..4).map(|_| rate.turns(1, start).as_millis()).collect();
         assert_eq!(waits, [0, 10, 20, 30]);
-        assert_eq!(rate.turn(at(25)).as_millis(), 15);
+        assert_eq!(rate.turns(1, at(25)).as_millis(), 15);
         // A second later two are due: the one of now, and one that is made up for.
-        let waits: Vec<_> = (0..4).map(|_| rate.turn(at(1_000)).as_millis()).collect();
+        let waits: Vec<_> = (0..4).map(|_| rate.turns(1, at(1_000)).as_millis()).collect();
         assert_eq!(waits, [0, 0, 10, 20]);
+        assert_eq!((rate.at_once(), Rate::new(25_600, start).at_once()), (1, 256));
         assert_eq!(Rate::new(0, start).each, Duration::from_secs(1));
     }
 }

@@ -4,69 +4,12 @@
 use super::Job;
 use super::client::{Client, Outcome, Reuse};
 use super::pace::Pace;
-use super::rate::Rate;
-use crate::model::{Answer, Attempt, Gap, Hides, Need, Port, PortSet, Sweep, Target, Transport};
-use crate::sys;
+use super::room::{RESERVE, Room, SMALL_RESERVE};
+use super::share::{self, Progress};
+use crate::model::{Answer, Attempt, Need, Port, PortSet, Sweep, Target};
 use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
 use std::time::{Duration, Instant};
 
-/// How a sweep tells others how far it is, and hears that it should stop.
-#[derive(Debug)]
-pub struct Progress {
-    done: AtomicU64,
-    stop: fn() -> bool,
-    rate: Option<Rate>,
-}
-
-impl Progress {
-    /// Nothing done yet; `stop` is asked before each port.
-    #[must_use]
-    pub fn new(stop: fn() -> bool) -> Self {
-        Self { done: AtomicU64::new(0), stop, rate: None }
-    }
-
-    /// The same, with a limit to the probes that are sent in a second.
-    #[must_use]
-    pub fn at_most(self, per_second: Option<u32>) -> Self {
-        Self { rate: per_second.map(|rate| Rate::new(rate, Instant::now())), ..self }
-    }
-
-    /// Waits until the next probe may be sent, or the work should stop.
-    fn take_turn(&self) {
-        /// The wish to stop is heard so soon.
-        const LONGEST: Duration = Duration::from_millis(100);
-        let Some(rate) = &self.rate else { return };
-        let due = Instant::now() + rate.turn(Instant::now());
-        while !self.stopped() {
-            match due.saturating_duration_since(Instant::now()) {
-                Duration::ZERO => return,
-                left => sys::pause(left.min(LONGEST)),
-            }
-        }
-    }
-
-    /// How many ports have been probed.
-    #[must_use]
-    pub fn done(&self) -> u64 {
-        self.done.load(Ordering::Relaxed)
-    }
-
-    /// One more port is done.
-    pub(super) fn advance(&self) {
-        self.done.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// Whether the work should stop.
-    #[must_use]
-    pub fn stopped(&self) -> bool {
-        (self.stop)()
-    }
-}
-
-/// More threads gain nothing on loopback: each send runs the whole way through the kernel.
-const MOST_THREADS: usize = 4;
 /// Descriptors that we leave for everything that is not a probe.
 const SPARE_FILES: usize = 64;
 /// How many silent probes one thread keeps open at a time: each is a socket of some kilobytes in the kernel.
@@ -90,52 +33,30 @@ pub(super) fn run<C: Client>(
     let group =
         |port: &Port| (!job.detail.contains(*port), client_of_first.serves_both(*first, *port));
     let groups = [(false, true), (false, false), (true, true), (true, false)];
-    let threads = thread::available_parallelism().map_or(1, |n| n.get().min(MOST_THREADS));
+    let threads = share::threads();
     let room = (files - SPARE_FILES.min(files / 2)) / threads;
     let room = room.clamp(1, MOST_PARKED);
     for wanted in groups {
         let ports: Vec<Port> = ports.iter().copied().filter(|port| group(port) == wanted).collect();
         let reserve = if wanted.0 { RESERVE } else { SMALL_RESERVE };
-        let work = |ports: &[Port]| Worker::new(client(), job, progress, room).run(ports, reserve);
-        let size = ports.len().div_ceil(threads).max(1);
-        let mut shares = ports.chunks(size);
-        let own = shares.next().unwrap_or_default();
-        thread::scope(|scope| {
-            let work = &work;
-            let start =
-                |ports| (ports, thread::Builder::new().spawn_scoped(scope, move || work(ports)));
-            let others: Vec<_> = shares.map(start).collect();
-            merge(&mut sweep, work(own));
-            for (ports, started) in others {
-                match started.map(thread::ScopedJoinHandle::join) {
-                    Ok(Ok(part)) => merge(&mut sweep, part),
-                    // Its ports have no answer and count as not probed.
-                    Ok(Err(_panic)) => {
-                        let reason = "a probing thread failed".to_owned();
-                        sweep.gaps.push(gap(&job.target, job.transport, reason, None));
-                    }
-                    // The system gives no more threads.
-                    Err(_refused) => merge(&mut sweep, work(ports)),
+        let shares: Vec<_> = ports.chunks(ports.len().div_ceil(threads).max(1)).collect();
+        let ends = share::each(shares.len(), |share| {
+            let ports = shares.get(share).copied().unwrap_or_default();
+            Worker::new(client(), job, progress, room).run(ports, Room::new(reserve))
+        });
+        for end in ends {
+            match end {
+                Ok(part) => share::merge(&mut sweep, part),
+                // Its ports have no answer and count as not probed.
+                Err(_panic) => {
+                    let reason = "a probing thread failed".to_owned();
+                    sweep.gaps.push(share::gap(&job.target, job.transport, reason, None));
                 }
             }
-        });
+        }
     }
     sweep.gaps.dedup();
     sweep
-}
-
-fn merge(sweep: &mut Sweep, part: Sweep) {
-    sweep.attempts.extend(part.attempts);
-    sweep.refused.extend(part.refused.iter());
-    sweep.sent += part.sent;
-    sweep.rescued += part.rescued;
-    sweep.unsteady |= part.unsteady;
-    sweep.gaps.extend(part.gaps);
-}
-
-fn gap(target: &Target, transport: Transport, reason: String, need: Option<Need>) -> Gap {
-    let what = format!("{transport} ports of {} from {}", target.address, target.vantage.name());
-    Gap { what, reason, need, hides: Hides::Views }
 }
 
 /// A silent probe.
@@ -173,29 +94,22 @@ impl<'a, C: Client> Worker<'a, C> {
         }
     }
 
-    fn run(mut self, ports: &[Port], reserve: u64) -> Sweep {
+    fn run(mut self, ports: &[Port], mut room: Room) -> Sweep {
         let mut spare: Option<(Port, C::Probe)> = None;
-        let mut until_next_look = 0;
         for port in ports {
             if self.progress.stopped() {
                 break;
             }
-            if until_next_look == 0 {
-                match room_to_track(sys::conntrack_room(), reserve) {
-                    Ok(probes) => until_next_look = probes,
-                    Err(reason) => {
-                        let gap = gap(self.target, self.sweep.transport, reason, Some(Need::Retry));
-                        self.sweep.gaps.push(gap);
-                        break;
-                    }
-                }
+            if let Err(reason) = room.take(1) {
+                let gap = share::gap(self.target, self.sweep.transport, reason, Some(Need::Retry));
+                self.sweep.gaps.push(gap);
+                break;
             }
-            until_next_look -= 1;
             if self.parked.len() >= self.room {
                 self.settle();
             }
             spare = self.probe(*port, spare);
-            self.progress.done.fetch_add(1, Ordering::Relaxed);
+            self.progress.advance(1);
         }
         drop(spare);
         self.settle();
@@ -218,7 +132,7 @@ impl<'a, C: Client> Worker<'a, C> {
                     return None;
                 }
             };
-            self.progress.take_turn();
+            self.progress.take_turns(1);
             self.sweep.sent += 1;
             let sent_at = Instant::now();
             match self.client.knock(&probe, port) {
@@ -311,7 +225,7 @@ impl<'a, C: Client> Worker<'a, C> {
             let Some(parked) = self.parked.get_mut(index) else {
                 continue;
             };
-            self.progress.take_turn();
+            self.progress.take_turns(1);
             self.sweep.sent += 1;
             parked.sent_at = Instant::now();
             let outcome = match self.client.knock_again(&mut parked.probe, parked.port) {
@@ -365,23 +279,6 @@ impl<'a, C: Client> Worker<'a, C> {
             self.sweep.attempts.insert(port, Attempt { answer, source, rtt, tries });
         }
     }
-}
-
-/// The part of the connection tracking table that is left to others: a tenth.
-const RESERVE: u64 = 10;
-/// The same for the few ports that matter most.
-const SMALL_RESERVE: u64 = 100;
-
-/// How many probes may be sent before the connection tracking table is looked at again. Each probe that is not
-/// refused, and each UDP probe, takes a place in it, and a full table makes the kernel drop the traffic of others:
-/// one of `reserve` parts is left alone.
-fn room_to_track(room: Option<(u64, u64)>, reserve: u64) -> Result<u64, String> {
-    const MOST: u64 = 1024;
-    let Some((free, size)) = room else { return Ok(MOST) };
-    if free < size / reserve {
-        return Err(format!("the connection tracking table, of {size} places, is nearly full"));
-    }
-    Ok((free / 64).clamp(1, MOST))
 }
 
 #[cfg(test)]

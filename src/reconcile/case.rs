@@ -141,6 +141,9 @@ impl<'a> Case<'a> {
             TakenBy::Unknown(error) => self
                 .answered()
                 .note(format!("which socket took the connection is not known: {error}")),
+            TakenBy::HalfOpen if self.look.tracks_connections => self
+                .answered()
+                .note("it answers; which socket would take a connection was not asked"),
             TakenBy::Gone => self
                 .answered()
                 .note("the connection was closed before its socket could be looked up"),

@@ -2,22 +2,18 @@
 
 use super::Pair;
 use super::case::Judged;
-use crate::model::{Answer, Attempt, Icmp, State, Transport, View};
+use crate::model::{Answer, Attempt, Icmp, Method, State, Transport, View};
 use std::net::IpAddr;
 
 /// The view of a pair.
-pub(super) fn view(pair: &Pair, attempt: &Attempt, judged: Judged) -> View {
-    let (state, reason) = read(pair, &attempt.answer);
+pub(super) fn view(pair: &Pair, method: Method, attempt: &Attempt, judged: Judged) -> View {
+    let (state, reason) = read(pair, method, &attempt.answer);
     View {
         vantage: pair.target.vantage,
         interface: pair.target.interface.clone(),
         target: pair.target.address,
         source: attempt.source,
-        method: match pair.endpoint.transport {
-            Transport::Tcp => "connect",
-            Transport::Udp => "udp",
-            Transport::Sctp => "sctp",
-        },
+        method,
         state: judged.state.unwrap_or(state),
         reason,
         icmp: match attempt.answer {
@@ -33,12 +29,13 @@ pub(super) fn view(pair: &Pair, attempt: &Attempt, judged: Judged) -> View {
     }
 }
 
-/// The state and the reason, in the words of nmap for a connect scan and a UDP scan.
-fn read(pair: &Pair, answer: &Answer) -> (State, &'static str) {
+/// The state and the reason, in the words of nmap for a scan by the method.
+fn read(pair: &Pair, method: Method, answer: &Answer) -> (State, &'static str) {
     let udp = pair.endpoint.transport == Transport::Udp;
     match answer {
         Answer::SynAck(_) => (State::Open, "syn-ack"),
         Answer::Payload(_) => (State::Open, "udp-response"),
+        Answer::Rst if method == Method::Syn => (State::Closed, "reset"),
         Answer::Rst => (State::Closed, "conn-refused"),
         Answer::Icmp(icmp) if udp && icmp.is_port_unreachable(pair.target.address) => {
             (State::Closed, "port-unreach")

@@ -116,7 +116,7 @@ fn risk(spoken: &Spoken, exposed: bool) -> Option<Risk> {
 mod tests {
     use super::*;
     use crate::model::{
-        Certainty, Endpoint, Interface, Port, Socket, Vantage, Verdict, VerdictFrom, View,
+        Certainty, Endpoint, Interface, Method, Port, Socket, Vantage, Verdict, VerdictFrom, View,
     };
     use crate::reconcile::tests::listener;
 
@@ -126,7 +126,7 @@ mod tests {
             interface: Interface { index: 1, name: "lo".into() },
             target: target.into(),
             source: None,
-            method: "connect",
+            method: Method::Connect,
             state,
             reason: "syn-ack",
             icmp: None,

@@ -19,6 +19,9 @@ pub fn vantages(facts: &Facts, items: &[PortFinding]) -> Vec<VantageSummary> {
         if !summary.targets.contains(&sweep.target.address) {
             summary.targets.push(sweep.target.address);
         }
+        if sweep.sent > 0 {
+            summary.methods.insert(sweep.method);
+        }
         add(summary, facts, sweep, &listed);
     }
     for view in items
@@ -41,6 +44,7 @@ fn new_summary(vantage: Vantage) -> VantageSummary {
     VantageSummary {
         vantage,
         targets: Vec::new(),
+        methods: BTreeSet::new(),
         sent: 0,
         answered: 0,
         lost: 0,

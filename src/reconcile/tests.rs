@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Answer, Cookie, Family, Gap, Held, Hides, Icmp, Inode, Interface, Lookup, Nat, Port, PortSet,
-    Queue, Seen, SocketState, TakenBy, Transport, Vantage, Verdict,
+    Answer, Certainty, Cookie, Family, Gap, Held, Hides, Icmp, Inode, Interface, Lookup, Method,
+    Nat, Port, PortSet, Queue, Seen, SocketState, TakenBy, Transport, Vantage, Verdict,
 };
 
 const TCP_80: Endpoint = Endpoint { port: port(80), transport: Transport::Tcp };
@@ -150,7 +150,7 @@ fn in_words(world: &World) -> String {
 
 #[test]
 fn tcp_verdicts() {
-    use TakenBy::{Gone, Nobody, Probed};
+    use TakenBy::{Gone, HalfOpen, Nobody, Probed};
     let here = || vec![listener("0.0.0.0")];
     let elsewhere = || vec![listener("127.0.0.2")];
     let none = Vec::new;
@@ -158,6 +158,7 @@ fn tcp_verdicts() {
     let lost = || Answer::Failed("EMFILE".into());
     let table = [
         (here(), opened(Probed), "open reachable proved"),
+        (here(), opened(HalfOpen), "open reachable proved"),
         (here(), opened(Gone), "open reachable likely"),
         (here(), other(), "open forwarded proved"),
         (none(), other(), "open forwarded proved"),
@@ -165,6 +166,7 @@ fn tcp_verdicts() {
         (none(), opened(Nobody), "open unexpected proved, twice"),
         (none(), opened(Probed), "open unexpected likely, twice"),
         (none(), opened(Gone), "open unexpected likely, twice"),
+        (none(), opened(HalfOpen), "open unexpected likely, twice"),
         (elsewhere(), opened(Probed), "open unexpected likely, twice"),
         (here(), Answer::Rst, "closed filtered likely reset, twice"),
         (here(), icmp(13), "filtered filtered likely rejected, twice"),
@@ -181,6 +183,35 @@ fn tcp_verdicts() {
     for (sockets, answer, expected) in table {
         let what = format!("{answer:?} with {} sockets", sockets.len());
         assert_eq!(in_words(&World::tcp(&sockets, answer)), expected, "{what}");
+    }
+}
+
+/// A SYN that was answered: where connections are tracked another socket may have done it.
+#[test]
+fn what_was_half_opened_is_sure_only_where_nothing_is_tracked() {
+    for (tracks_connections, certainty) in [(false, Certainty::Proved), (true, Certainty::Likely)] {
+        let world = World::tcp(&[listener("0.0.0.0")], opened(TakenBy::HalfOpen));
+        let mut first = world.look();
+        first.tracks_connections = tracks_connections;
+        first.sweeps[0].method = Method::Syn;
+        let named = [TCP_80].into_iter().collect();
+        let facts = Facts { first, second: None, named, interrupted: false };
+        let view = judge(&facts).items[0].views[0].clone();
+        assert_eq!((view.verdict, view.certainty), (Verdict::Reachable, certainty));
+        assert_eq!((view.method, view.note.is_some()), (Method::Syn, tracks_connections));
+    }
+}
+
+/// nmap's words for a refusal.
+#[test]
+fn a_refusal_is_called_what_the_method_calls_it() {
+    for (method, reason) in [(Method::Syn, "reset"), (Method::Connect, "conn-refused")] {
+        let mut first = World::tcp(&[], Answer::Rst).look();
+        first.sweeps[0].method = method;
+        let named = [TCP_80].into_iter().collect();
+        let facts = Facts { first, second: None, named, interrupted: false };
+        let view = judge(&facts).items[0].views[0].clone();
+        assert_eq!((view.method, view.reason, view.state), (method, reason, State::Closed));
     }
 }
 

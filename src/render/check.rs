@@ -6,7 +6,10 @@ use super::reason::{reason, target};
 use super::records::Records;
 use super::table::{self, Cell, Column, Room};
 use super::{Appearance, Shown, identity, style};
-use crate::model::{Check, PortFinding, State, Transport, Vantage, VantageSummary, Verdict, View};
+use crate::model::{
+    Check, Method, PortFinding, State, Transport, Vantage, VantageSummary, Verdict, View,
+};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -134,10 +137,27 @@ fn ports(vantages: &[VantageSummary]) -> String {
     };
     match (asked(Transport::Tcp), asked(Transport::Udp)) {
         (0, 0) => "No ports".into(),
-        (tcp, 0) => count(tcp, "TCP port"),
+        (tcp, 0) => format!("{}{}", count(tcp, "TCP port"), by(vantages)),
         (0, udp) => count(udp, "UDP port"),
-        (tcp, udp) => format!("{} TCP and {}", thousands(tcp), count(udp, "UDP port")),
+        (tcp, udp) => {
+            format!("{} TCP{} and {}", thousands(tcp), by(vantages), count(udp, "UDP port"))
+        }
     }
+}
+
+/// How TCP ports were probed: ` (by SYN)`.
+fn by(vantages: &[VantageSummary]) -> String {
+    let methods: BTreeSet<Method> =
+        vantages.iter().flat_map(|vantage| vantage.methods.iter().copied()).collect();
+    let names: Vec<&str> = methods
+        .into_iter()
+        .filter_map(|method| match method {
+            Method::Syn => Some("SYN"),
+            Method::Connect => Some("connect"),
+            Method::Udp => None,
+        })
+        .collect();
+    if names.is_empty() { String::new() } else { format!(" (by {})", names.join(" and ")) }
 }
 
 /// The items by verdict, and the probes that were not made or were lost: those are of ports times addresses.

@@ -30,16 +30,38 @@ fn rejecting_world() -> World {
     )
 }
 
-/// Of link-local addresses an ICMP error reaches nobody: the kernel looks for its socket on `lo`, and the socket is
-/// bound to the scope's interface (`tcp_v6_err`, Linux 6.18). What a client gets there is silence.
+/// Of link-local addresses an ICMP error reaches no client: the kernel looks for its socket on `lo`, and the socket is
+/// bound to the scope's interface (`tcp_v6_err`, Linux 6.18). What a client gets there is silence; a raw socket sees
+/// the error.
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn each_reject_is_told_from_a_refusal() {
     let world = rejecting_world();
-    let report = world.json("check 81-86,91-97 --proto tcp");
-    assert_views(
-        &report,
-        "PORT    TARGETS      STATE     REASON            VERDICT    HOW       CERTAINTY
+    let by_connection = world.json("check 81-86,91-97 --proto tcp --method connect");
+    assert_views(&by_connection, REJECTED);
+    assert_errors(&by_connection, false);
+    let by_syn = world.json("check 81-86,91-97 --proto tcp --method syn");
+    let reason = |port: u16| match port {
+        81 | 91 => "port-unreach",
+        82 | 92 => "admin-prohibited",
+        _ => "host-unreach",
+    };
+    let seen = REJECTED.lines().map(|line| {
+        let port = line.trim().split('/').next().and_then(|port| port.parse().ok());
+        match port.filter(|_| line.contains(" link ")) {
+            Some(port) => {
+                line.replace("no-response", reason(port)).replace("dropped", "rejected") + "\n"
+            }
+            None => format!("{line}\n"),
+        }
+    });
+    assert_views(&by_syn, &seen.collect::<String>());
+    assert_errors(&by_syn, true);
+}
+
+/// What a client gets.
+const REJECTED: &str =
+    "PORT    TARGETS      STATE     REASON            VERDICT    HOW       CERTAINTY
          81/tcp  v4,lo6,lan6  filtered  port-unreach      filtered   rejected  likely
          81/tcp  link         filtered  no-response       filtered   dropped   likely
          82/tcp  v4,lo6,lan6  filtered  admin-prohibited  filtered   rejected  likely
@@ -62,8 +84,10 @@ fn each_reject_is_told_from_a_refusal() {
          95/tcp  v4           filtered  net-prohibited    shielded   rejected  *
          95/tcp  v6           closed    conn-refused      closed     -         *
          96/tcp  all          closed    conn-refused      closed     -         *
-         97/tcp  all          closed    conn-refused      closed     -         *",
-    );
+         97/tcp  all          closed    conn-refused      closed     -         *";
+
+/// Asserts that the views have the ICMP errors of the rules, those of link-local addresses where they are heard.
+fn assert_errors(report: &Value, heard_at_link: bool) {
     // (port, IPv4 type and code, IPv6 type and code): RFC 792 and RFC 1812, RFC 4443.
     for (port, v4, v6) in [
         (81, [3, 3], Some([1, 4])),
@@ -72,10 +96,10 @@ fn each_reject_is_told_from_a_refusal() {
         (84, [3, 1], Some([1, 3])),
         (85, [3, 9], None),
     ] {
-        for (_, view) in views(&report).filter(|(item, _)| item["port"] == port) {
+        for (_, view) in views(report).filter(|(item, _)| item["port"] == port) {
             let target = view["target"].as_str().unwrap();
             let icmp = match target {
-                "fe80::77" => None,
+                "fe80::77" if !heard_at_link => None,
                 v6_target if v6_target.contains(':') => v6,
                 _ => Some(v4),
             };

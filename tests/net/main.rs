@@ -40,6 +40,7 @@ mod run;
 mod safety;
 mod scan;
 mod sockets;
+mod syn;
 mod terminal;
 mod truth;
 mod udp;

@@ -5,8 +5,10 @@ use crate::truth::{LAN, assert_views, items, names, views};
 use crate::world::{World, feed};
 use serde_json::Value;
 use std::collections::BTreeSet;
-use std::env;
 use std::net::IpAddr;
+use std::num::NonZero;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::{env, hint, panic, thread};
 
 /// A port that took a probe, and where.
 type Open = (IpAddr, u16);
@@ -67,10 +69,40 @@ fn tally(report: &Value, vantage: &str, field: &str) -> u64 {
 
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
-fn twenty_full_scans_have_no_wrong_port() {
+fn twenty_full_scans_by_syn_have_no_wrong_port() {
+    twenty_full_scans("syn");
+}
+
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn twenty_full_scans_by_connections_have_no_wrong_port() {
+    twenty_full_scans("connect");
+}
+
+/// With every core busy: an answer that comes late is no silence.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn twenty_full_scans_of_a_busy_host_have_no_wrong_port() {
+    let stop = AtomicBool::new(false);
+    let cores = thread::available_parallelism().map_or(2, NonZero::get);
+    thread::scope(|scope| {
+        for _ in 0..cores {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    hint::spin_loop();
+                }
+            });
+        }
+        let scanned = panic::catch_unwind(|| twenty_full_scans("syn"));
+        stop.store(true, Ordering::Relaxed);
+        scanned.unwrap_or_else(|failure| panic::resume_unwind(failure));
+    });
+}
+
+fn twenty_full_scans(method: &str) {
     let (world, truth) = sixty_listeners();
     for round in 1..=20 {
-        let run = world.portsight("check --proto tcp -o json");
+        let run = world.portsight(&format!("check --proto tcp --method {method} -o json"));
         let report = run.document();
         let found = open(&report);
         let missed: Vec<_> = truth.difference(&found).collect();

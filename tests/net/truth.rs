@@ -5,7 +5,7 @@
 //! 22/tcp    v4        closed    conn-refused  filtered    reset    likely
 //! 22/tcp    v6        closed    conn-refused  local-only  -        *
 //! ```
-//! `-` is null and `*` is anything. Targets are `lo4 lo6 lan4 lan6 link`, the groups `v4 v6 lo lan all`, or an
+//! `conn-refused` is also what a SYN gets, for which nmap has the word `reset`. `-` is null and `*` is anything. Targets are `lo4 lo6 lan4 lan6 link`, the groups `v4 v6 lo lan all`, or an
 //! address; several are joined by commas. A table is complete: a view that it does not name is an error.
 
 use serde_json::Value;
@@ -80,8 +80,13 @@ pub(crate) fn assert_views(document: &Value, table: &str) {
     let mut seen = BTreeSet::new();
     for (item, view) in views(document) {
         let place = place(item, view);
-        let row: Row = ["state", "reason", "verdict", "how", "certainty"]
-            .map(|field| view[field].as_str().unwrap_or("-").to_owned());
+        let row: Row = ["state", "reason", "verdict", "how", "certainty"].map(|field| {
+            match view[field].as_str().unwrap_or("-") {
+                "reset" if field == "reason" => "conn-refused",
+                word => word,
+            }
+            .to_owned()
+        });
         let wanted = expected.get(&place);
         let fits = wanted.is_some_and(|wanted| {
             wanted.iter().zip(&row).all(|(wanted, got)| wanted == "*" || wanted == got)
@@ -157,7 +162,10 @@ fn broken_rules(item: &Value, view: &Value, target: IpAddr) -> Vec<&'static str>
             "the vantage is the address's",
         ),
         (word("interface") == if local { "lo" } else { "lan0" }, "the interface has the address"),
-        (word("method") == if tcp { "connect" } else { "udp" }, "the method is the transport's"),
+        (["syn", "connect"].contains(&word("method")) == tcp, "the method is the transport's"),
+        (tcp || word("method") == "udp", "UDP has one method"),
+        ((reason == "reset") <= (word("method") == "syn"), "a SYN is reset"),
+        ((reason == "conn-refused") <= (word("method") == "connect"), "a connection is refused"),
         (URGENCY.contains(&word("verdict")), "the verdict is one of product.md's"),
         (["proved", "likely"].contains(&word("certainty")), "it is proved or likely"),
         (stopped != view["how"].is_null(), "a stopped probe, and no other, has a how"),

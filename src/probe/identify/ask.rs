@@ -4,7 +4,7 @@ use super::Question;
 use super::link::{Clock, Dialer, Link, Plain, exchange, hear};
 use super::secure::{Secure, Shaken, shake};
 use crate::model::{Access, PortSet, Protocol, Seen, Spoken, Tls};
-use crate::probe::sweep::Progress;
+use crate::probe::share::Progress;
 use crate::wire::service::{answers, banner, greeting, http, mongo};
 use std::collections::VecDeque;
 use std::time::Duration;

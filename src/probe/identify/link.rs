@@ -4,7 +4,7 @@ use super::Question;
 use crate::model::{Family, Port, PortSet, Seen, TakenBy, Target};
 use crate::probe::local::only_local;
 use crate::probe::plan::SourceHalves;
-use crate::probe::sweep::Progress;
+use crate::probe::share::Progress;
 use crate::probe::taken::{Connection, OtherEnds};
 use crate::sys::{self, TcpAnswer, TcpProbe};
 use std::io;
@@ -174,7 +174,7 @@ impl<'a> Dialer<'a> {
             TakenBy::Other(taker) if self.excludes(taker.port()) => {
                 Err(Seen::Skipped("an excluded port takes its connections"))
             }
-            TakenBy::Probed | TakenBy::Other(_) => Ok(self.plain(probe, true)),
+            TakenBy::Probed | TakenBy::Other(_) | TakenBy::HalfOpen => Ok(self.plain(probe, true)),
             TakenBy::Gone => Ok(self.plain(probe, false)),
             TakenBy::Nobody => {
                 Err(Seen::Skipped("what answers is outside of this network namespace"))

@@ -1,9 +1,8 @@
 //! Sweeps with a client that answers by a script.
 
 use super::*;
-use crate::model::Icmp;
-use crate::model::{Interface, TakenBy, Vantage};
-use crate::probe::{Patience, Waits};
+use crate::model::{Icmp, Interface, TakenBy, Transport, Vantage};
+use crate::probe::{Knock, Patience, Waits};
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -114,12 +113,13 @@ fn play_with(client: Scripted, ports: std::ops::RangeInclusive<u16>, stop: fn() 
         wanted: ports.clone().map(port).collect(),
         excluded: PortSet::new(),
         detail: PortSet::new(),
+        knock: Knock::Connect,
         patience: Patience::Quick,
         waits: Waits::default(),
     };
     let progress = Progress::new(stop);
     let ports: Vec<Port> = ports.map(port).collect();
-    Worker::new(client, &job, &progress, MOST_PARKED).run(&ports, RESERVE)
+    Worker::new(client, &job, &progress, MOST_PARKED).run(&ports, Room::new(RESERVE))
 }
 
 fn refusing(ports: std::ops::RangeInclusive<u16>) -> Script {
@@ -230,16 +230,6 @@ fn a_probe_that_meets_itself_is_sent_from_another_port() {
 fn what_was_interrupted_was_not_probed() {
     let sweep = play(1..=9, refusing(1..=9), 100, || true);
     assert_eq!((sweep.refused.len(), sweep.attempts.len()), (0, 0));
-}
-
-#[test]
-fn a_tenth_of_the_tracking_table_is_left_alone() {
-    assert_eq!(room_to_track(None, RESERVE), Ok(1024));
-    assert_eq!(room_to_track(Some((262_144, 262_144)), RESERVE), Ok(1024));
-    assert_eq!(room_to_track(Some((30_000, 262_144)), RESERVE), Ok(468));
-    assert_eq!(room_to_track(Some((10, 64)), RESERVE), Ok(1));
-    assert!(room_to_track(Some((26_000, 262_144)), RESERVE).is_err());
-    assert!(room_to_track(Some((26_000, 262_144)), SMALL_RESERVE).is_ok());
 }
 
 #[test]

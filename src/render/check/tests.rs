@@ -123,7 +123,7 @@ fn every_verdict_at_every_width() {
     9000/tcp  docker-proxy  -         open      forwarded: handed on to 172.17.0.3:9000
     9001/tcp  a +1          open      unknown   inconclusive at 10.0.0.5: no source port was free
     9999/tcp  -             closed    closed    closed
-    65,535 TCP and 3 UDP ports as seen from loopback and self in 0.4 s: 1 unexpected, 2 reachable, 1 filtered, 1 local-only, 1 forwarded, 1 overloaded, 1 inconclusive, 1 shielded, 2 closed
+    65,535 TCP (by connect) and 3 UDP ports as seen from loopback and self in 0.4 s: 1 unexpected, 2 reachable, 1 filtered, 1 local-only, 1 forwarded, 1 overloaded, 1 inconclusive, 1 shielded, 2 closed
     note: self probes are carried over lo: an open there proves nothing about the network.
     ");
     assert!(hidden.is_empty());
@@ -146,7 +146,7 @@ fn every_verdict_at_every_width() {
     9000/tcp  docker-proxy  -         open      forwarded: handed on to 172.17.0.3:…
     9001/tcp  a +1          open      unknown   inconclusive at 10.0.0.5: no source…
     9999/tcp  -             closed    closed    closed
-    65,535 TCP and 3 UDP ports as seen from loopback and self in 0.4 s: 1 unexpected, 2 reachable, 1 filtered, 1 local-only, 1 forwarded, 1 overloaded, 1 inconclusive, 1 shielded, 2 closed
+    65,535 TCP (by connect) and 3 UDP ports as seen from loopback and self in 0.4 s: 1 unexpected, 2 reachable, 1 filtered, 1 local-only, 1 forwarded, 1 overloaded, 1 inconclusive, 1 shielded, 2 closed
     note: self probes are carried over lo: an open there proves nothing about the network.
     ");
     assert!(hidden.is_empty());
@@ -165,7 +165,7 @@ fn every_verdict_at_every_width() {
     9000/tcp  docker-proxy  open      forwarded: handed on to 1…
     9001/tcp  a +1          unknown   inconclusive at 10.0.0.5:…
     9999/tcp  -             closed    closed
-    65,535 TCP and 3 UDP ports as seen from loopback and self in 0.4 s: 1 unexpected, 2 reachable, 1 filtered, 1 local-only, 1 forwarded, 1 overloaded, 1 inconclusive, 1 shielded, 2 closed
+    65,535 TCP (by connect) and 3 UDP ports as seen from loopback and self in 0.4 s: 1 unexpected, 2 reachable, 1 filtered, 1 local-only, 1 forwarded, 1 overloaded, 1 inconclusive, 1 shielded, 2 closed
     note: self probes are carried over lo: an open there proves nothing about the network.
     ");
     assert_eq!(hidden, ["LOOPBACK"]);
@@ -225,9 +225,20 @@ fn views_that_differ_within_a_vantage_show_each_state() {
     insta::assert_snapshot!(shown(&check, &Appearance::default()).0, @"
     PORT    LISTENING  LOOPBACK  SELF  VERDICT
     80/tcp  a          open      -     reachable (locally; network not tested): bound to 127.0.0.1
-    65,535 TCP and 3 UDP ports as seen from loopback and self in 0.4 s: 1 reachable
+    65,535 TCP (by connect) and 3 UDP ports as seen from loopback and self in 0.4 s: 1 reachable
     note: self probes are carried over lo: an open there proves nothing about the network.
     ");
+}
+
+#[test]
+fn the_line_that_sums_it_up_says_how_tcp_was_probed() {
+    let mut check = check(Vec::new());
+    check.vantages[0].methods = [Method::Syn, Method::Udp].into();
+    let line = |check: &Check| summary(check, Duration::ZERO);
+    assert!(line(&check).starts_with("65,535 TCP (by SYN and connect) and 3 UDP ports as"));
+    check.vantages.truncate(1);
+    check.vantages[0].transports.remove(&Transport::Udp);
+    assert!(line(&check).starts_with("65,535 TCP ports (by SYN) as seen from loopback in"));
 }
 
 #[test]
@@ -257,7 +268,7 @@ fn an_interrupted_check_says_what_it_did_not_do() {
     tally.probed -= 1_200;
     tally.not_probed = 1_200;
     insta::assert_snapshot!(shown(&check, &Appearance::default()).0, @"
-    65,535 TCP and 3 UDP ports as seen from loopback in 0.4 s: nothing was found, 1,200 not probed (of 65,538, ports times addresses), 1 probe failed on our side; PARTIAL: interrupted
+    65,535 TCP (by connect) and 3 UDP ports as seen from loopback in 0.4 s: nothing was found, 1,200 not probed (of 65,538, ports times addresses), 1 probe failed on our side; PARTIAL: interrupted
     ");
     check.partial = false;
     check.vantages.clear();
@@ -273,7 +284,9 @@ fn a_port_of_many_addresses_is_counted_once() {
     let tally = check.vantages[0].transports.get_mut(&Transport::Tcp).unwrap();
     tally.probed = 2 * 65_535 + 1;
     assert!(
-        shown(&check, &Appearance::default()).0.starts_with("65,535 TCP and 3 UDP ports as seen")
+        shown(&check, &Appearance::default())
+            .0
+            .starts_with("65,535 TCP (by connect) and 3 UDP ports as seen")
     );
 }
 
@@ -287,7 +300,7 @@ fn hostile_text_is_visible_everywhere() {
     insta::assert_snapshot!(shown(&check, &Appearance::default()).0, @r"
     PORT   LISTENING              LOOPBACK  SELF  VERDICT
     1/tcp  \x1b[2J\n\u{202e}日本  -         open  unexpected: \x1b[2J\n\u{202e}日本
-    65,535 TCP and 3 UDP ports as seen from loopback and self in 0.4 s: 1 unexpected
+    65,535 TCP (by connect) and 3 UDP ports as seen from loopback and self in 0.4 s: 1 unexpected
     note: self probes are carried over lo: an open there proves nothing about the network.
     ");
     insta::assert_snapshot!(plain(&check).replace('\t', "|"), @r"

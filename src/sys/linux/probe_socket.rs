@@ -63,7 +63,8 @@ pub struct Source {
     pub ports: Option<SourcePorts>,
 }
 
-fn new_socket(family: Family, kind: Type, source: Source) -> io::Result<Socket> {
+/// A socket that hears ICMP errors, and is bound to the address of `source`.
+pub(super) fn new_socket(family: Family, kind: Type, source: Source) -> io::Result<Socket> {
     let domain = match family {
         Family::Ipv4 => Domain::IPV4,
         Family::Ipv6 => Domain::IPV6,
@@ -94,7 +95,8 @@ fn set_source_ports(socket: &Socket, ports: Option<SourcePorts>) {
     }
 }
 
-fn set_option(
+/// Sets an option that is a number (`setsockopt(2)`).
+pub(super) fn set_option(
     socket: &Socket,
     level: libc::c_int,
     name: libc::c_int,

@@ -26,6 +26,13 @@ pub fn conntrack_room() -> Option<(u64, u64)> {
     Some((max.saturating_sub(count), max))
 }
 
+/// Whether the kernel tracks a connection in our network namespace right now. One that was opened a moment ago it still
+/// knows.
+#[must_use]
+pub fn tracks_connections() -> bool {
+    conntrack_room().is_some_and(|(free, size)| free < size)
+}
+
 /// A table of `/proc/net`, of the network namespace of this thread.
 ///
 /// # Errors

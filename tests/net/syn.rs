@@ -1,0 +1,219 @@
+//! Probes by SYN: they say what connections say, and leave nothing behind.
+
+use crate::sockets::{tcp, udp};
+use crate::truth::{LAN, assert_views, items, views};
+use crate::world::{World, feed};
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::env;
+
+/// Ports 81 to 91, each behind another rule, all with a listener. Nobody listens on 92, 93 and 94.
+fn ruled_world() -> World {
+    (81..=91)
+        .fold(World::new().veth(&LAN), |world, port| {
+            world.listens(tcp(&format!("[::]:{port}")).dual())
+        })
+        .nft(
+            "table inet fw {
+            chain input {
+                type filter hook input priority 0; policy accept;
+                tcp dport { 82, 92 } drop
+                tcp dport 83 reject with icmpx type port-unreachable
+                tcp dport { 84, 93 } reject with icmpx type admin-prohibited
+                tcp dport 85 reject with tcp reset
+                tcp sport 88 drop
+            }
+            chain output {
+                type filter hook output priority 0; policy accept;
+                tcp dport 86 drop
+                tcp dport 87 reject with tcp reset
+                tcp dport 91 reject with icmpx type admin-prohibited
+            }
+        }
+        table ip nat {
+            chain output {
+                type nat hook output priority -100; policy accept;
+                tcp dport 89 redirect to :81
+            }
+        }",
+        )
+}
+
+/// What each of them is, seen from 127.0.0.1 by connections.
+const RULED: &str = "
+    81/tcp  lo4  open      syn-ack           reachable  -              proved
+    82/tcp  lo4  filtered  no-response       filtered   dropped        likely
+    83/tcp  lo4  filtered  port-unreach      filtered   rejected       likely
+    84/tcp  lo4  filtered  admin-prohibited  filtered   rejected       likely
+    85/tcp  lo4  closed    conn-refused      filtered   reset          likely
+    86/tcp  lo4  filtered  no-response       filtered   dropped        likely
+    87/tcp  lo4  closed    conn-refused      filtered   reset          likely
+    88/tcp  lo4  filtered  no-response       filtered   reply-dropped  likely
+    89/tcp  lo4  open      syn-ack           forwarded  -              proved
+    90/tcp  lo4  open      syn-ack           reachable  -              proved
+    91/tcp  lo4  filtered  admin-prohibited  filtered   rejected       likely
+    92/tcp  lo4  filtered  no-response       shielded   dropped        *
+    93/tcp  lo4  filtered  admin-prohibited  shielded   rejected       *
+    94/tcp  lo4  closed    conn-refused      closed     -              *";
+
+/// State, verdict and certainty of each view.
+fn judgements(report: &Value) -> BTreeMap<(u64, String), [String; 3]> {
+    let word = |view: &Value, field: &str| view[field].as_str().unwrap_or("-").to_owned();
+    views(report)
+        .map(|(item, view)| {
+            let place = (item["port"].as_u64().unwrap(), word(view, "target"));
+            (place, ["state", "verdict", "certainty"].map(|field| word(view, field)))
+        })
+        .collect()
+}
+
+/// Only a SYN shows that a rule stopped it on the way out: what else it was the kernel's TCP keeps to itself.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn both_methods_say_the_same_of_each_rule() {
+    let world = ruled_world();
+    let by = |method: &str| {
+        let report = world.json(&format!("check 81-94 --proto tcp --method {method}"));
+        assert!(views(&report).all(|(_, view)| view["method"] == method), "{report:#}");
+        report
+    };
+    assert_eq!(judgements(&by("syn")), judgements(&by("connect")));
+
+    let of_loopback = |method: &str| {
+        world.json(&format!("check 81-94 --proto tcp -4 --from loopback --method {method}"))
+    };
+    assert_views(&of_loopback("connect"), RULED);
+    let sent_to_86 = "86/tcp  lo4  filtered  no-response       filtered   dropped ";
+    let not_sent = "86/tcp  lo4  filtered  not-sent  filtered   not-sent ";
+    assert!(RULED.contains(sent_to_86));
+    assert_views(&of_loopback("syn"), &RULED.replace(sent_to_86, not_sent));
+    // As root the default is a SYN.
+    assert_views(
+        &world.json("check 94 --proto tcp -4 --from loopback"),
+        "94/tcp  lo4  closed  conn-refused  closed  -  *",
+    );
+}
+
+/// nmap's state and reason of each port.
+#[test]
+#[ignore = "needs a network namespace: scripts/test, and nmap"]
+fn nmap_gives_the_same_states_and_reasons() {
+    if env::var_os("PORTSIGHT_WITHOUT_PEERS").is_some() {
+        eprintln!("did not run: PORTSIGHT_WITHOUT_PEERS is set");
+        return;
+    }
+    let world = ruled_world();
+    for (target, family) in [("127.0.0.1", "-4"), ("::1", "-6")] {
+        let report =
+            world.json(&format!("check 81-94 --proto tcp {family} --from loopback --method syn"));
+        let ours: BTreeMap<u64, (String, String)> = views(&report)
+            .map(|(item, view)| {
+                let text = |field: &str| view[field].as_str().unwrap().to_owned();
+                (item["port"].as_u64().unwrap(), (text("state"), text("reason")))
+            })
+            .collect();
+        let mut arguments = vec!["-sS", "-p81-94", "-n", "-Pn", "-oX", "-", "--reason"];
+        arguments.extend((family == "-6").then_some("-6"));
+        arguments.push(target);
+        let text = feed("nmap", &arguments, "");
+        let attribute = |element: &str, name: &str| {
+            let value = element.split_once(&format!("{name}=\""))?.1;
+            Some(value.split_once('"')?.0.to_owned())
+        };
+        let theirs: BTreeMap<u64, (String, String)> = text
+            .split("<port ")
+            .skip(1)
+            .map(|port| {
+                let number = attribute(port, "portid").unwrap().parse().unwrap();
+                (number, (attribute(port, " state").unwrap(), attribute(port, "reason").unwrap()))
+            })
+            .collect();
+        assert_eq!(theirs.len(), 14, "{text}");
+        for (port, ours) in &ours {
+            // nmap gives up where the kernel does not let it send, or its replies are dropped in front of what it
+            // reads: a packet socket hears what no client does.
+            if ![86, 88].contains(port) {
+                assert_eq!(Some(ours), theirs.get(port), "{port} at {target}");
+            }
+        }
+    }
+}
+
+/// How many connections the kernel has opened for servers here.
+fn passive_opens() -> String {
+    feed("nstat", &["-az", "TcpPassiveOpens"], "")
+        .lines()
+        .find_map(|line| line.strip_prefix("TcpPassiveOpens"))
+        .and_then(|rest| rest.split_whitespace().next().map(str::to_owned))
+        .expect("nstat shows it")
+}
+
+/// The sockets that `ss` lists.
+fn sockets(arguments: &str) -> Vec<String> {
+    let words: Vec<_> = arguments.split_whitespace().collect();
+    feed("ss", &words, "").lines().map(str::to_owned).collect()
+}
+
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_scan_by_syn_is_seen_by_no_application() {
+    let world = (0..30).fold(World::new().veth(&LAN), |world, number| {
+        world.listens(tcp(&format!("[::]:{}", 1000 + number)).dual())
+    });
+    let before = passive_opens();
+    let report = world.portsight("check --proto tcp --method syn -o json").exits(0).document();
+    assert_eq!(items(&report).len(), 30);
+    assert_eq!(passive_opens(), before, "connections were opened");
+    assert_eq!(sockets("-Htan state syn-recv state time-wait state established"), [""; 0]);
+    let queued = |line: &String| line.split_whitespace().nth(1) != Some("0");
+    assert_eq!(sockets("-Htln").into_iter().filter(queued).collect::<Vec<_>>(), [""; 0]);
+    // The counter does count.
+    world.portsight("check --proto tcp --method connect -o json").exits(0);
+    assert_ne!(passive_opens(), before);
+}
+
+/// An ordinary user asks for what only a privilege allows, and is told which.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn without_the_privilege_a_syn_is_refused_and_nothing_else_is() {
+    let world = World::new().listens(tcp("127.0.0.1:80")).echoes(udp("127.0.0.1:81"));
+    let by_user = |arguments: &str| world.prepare(arguments).by_ordinary_user().run();
+    let run = by_user("check 80 --method syn").exits(2);
+    assert_eq!(run.stdout, "");
+    run.says_in_one_line(&["--method syn", "CAP_NET_RAW", "setcap cap_net_raw"]);
+    for arguments in
+        ["check 80 --proto tcp -4 -o json", "check 80 --proto tcp -4 --method auto -o json"]
+    {
+        let report = by_user(arguments).exits(0).document();
+        assert!(views(&report).all(|(_, view)| view["method"] == "connect"), "{report:#}");
+        let gaps = report["incomplete"].to_string();
+        assert!(!gaps.contains("SYN"), "what is automatic promises nothing: {gaps}");
+    }
+    by_user("check 81 --proto udp -4 --method syn").exits(0);
+    let table = world.portsight("check 80 --proto tcp -4 --method syn").exits(0).stdout;
+    assert!(table.contains("1 TCP port (by SYN) as seen from"), "{table}");
+}
+
+/// Where connections are tracked an open port may be another's: only there a connection asks whose.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn an_open_port_is_asked_for_its_socket_only_where_that_may_be_another() {
+    let world = World::new().listens(tcp("127.0.0.1:80")).listens(tcp("127.0.0.1:81"));
+    let before = passive_opens();
+    let table = "80/tcp  lo4  open  syn-ack  reachable  -  proved";
+    let check = || world.json("check 80 --proto tcp -4 --from loopback --method syn");
+    assert_views(&check(), table);
+    assert_eq!(passive_opens(), before);
+    feed(
+        "nft",
+        &["-f", "-"],
+        "table ip nat {
+        chain output {
+            type nat hook output priority -100; policy accept;
+            tcp dport 80 redirect to :81
+        }
+    }",
+    );
+    assert_views(&check(), "80/tcp  lo4  open  syn-ack  forwarded  -  proved");
+    assert_ne!(passive_opens(), before);
+}
