@@ -36,6 +36,27 @@ fn names_issuer_and_validity_are_read() {
 }
 
 #[test]
+fn a_name_is_written_with_its_parts_apart() {
+    let mut der = der();
+    let names: Vec<_> =
+        (0..der.len() - 11).filter(|at| der[*at..].starts_with(b"web.example0")).collect();
+    assert_eq!(names.len(), 2, "issuer and subject");
+    // A comma that ends no part, in the subject only.
+    der[names[1] + 3] = b',';
+    // The organisation's kind becomes one without a short form.
+    let kind = der.windows(5).rposition(|window| window == [6, 3, 0x55, 4, 10]).unwrap();
+    der[kind + 4] = 97;
+    let read = certificate(&der).unwrap();
+    assert_eq!(read.subject, "CN=web\\,example,2.5.4.97=Example");
+    assert_eq!(read.issuer, "CN=web.example,O=Example");
+    assert!(!read.self_issued);
+    // Of a string of 16 bits for each character the same bytes are others.
+    let kind = names[1] - 2;
+    der[kind] = 30;
+    assert!(certificate(&der).unwrap().subject.starts_with("CN=\u{7765}\u{622c}"));
+}
+
+#[test]
 fn a_malformed_certificate_says_so() {
     let der = der();
     for length in 0..der.len() {
