@@ -166,7 +166,8 @@ MAY_BE = {
 
 
 def wrong_in_portsight(output, transport, is_what):
-    """How many ports are wrong. A document names the ports that are open or have a socket, and counts the others."""
+    """How many ports are wrong, and of how many it says itself that they are not known. A document names the ports that
+    are open or have a socket, and counts the others."""
     document = json.loads(output)
     vantages = document["vantages"]
     targets = sum(len(vantage["targets"]) for vantage in vantages)
@@ -175,13 +176,15 @@ def wrong_in_portsight(output, transport, is_what):
     for port, views in named.items():
         may_be = MAY_BE[is_what.get(port, CLOSED)]
         wrong += sum(view["state"] not in may_be for view in views)
-    # What was missed is among what was counted, and one port in the wrong count lacks in the other.
     unnamed = collections.Counter(is_what.get(port, CLOSED) for port in ALL if port not in named)
     missed = sum(unnamed.pop(it, 0) for it in (OPEN, ECHO, SILENT))
     expected = {"closed": unnamed.pop(CLOSED), "shielded": unnamed.total()}
     told = {it: sum(vantage["transports"][transport][it] for vantage in vantages) for it in expected}
-    wrong += max(missed * targets, *(abs(told[it] - targets * expected[it]) for it in expected))
-    return wrong, 0
+    # What is missed or wrong in one count is too much in another.
+    wrong += max(missed * targets, *(told[it] - targets * expected[it] for it in expected))
+    lacking = targets * (missed + sum(expected.values())) - sum(told.values())
+    # A port that is in no count must be among what the document says to be incomplete.
+    return (wrong, max(lacking, 0)) if document["incomplete"] else (wrong + abs(lacking), 0)
 
 
 def states_in_nmap(output):
@@ -199,16 +202,16 @@ def states_in_nmap(output):
 
 
 def wrong_in_nmap(output, transport, is_what, by_connecting=False):
-    """How many ports are wrong, and how many because connecting cannot tell an ICMP message from a reset."""
+    """How many ports are wrong, and how many connecting cannot tell: an ICMP message from a reset."""
     states = states_in_nmap(output)
-    wrong = own_limit = 0
+    wrong = not_told = 0
     for port in ALL:
         it, state = is_what.get(port, CLOSED), states.get(port)
         if state not in MAY_BE[it]:
             known = by_connecting and (it, state) == (UNREACHABLE, "closed")
-            own_limit += known
+            not_told += known
             wrong += not known
-    return wrong, own_limit
+    return wrong, not_told
 
 
 def wrong_in_rustscan(output, transport, is_what):
@@ -261,12 +264,12 @@ def peers(transport):
 def compare(heading, transport, is_what, tools, addresses=1):
     """Runs the tools in turn and prints a row for each. Gives how many ports portsight had wrong in all runs."""
     wrong = collections.Counter()
-    limits = collections.Counter()
+    not_told_most = collections.Counter()
 
     def check(name, output):
-        found, own_limit = tools[name][1](output, transport, is_what)
+        found, not_told = tools[name][1](output, transport, is_what)
         wrong[name] += found
-        limits[name] = max(limits[name], own_limit)
+        not_told_most[name] = max(not_told_most[name], not_told)
 
     def runs(name):
         return RUNS if name.startswith("portsight") else min(RUNS, PEER_RUNS)
@@ -281,7 +284,7 @@ def compare(heading, transport, is_what, tools, addresses=1):
         each = 1e6 * min(cpu[name]) / len(ALL) / addresses
         memory = peak_memory(command)
         memory = "-" if memory is None else f"{memory:.1f}"
-        note = f"  and {limits[name]} by its limit" if limits[name] else ""
+        note = f"  and {not_told_most[name]} not told, at most" if not_told_most[name] else ""
         print(
             f"{name:24}" + "".join(f"{time:9.1f}" for time in times) + f"{each:10.2f}{memory:>8}"
             f"{wrong[name]:>6}/{runs(name):<3}{note}"
