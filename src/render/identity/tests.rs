@@ -68,7 +68,7 @@ fn the_table_has_a_column_and_lines_for_what_is_dangerous() {
     7001/tcp  ?          open      -     reachable (locally; network not tested)  ? it said nothing
     7002/tcp  ?          open      -     reachable (locally; network not tested)  ? an excluded port takes its connections
     7003/tcp  ?          open      -     reachable (locally; network not tested)  -
-    65,535 TCP and 3 UDP ports as seen from loopback and self in 0.4 s: 8 reachable
+    65,535 TCP (by connect) and 3 UDP ports as seen from loopback and self in 0.4 s: 8 reachable
     risk (high): 6379/tcp redis: Redis obeys anyone (bound to the network)
       advice: set requirepass
     note: self probes are carried over lo: an open there proves nothing about the network.
@@ -86,7 +86,7 @@ fn the_table_has_a_column_and_lines_for_what_is_dangerous() {
     7001/tcp  ?          open      -     reachable (locally;…  ? it said nothing
     7002/tcp  ?          open      -     reachable (locally;…  ? an excluded port t…
     7003/tcp  ?          open      -     reachable (locally;…  -
-    65,535 TCP and 3 UDP ports as seen from loopback and self in 0.4 s: 8 reachable
+    65,535 TCP (by connect) and 3 UDP ports as seen from loopback and self in 0.4 s: 8 reachable
     risk (high): 6379/tcp redis: Redis obeys anyone (bound to the network)
       advice: set requirepass
     note: self probes are carried over lo: an open there proves nothing about the network.
