@@ -24,7 +24,7 @@ impl<'a> Connect<'a> {
     fn outcome(&mut self, probe: &TcpProbe, port: Port, answer: TcpAnswer) -> Outcome {
         let answer = match answer {
             TcpAnswer::Pending => return Outcome::Pending,
-            TcpAnswer::Refused => return Outcome::Answered(Answer::Rst, Reuse::Again),
+            TcpAnswer::Refused => return Outcome::Answered(Answer::Rst, self.reuse()),
             TcpAnswer::Open => match self.taken(probe, port) {
                 Some(taken) => Answer::SynAck(taken),
                 None => return Outcome::MetItself,
@@ -35,6 +35,13 @@ impl<'a> Connect<'a> {
             TcpAnswer::Failed(error) => Answer::Failed(format!("connect: {error}")),
         };
         Outcome::Answered(answer, Reuse::Spent)
+    }
+
+    /// Whether a refused probe knocks again. Over IPv6 the kernel looks whether an address is still this host's when a
+    /// socket is bound to it, and not when it connects: there each probe to an address that may move is a new socket.
+    fn reuse(&self) -> Reuse {
+        let address = self.target.address;
+        if address.is_ipv4() || address.is_loopback() { Reuse::Again } else { Reuse::Spent }
     }
 
     /// Who took the connection; `None` when it was ourselves.
