@@ -167,7 +167,7 @@ never\:"Never"))' \
 '(-6 --ipv6)--ipv4[Probe IPv4 addresses only]' \
 '-6[Probe IPv6 addresses only]' \
 '--ipv6[Probe IPv6 addresses only]' \
-'--identify[Ask each open TCP port what it serves\: connections that are completed and spoken on, which applications log]' \
+'--identify[Ask each open TCP port what it serves, and warn of dangerous services\: completes connections and speaks on them, so applications may log it]' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
@@ -210,7 +210,7 @@ never\:"Never"))' \
 '(-6 --ipv6)--ipv4[Probe IPv4 addresses only]' \
 '-6[Probe IPv6 addresses only]' \
 '--ipv6[Probe IPv6 addresses only]' \
-'--identify[Ask each open TCP port what it serves\: connections that are completed and spoken on, which applications log]' \
+'--identify[Ask each open TCP port what it serves, and warn of dangerous services\: completes connections and speaks on them, so applications may log it]' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \

@@ -260,8 +260,8 @@ pub(super) struct Check {
     /// The verdicts that make the exit status 1
     #[arg(long, value_name = "VERDICT", value_delimiter = ',', default_value = "unexpected")]
     pub(super) fail_on: Vec<String>,
-    /// Ask each open TCP port what it serves: connections that are completed and spoken on, which applications
-    /// log
+    /// Ask each open TCP port what it serves, and warn of dangerous services: completes connections and speaks on
+    /// them, so applications may log it
     #[arg(long)]
     pub(super) identify: bool,
 }
