@@ -380,7 +380,7 @@ fn who_may_not_enter_a_namespace_is_told_so() {
     let report = ordinary("ls --netns all -o json").exits(0).document();
     assert_eq!(rows_of(&report, &["blue"]).len(), 1);
     ordinary("who 7002 --netns all").exits(0);
-    world.0.portsight("who 7003 --netns all").exits(status_of_free());
+    world.0.portsight("who 64003 --netns all").exits(status_of_free());
     world.0.portsight("who 7001 --netns all").exits(0);
 }
 
@@ -396,14 +396,14 @@ fn a_proc_that_hides_processes_hides_namespaces() {
         did_not_run("no /proc with hidepid can be mounted");
         return;
     }
-    let run = world.prepare("who 7003 --netns all -o json").by_ordinary_user().run();
+    let run = world.prepare("who 64003 --netns all -o json").by_ordinary_user().run();
     let report = run.exits(3).document();
     // Of other tests' namespaces some may be seen, and not entered.
     let hidden = "/proc hides the processes of other users";
     let gap = gaps(&report).into_iter().find(|gap| gap["reason"] == hidden);
     assert_eq!(gap.expect("a gap")["need"], "root", "{report:#}");
     // Root sees them all.
-    world.0.portsight("who 7003 --netns all").exits(status_of_free());
+    world.0.portsight("who 64003 --netns all").exits(status_of_free());
 }
 
 #[test]
