@@ -16,7 +16,7 @@ mod sock_diag;
 mod surroundings;
 mod units;
 
-pub use ancestors::{ancestors, process_name, supervisor};
+pub use ancestors::{ancestors, supervisor};
 pub use lookup::{Packet, exact, way_from};
 pub use namespaces::{Across, Namespaces};
 pub use netstat::{Disagreement, Netstat, second_opinion};

@@ -26,13 +26,6 @@ pub fn ancestors(pid: u32) -> Vec<Named> {
 }
 
 /// The name of a process: of its program, else of what its first argument names, else the kernel's.
-#[must_use]
-pub fn process_name(pid: u32) -> Option<Named> {
-    let procfs = Procfs::open().ok()?;
-    procfs.kin(pid).ok()?;
-    Some(Named { pid, name: name(&procfs, pid) })
-}
-
 fn name(procfs: &Procfs, pid: u32) -> String {
     let exe = procfs.link(Table::of(pid), "exe").ok().flatten();
     let arguments = procfs.arguments(Table::of(pid)).unwrap_or_default();
