@@ -14,6 +14,7 @@ mod hint;
 mod identify;
 mod ls;
 mod output;
+mod place;
 mod ports;
 mod progress;
 mod request;

@@ -1,19 +1,16 @@
 //! `portsight ls`: what is listening, who owns it, and who can reach it by its binding.
 
 use super::about::Started;
-use super::args::{Ls, Output, Place};
+use super::args::{Ls, Output};
 use super::exit::Exit;
 use super::filter::Filter;
 use super::output::{self, Printer};
+use super::place::{link, namespaces};
 use crate::document;
-use crate::firewall;
-use crate::inventory::{self, Across, Namespaces, Services, SockDiag};
-use crate::model::{Gap, Hides, Inventory};
-use crate::reconcile::{self, Translator};
+use crate::inventory::{self, Across, Services, SockDiag};
+use crate::model::{Hides, Inventory};
 use crate::render::{self, Extent, Records, Shown};
-use crate::sys;
-use anyhow::{Context, Result, anyhow};
-use std::io::ErrorKind;
+use anyhow::Result;
 
 pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
     let started = Started::now();
@@ -71,40 +68,6 @@ pub(super) fn run(args: &Ls, printer: &Printer) -> Result<Exit> {
         printer.note_gaps(gaps);
     }
     Ok(exit)
-}
-
-/// The network namespaces to look into: ours, unless others are asked for.
-pub(super) fn namespaces(place: &Place) -> Result<Namespaces> {
-    match place.netns.as_deref() {
-        None => Ok(Namespaces::ours()),
-        Some("all") => Namespaces::all().context("cannot list the network namespaces"),
-        Some(name) => Namespaces::named(name).map_err(|error| match error.kind() {
-            ErrorKind::NotFound => anyhow!("there is no network namespace {name:?}"),
-            _ => anyhow!("cannot open the network namespace {name:?}: {error}"),
-        }),
-    }
-}
-
-/// Joins both sides of each published port, as the rules of each network namespace tell.
-pub(super) fn link(inventory: &mut Inventory, namespaces: &Namespaces) {
-    let read = || {
-        let local = sys::local_addresses().unwrap_or_default().usable;
-        let addresses = local.into_iter().map(|local| local.address);
-        let (published, gaps) = firewall::published();
-        let addresses = addresses.filter(|address| !address.is_loopback()).collect();
-        (Translator { netns: None, addresses, published }, gaps)
-    };
-    let mut translators = Vec::new();
-    for (netns, read) in namespaces.visit(read) {
-        // A namespace that could not be entered has a gap of its own.
-        let Ok((translator, gaps)) = read else { continue };
-        inventory.gaps.extend(gaps.into_iter().map(|gap| match &netns {
-            Some(netns) => Gap { what: format!("{} in {netns}", gap.what), ..gap },
-            None => gap,
-        }));
-        translators.push(Translator { netns, ..translator });
-    }
-    reconcile::link(inventory, &translators);
 }
 
 /// Holds the inventory against a second, independent reader.
