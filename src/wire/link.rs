@@ -36,7 +36,7 @@ pub fn dump(seq: u32) -> Vec<u8> {
 /// The tunnel that an entry of the answer stands for; `None` for another device, and for one that is down.
 #[must_use]
 pub fn tunnel(payload: &[u8]) -> Option<Tunnel> {
-    let flags = u32::from_ne_bytes(payload.get(FLAGS..FLAGS + 4)?.try_into().ok()?);
+    let flags = netlink::u32_at(FLAGS, payload)?;
     if flags & IFF_UP == 0 {
         return None;
     }

@@ -211,6 +211,13 @@ pub fn attribute(bytes: &[u8], wanted: u16) -> Option<&[u8]> {
     attributes(bytes).find(|(kind, _)| *kind == wanted).map(|(_, value)| value)
 }
 
+/// The 32-bit number, in the byte order of the host, so many bytes behind the beginning.
+#[must_use]
+pub fn u32_at(at: usize, bytes: &[u8]) -> Option<u32> {
+    let bytes = bytes.get(at..at.checked_add(4)?)?;
+    Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+}
+
 /// A string with its closing zero.
 #[must_use]
 pub fn text(value: &[u8]) -> String {

@@ -1,10 +1,9 @@
 //! The packet sockets over `NETLINK_SOCK_DIAG` (`linux/packet_diag.h`).
 
-use super::netlink;
+use super::netlink::{self, u32_at};
+use super::sock_diag::BY_FAMILY;
 use crate::model::Inode;
 
-/// `SOCK_DIAG_BY_FAMILY`.
-const BY_FAMILY: u16 = 20;
 const AF_PACKET: u8 = 17;
 const SHOW_INFO: u32 = 0x01;
 const PACKET_DIAG_INFO: u16 = 0;
@@ -42,19 +41,17 @@ pub struct Tap {
 /// The socket in the payload of an answer; `None` when it is cut short.
 #[must_use]
 pub fn tap(payload: &[u8]) -> Option<Tap> {
-    let word =
-        |at: usize, of: &[u8]| Some(u32::from_ne_bytes(of.get(at..at + 4)?.try_into().ok()?));
     let attributes = netlink::attributes(payload.get(REPLY..)?);
     let mut tap = Tap {
-        inode: Inode(word(INODE, payload)?.into()),
+        inode: Inode(u32_at(INODE, payload)?.into()),
         protocol: u16::from_ne_bytes(payload.get(PROTOCOL..PROTOCOL + 2)?.try_into().ok()?),
         interface: None,
         uid: None,
     };
     for (kind, value) in attributes {
         match kind {
-            PACKET_DIAG_INFO => tap.interface = word(0, value),
-            PACKET_DIAG_UID => tap.uid = word(0, value),
+            PACKET_DIAG_INFO => tap.interface = u32_at(0, value),
+            PACKET_DIAG_UID => tap.uid = u32_at(0, value),
             _ => {}
         }
     }

@@ -63,9 +63,8 @@ pub fn route(payload: &[u8]) -> Option<Route> {
     // struct rtmsg has 12 bytes, the type is the eighth.
     let (header, attributes) = payload.split_at_checked(12)?;
     let is_local = header.get(7) == Some(&RTN_LOCAL);
-    let mut device = netlink::attributes(attributes).filter(|(kind, _)| *kind == RTA_OIF);
-    let device =
-        device.next().and_then(|(_, index)| Some(u32::from_ne_bytes(index.try_into().ok()?)));
+    let device = netlink::attribute(attributes, RTA_OIF)
+        .and_then(|index| Some(u32::from_ne_bytes(index.try_into().ok()?)));
     Some(Route { is_local, device })
 }
 

@@ -5,8 +5,8 @@ use crate::model::{Cookie, Family, Inode, Transport};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
-/// `SOCK_DIAG_BY_FAMILY`.
-const BY_FAMILY: u16 = 20;
+/// `SOCK_DIAG_BY_FAMILY`, of whatever family of sockets.
+pub(super) const BY_FAMILY: u16 = 20;
 /// `TCPDIAG_GETSOCK`: the sockets of TCP, whatever their family.
 const OF_TCP: u16 = 18;
 /// `INET_DIAG_NOCOOKIE`, for both halves: any socket.
@@ -332,14 +332,12 @@ pub fn row(payload: &[u8]) -> Option<Row> {
 
 /// The name of the protocol that uses a TCP socket for itself, in the attributes of `INET_DIAG_ULP_INFO`.
 fn upper_protocol(attributes: &[u8]) -> Option<&[u8]> {
-    let (_, name) =
-        netlink::attributes(attributes).find(|(kind, _)| *kind == INET_ULP_INFO_NAME)?;
+    let name = netlink::attribute(attributes, INET_ULP_INFO_NAME)?;
     name.split(|byte| *byte == 0).next()
 }
 
 fn nth_u32(bytes: &[u8], index: usize) -> Option<u32> {
-    let bytes = bytes.get(index * 4..index * 4 + 4)?;
-    Some(u32::from_ne_bytes(bytes.try_into().ok()?))
+    netlink::u32_at(index * 4, bytes)
 }
 
 fn address_bytes(address: IpAddr) -> [u8; 16] {

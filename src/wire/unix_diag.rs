@@ -1,11 +1,10 @@
 //! The Unix sockets over `NETLINK_SOCK_DIAG` (`linux/unix_diag.h`): those that take clients, and those in which
 //! messages wait.
 
-use super::netlink;
+use super::netlink::{self, u32_at};
+use super::sock_diag::BY_FAMILY;
 use crate::model::Inode;
 
-/// `SOCK_DIAG_BY_FAMILY`.
-const BY_FAMILY: u16 = 20;
 const AF_UNIX: u8 = 1;
 const SHOW_NAME: u32 = 0x01;
 const SHOW_PEER: u32 = 0x04;
@@ -70,9 +69,8 @@ pub struct Server {
 #[must_use]
 pub fn server(payload: &[u8]) -> Option<Server> {
     let listens = *payload.get(STATE)? == LISTEN;
-    let attributes: Vec<(u16, &[u8])> = netlink::attributes(payload.get(REPLY..)?).collect();
-    let find =
-        |wanted| attributes.iter().find(|(kind, _)| *kind == wanted).map(|(_, value)| *value);
+    let attributes = payload.get(REPLY..)?;
+    let find = |wanted| netlink::attribute(attributes, wanted);
     if !listens && (payload.get(TYPE) != Some(&SOCK_DGRAM) || find(UNIX_DIAG_PEER).is_some()) {
         return None;
     }
@@ -83,27 +81,23 @@ pub fn server(payload: &[u8]) -> Option<Server> {
     };
     let queue = find(UNIX_DIAG_RQLEN).filter(|_| listens);
     Some(Server {
-        inode: Inode(word(INODE, payload)?.into()),
+        inode: Inode(u32_at(INODE, payload)?.into()),
         path,
         listens,
-        queue: queue.and_then(|queue| Some((word(0, queue)?, word(4, queue)?))),
-        uid: find(UNIX_DIAG_UID).and_then(|uid| word(0, uid)),
+        queue: queue.and_then(|queue| Some((u32_at(0, queue)?, u32_at(4, queue)?))),
+        uid: find(UNIX_DIAG_UID).and_then(|uid| u32_at(0, uid)),
     })
-}
-
-fn word(at: usize, of: &[u8]) -> Option<u32> {
-    Some(u32::from_ne_bytes(of.get(at..at + 4)?.try_into().ok()?))
 }
 
 /// The inode of a socket in which something may wait to be received: bytes, or connections in a listener. A
 /// datagram may have no bytes and yet carry descriptors, so those sockets always may.
 #[must_use]
 pub fn may_have_messages(payload: &[u8]) -> Option<u64> {
-    let inode = word(INODE, payload)?;
+    let inode = u32_at(INODE, payload)?;
     let attributes = payload.get(REPLY..)?;
-    let queue = netlink::attributes(attributes).find(|(kind, _)| *kind == UNIX_DIAG_RQLEN);
+    let queue = netlink::attribute(attributes, UNIX_DIAG_RQLEN);
     // What the kernel does not say may be anything.
-    let waits = queue.and_then(|(_, value)| word(0, value)).is_none_or(|waiting| waiting > 0);
+    let waits = queue.and_then(|value| u32_at(0, value)).is_none_or(|waiting| waiting > 0);
     (waits || payload.get(TYPE) == Some(&SOCK_DGRAM)).then_some(u64::from(inode))
 }
 
