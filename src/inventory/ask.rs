@@ -1,4 +1,4 @@
-//! Asking the kernel for a whole table of sockets.
+//! Asking the kernel for a whole table, or for one entry.
 
 use crate::model::{Gap, Hides, Need};
 use crate::sys::{NetlinkSocket, Protocol};
@@ -10,10 +10,11 @@ const TRIES: u32 = 3;
 
 /// The rows of a table, and what is wrong with them. Rows that were read before the trouble are kept.
 pub(super) fn rows<T>(
+    protocol: Protocol,
     request: impl Fn(u32) -> Vec<u8>,
     read: impl Fn(&[u8]) -> Option<T>,
 ) -> (Vec<T>, Option<AnswerError>) {
-    let mut netlink = match NetlinkSocket::open(Protocol::SockDiag) {
+    let mut netlink = match NetlinkSocket::open(protocol) {
         Ok(netlink) => netlink,
         Err(error) => return (Vec::new(), Some(error.into())),
     };
@@ -31,6 +32,21 @@ pub(super) fn rows<T>(
             asked => return (rows, asked.err()),
         }
     }
+}
+
+/// One entry; `None` where the answer has none that can be read.
+pub(super) fn entry<T>(
+    netlink: &mut NetlinkSocket,
+    request: impl Fn(u32) -> Vec<u8>,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Result<Option<T>, AnswerError> {
+    let mut found = None;
+    let seq = netlink.next_seq();
+    let mut answer = netlink::Answer::entry(seq);
+    netlink.converse(&request(seq), |datagram| {
+        answer.take(datagram, |_, payload| found = read(payload))
+    })?;
+    Ok(found)
 }
 
 /// Whether the kernel has no such table.

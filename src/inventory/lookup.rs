@@ -1,9 +1,10 @@
 //! The kernel's own answer to "which socket would a packet to this port be delivered to?".
 
+use super::ask;
 use crate::model::{Lookup, Transport};
 use crate::sys::{NetlinkSocket, Protocol};
-use crate::wire::netlink::{self, AnswerError};
-use crate::wire::route::{self, Route};
+use crate::wire::netlink::AnswerError;
+use crate::wire::route;
 use crate::wire::sock_diag::{self, state};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -39,15 +40,9 @@ pub fn exact(packets: &[Packet]) -> Vec<Lookup> {
 /// # Errors
 /// When the kernel does not tell; the text says why.
 pub fn way_from(address: IpAddr, scope: u32) -> Result<Option<(bool, u32)>, String> {
-    let ask = || -> Result<Option<Route>, AnswerError> {
+    let ask = || {
         let mut netlink = NetlinkSocket::open(Protocol::Route)?;
-        let mut found = None;
-        let seq = netlink.next_seq();
-        let mut answer = netlink::Answer::entry(seq);
-        netlink.converse(&route::get(address, scope, seq), |datagram| {
-            answer.take(datagram, |_, payload| found = route::route(payload))
-        })?;
-        Ok(found)
+        ask::entry(&mut netlink, |seq| route::get(address, scope, seq), route::route)
     };
     match ask() {
         Ok(found) => Ok(found.and_then(|route| Some((route.is_local, route.device?)))),
@@ -65,18 +60,12 @@ pub fn way_from(address: IpAddr, scope: u32) -> Result<Option<(bool, u32)>, Stri
 }
 
 fn one(netlink: &mut NetlinkSocket, packet: &Packet) -> Result<Lookup, AnswerError> {
-    let mut found = None;
-    let seq = netlink.next_seq();
-    let mut answer = netlink::Answer::entry(seq);
     let Packet { transport, to, from, device } = *packet;
-    let asked = netlink
-        .converse(&sock_diag::lookup(transport, to, from, device, seq), |datagram| {
-            answer.take(datagram, |_, payload| found = sock_diag::row(payload))
-        });
-    match asked {
-        Err(AnswerError::Refused(error)) if error.kind() == io::ErrorKind::NotFound => {}
-        asked => asked?,
-    }
+    let request = |seq| sock_diag::lookup(transport, to, from, device, seq);
+    let found = match ask::entry(netlink, request, sock_diag::row) {
+        Err(AnswerError::Refused(error)) if error.kind() == io::ErrorKind::NotFound => None,
+        found => found?,
+    };
     Ok(match found {
         Some(row) if transport == Transport::Udp || row.state == state::LISTEN => {
             Lookup::Socket(row.cookie)

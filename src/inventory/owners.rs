@@ -7,12 +7,12 @@ mod roles;
 mod scan;
 mod unknown;
 
+use super::ask;
 use crate::model::{
     Gap, Held, Hides, Inode, Inventory, Need, OwnersUnknown, OwnersUnknownReason, Transport,
 };
-use crate::sys::{self, NetlinkSocket, Procfs, Protocol};
+use crate::sys::{self, Procfs, Protocol};
 use crate::wire::link::{self, Tunnel};
-use crate::wire::netlink::{self, AnswerError};
 use deep::InFlight;
 use processes::Processes;
 use roles::Tree;
@@ -199,15 +199,8 @@ fn may_be_found(held: &Held, unread: Unread) -> bool {
 
 /// The tunnels of our network namespace; none where they cannot be read, which leaves the reason less exact.
 fn tunnels() -> Vec<Tunnel> {
-    let read = || -> Result<Vec<Tunnel>, AnswerError> {
-        let mut netlink = NetlinkSocket::open(Protocol::Route)?;
-        let seq = netlink.next_seq();
-        let mut answer = netlink::Answer::dump(seq);
-        let mut tunnels = Vec::new();
-        netlink.converse(&link::dump(seq), |datagram| {
-            answer.take(datagram, |_, payload| tunnels.extend(link::tunnel(payload)))
-        })?;
-        Ok(tunnels)
-    };
-    read().unwrap_or_default()
+    match ask::rows(Protocol::Route, link::dump, link::tunnel) {
+        (tunnels, None) => tunnels,
+        (_, Some(_)) => Vec::new(),
+    }
 }

@@ -5,7 +5,7 @@ use super::sock_diag::interface;
 use crate::model::{
     Family, Gap, Held, Hides, Inventory, Portless, PortlessKind, Queue, Seen, SocketState,
 };
-use crate::sys;
+use crate::sys::{self, Protocol};
 use crate::wire::netlink::AnswerError;
 use crate::wire::{packet_diag, proc_net, sock_diag, unix_diag};
 
@@ -13,7 +13,8 @@ const NOT_SENT: &str = "not sent by this kernel";
 
 /// The Unix sockets that listen or take datagrams, and have a name.
 pub(super) fn unix() -> Inventory {
-    let (servers, problem) = ask::rows(unix_diag::dump_servers, unix_diag::server);
+    let (servers, problem) =
+        ask::rows(Protocol::SockDiag, unix_diag::dump_servers, unix_diag::server);
     let portless = servers.into_iter().map(|server| {
         let queue = match server.queue {
             Some((length, limit)) => Seen::Known(Queue { length, limit, drops: 0 }),
@@ -32,7 +33,8 @@ pub(super) fn unix() -> Inventory {
 /// The raw sockets of both families, from the kernel's socket table, else from `/proc`.
 pub(super) fn raw() -> Inventory {
     let of = |family| {
-        let (rows, problem) = ask::rows(|seq| sock_diag::dump_raw(family, seq), sock_diag::row);
+        let (rows, problem) =
+            ask::rows(Protocol::SockDiag, |seq| sock_diag::dump_raw(family, seq), sock_diag::row);
         match problem {
             Some(error) if ask::is_missing(&error) => raw_of_proc(family, &error),
             problem => {
@@ -89,7 +91,7 @@ fn raw_socket(kind: PortlessKind, held: Held) -> Portless {
 
 /// The packet sockets: what captures traffic, and what speaks protocols below IP.
 pub(super) fn packet() -> Inventory {
-    let (taps, problem) = ask::rows(packet_diag::dump, packet_diag::tap);
+    let (taps, problem) = ask::rows(Protocol::SockDiag, packet_diag::dump, packet_diag::tap);
     let portless = taps.into_iter().map(|tap| {
         let interface = tap.interface.map_or(Seen::Skipped(NOT_SENT), interface);
         let kind = PortlessKind::Packet { protocol: tap.protocol, interface };

@@ -5,7 +5,7 @@ use crate::model::{
     Family, Gap, Held, Hides, Inode, Interface, Inventory, Nat, Need, OwnersUnknown,
     OwnersUnknownReason, Port, Queue, Seen, Socket, SocketState, Transport,
 };
-use crate::sys;
+use crate::sys::{self, Protocol};
 use crate::wire::netlink::AnswerError;
 use crate::wire::proc_net::{self, InUse};
 use crate::wire::sock_diag::{self, Keep, Row, state};
@@ -50,7 +50,7 @@ impl SockDiag {
             Some(family) => sock_diag::dump(transport, family, states, self.keep, seq),
             None => sock_diag::dump_tcp(states, self.keep, seq),
         };
-        let (rows, problem) = ask::rows(dump, sock_diag::row);
+        let (rows, problem) = ask::rows(Protocol::SockDiag, dump, sock_diag::row);
         let rows = once_each(rows);
         Inventory {
             sockets: rows.iter().filter_map(|row| socket(transport, row)).collect(),

@@ -4,7 +4,7 @@
 use super::scan::{self, Holders, Scan, Wanted, shared_out};
 use crate::inventory::ask;
 use crate::model::Via;
-use crate::sys::{self, Procfs, Table};
+use crate::sys::{self, Procfs, Protocol, Table};
 use crate::wire::fdinfo::{fixed_sockets, socket_inode, waiting_descriptors};
 use crate::wire::unix_diag;
 use std::collections::{BTreeMap, BTreeSet};
@@ -158,7 +158,8 @@ fn queues(procfs: &Procfs, tables: &[Table], all_ours: bool) -> io::Result<Vec<Q
 
 /// The Unix sockets of our network namespace in which something may wait; `None` where they cannot be listed.
 fn filled_queues() -> Option<Wanted> {
-    let (inodes, problem) = ask::rows(unix_diag::dump, unix_diag::may_have_messages);
+    let (inodes, problem) =
+        ask::rows(Protocol::SockDiag, unix_diag::dump, unix_diag::may_have_messages);
     problem.is_none().then(|| inodes.into_iter().collect())
 }
 
