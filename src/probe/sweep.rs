@@ -121,6 +121,7 @@ impl<'a, C: Client> Worker<'a, C> {
         let mut spare = spare.filter(|(opened_for, _)| self.client.serves_both(*opened_for, port));
         let mut freely = false;
         for _ in 0..MOST_MEETINGS {
+            self.progress.take_turns(1);
             let opened = match spare.take() {
                 Some((_, probe)) => Ok(probe),
                 None => self.open(port, freely),
@@ -132,7 +133,6 @@ impl<'a, C: Client> Worker<'a, C> {
                     return None;
                 }
             };
-            self.progress.take_turns(1);
             self.sweep.sent += 1;
             let sent_at = Instant::now();
             match self.client.knock(&probe, port) {

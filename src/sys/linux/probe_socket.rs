@@ -63,8 +63,12 @@ pub struct Source {
     pub ports: Option<SourcePorts>,
 }
 
-/// A socket that hears ICMP errors, and is bound to the address of `source`.
-pub(super) fn new_socket(family: Family, kind: Type, source: Source) -> io::Result<Socket> {
+/// A socket that hears ICMP errors, and takes a source port out of `ports`.
+pub(super) fn new_socket(
+    family: Family,
+    kind: Type,
+    ports: Option<SourcePorts>,
+) -> io::Result<Socket> {
     let domain = match family {
         Family::Ipv4 => Domain::IPV4,
         Family::Ipv6 => Domain::IPV6,
@@ -75,13 +79,17 @@ pub(super) fn new_socket(family: Family, kind: Type, source: Source) -> io::Resu
         Family::Ipv6 => (libc::SOL_IPV6, libc::IPV6_RECVERR),
     };
     set_option(&socket, level, receive_errors, 1)?;
-    set_source_ports(&socket, source.ports);
-    if let Some(address) = source.address {
-        // The port is chosen when it connects: then many probes may have the same one, each to another port.
-        set_option(&socket, libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
-        socket.bind(&address.into())?;
-    }
+    set_source_ports(&socket, ports);
     Ok(socket)
+}
+
+/// Binds a socket to an address. Over IPv6 this is where the kernel looks whether the address is this host's: nothing
+/// that takes time may come between it and the probe.
+fn bind(socket: &Socket, address: Option<SocketAddr>) -> io::Result<()> {
+    let Some(address) = address else { return Ok(()) };
+    // The port is chosen when it connects: then many probes may have the same one, each to another port.
+    set_option(socket, libc::SOL_IP, libc::IP_BIND_ADDRESS_NO_PORT, 1)?;
+    socket.bind(&address.into())
 }
 
 /// Keeps the kernel's choice of a source port within `ports`. Kernels before 6.3 do not know the option: there
@@ -121,8 +129,9 @@ impl TcpProbe {
     /// # Errors
     /// When there is no descriptor or memory for it, or the host has no such family.
     pub fn new(family: Family, source: Source) -> io::Result<Self> {
-        let socket = new_socket(family, Type::STREAM, source)?;
+        let socket = new_socket(family, Type::STREAM, source.ports)?;
         socket.set_linger(Some(Duration::ZERO))?;
+        bind(&socket, source.address)?;
         Ok(Self(socket))
     }
 
@@ -218,7 +227,9 @@ impl UdpProbe {
     /// # Errors
     /// When there is no descriptor or memory for it, or the host has no such family.
     pub fn new(family: Family, source: Source) -> io::Result<Self> {
-        new_socket(family, Type::DGRAM, source).map(Self)
+        let socket = new_socket(family, Type::DGRAM, source.ports)?;
+        bind(&socket, source.address)?;
+        Ok(Self(socket))
     }
 
     /// Points it at `to`: from now on it hears only what comes from there.

@@ -61,7 +61,7 @@ impl RawReceiver {
     pub fn open(source: Source, to: SocketAddr, room: usize) -> io::Result<Self> {
         let family = Family::of(to.ip());
         let address = source.address.map_or_else(|| usual_source(to), Ok)?;
-        let port = new_socket(family, Type::STREAM, Source { address: None, ..source })?;
+        let port = new_socket(family, Type::STREAM, source.ports)?;
         port.bind(&address.into())?;
         let source = port.local_addr()?.as_socket().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let open = |protocol, filter: &[SockFilter]| -> io::Result<Socket> {
