@@ -4,10 +4,12 @@
 pub mod about;
 pub mod endpoint;
 pub mod held;
+pub mod journey;
 pub mod portless;
 pub mod probe;
 pub mod process;
 pub mod published;
+pub mod rule;
 pub mod seen;
 pub mod service;
 pub mod socket;
@@ -18,10 +20,14 @@ pub mod who;
 pub use about::{About, Gap, Hides};
 pub use endpoint::{Endpoint, Family, Interface, Port, PortSet, Transport};
 pub use held::{Held, Inode};
+pub use journey::{Decision, Journey, Reached, Reply, Step};
 pub use portless::{Portless, PortlessKind};
 pub use probe::{Answer, Attempt, Delivery, Icmp, Lookup, Method, Sweep, TakenBy, Target, Vantage};
 pub use process::{Owner, OwnersUnknown, OwnersUnknownReason, Process, Role, Via};
 pub use published::{LeadsTo, Nat, Published, PublishedAt, TargetPort, Through};
+pub use rule::{
+    Backend, Base, Chain, ChainKind, Chains, Hook, Policy, Rule, RuleId, Table, TableFamily,
+};
 pub use seen::{Need, Seen};
 pub use service::{
     Access, Certificate, Http, Identity, Protocol, Recognised, Risk, Severity, Spoken, Tls,

@@ -1,9 +1,9 @@
 //! The ports that rules of destination NAT publish.
 
-use crate::model::{Family, Gap, Hides, Need, Published};
+use crate::model::{Chain, Family, Gap, Hides, Need, Published, Table};
 use crate::sys::{self, NetlinkSocket, Protocol};
 use crate::wire::netlink::{self, AnswerError};
-use crate::wire::nf_tables::{self, Chain, LeadsTo, Rule, Table, Translation};
+use crate::wire::nf_tables::{self, LeadsTo, Rule, Translation};
 use std::collections::HashSet;
 use std::io;
 

@@ -10,7 +10,7 @@ mod xtables;
 mod tests;
 
 use super::netlink::{self, attribute, text};
-use crate::model::{Family, Published};
+use crate::model::{Chain, Family, Published, Table, TableFamily};
 use expressions::Reading;
 
 /// `NFNL_SUBSYS_NFTABLES`, the upper half of a message's type.
@@ -39,56 +39,6 @@ const NF_INET_LOCAL_OUT: u32 = 3;
 const NFTA_RULE_TABLE: u16 = 1;
 const NFTA_RULE_CHAIN: u16 = 2;
 const NFTA_RULE_EXPRESSIONS: u16 = 4;
-
-/// A table. Its name is its own only within its family.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Table {
-    /// The family.
-    pub family: TableFamily,
-    /// The name.
-    pub name: String,
-}
-
-/// The family of a table that may hold NAT.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum TableFamily {
-    /// `inet`: both.
-    Inet,
-    /// `ip`: IPv4.
-    Ip,
-    /// `ip6`: IPv6.
-    Ip6,
-}
-
-impl TableFamily {
-    /// Its name in the rules of `nft`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Inet => "inet",
-            Self::Ip => "ip",
-            Self::Ip6 => "ip6",
-        }
-    }
-
-    /// The family of the packets that its rules see; `None` for both.
-    fn of_packets(self) -> Option<Family> {
-        match self {
-            Self::Inet => None,
-            Self::Ip => Some(Family::Ipv4),
-            Self::Ip6 => Some(Family::Ipv6),
-        }
-    }
-}
-
-/// A chain of rules.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Chain {
-    /// The table that it is in.
-    pub table: Table,
-    /// Its name.
-    pub name: String,
-}
 
 /// What is told of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -166,13 +116,22 @@ pub fn rule(payload: &[u8]) -> Option<Rule> {
     let (family, attributes) = split(payload)?;
     let chain = chain(family, attributes, NFTA_RULE_TABLE, NFTA_RULE_CHAIN)?;
     let expressions = attribute(attributes, NFTA_RULE_EXPRESSIONS).unwrap_or_default();
-    let (leads_to, translation) = Reading::of(family.of_packets(), expressions);
+    let (leads_to, translation) = Reading::of(packets_of(family), expressions);
     Some(Rule { chain, leads_to, translation })
 }
 
 fn chain(family: TableFamily, attributes: &[u8], table: u16, name: u16) -> Option<Chain> {
     let table = Table { family, name: text(attribute(attributes, table)?) };
     Some(Chain { table, name: text(attribute(attributes, name)?) })
+}
+
+/// The family of the packets that the rules of a table see; `None` for both.
+fn packets_of(family: TableFamily) -> Option<Family> {
+    match family {
+        TableFamily::Ip => Some(Family::Ipv4),
+        TableFamily::Ip6 => Some(Family::Ipv6),
+        _ => None,
+    }
 }
 
 /// The family and the attributes of an entry.

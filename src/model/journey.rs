@@ -1,0 +1,91 @@
+//! What the kernel told of a probe's way through the rules of the firewall.
+
+use super::RuleId;
+use std::net::SocketAddr;
+
+/// What happened to one probe, as the kernel traced it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Journey {
+    /// How far the probe came.
+    pub reached: Reached,
+    /// The decisions about the probe, in their order.
+    pub steps: Vec<Step>,
+    /// The reply to it, when one set out.
+    pub reply: Option<Reply>,
+}
+
+/// How far a probe came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reached {
+    /// It did not come to the first rule: something at the device took it.
+    Nothing,
+    /// It came to the first rule, and not to the end of those before a socket.
+    Rules,
+    /// It passed all rules before the sockets of this host, on the way to this address and port.
+    Host(SocketAddr),
+    /// It passed all rules on the way through this host, to this address and port.
+    Through(SocketAddr),
+}
+
+/// One decision about a packet.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Step {
+    /// What decided.
+    pub rule: RuleId,
+    /// What it decided.
+    pub verdict: Decision,
+}
+
+/// What a rule or a policy does with a packet (`enum nft_verdicts`, `linux/netfilter.h`).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Decision {
+    /// The rule matched, and the next one is asked.
+    Continue,
+    /// The next base chain is asked.
+    Accept,
+    /// The packet ends here.
+    Drop,
+    /// A chain is asked, and then the next rule.
+    Jump(String),
+    /// A chain is asked, and then no other rule of this one.
+    Goto(String),
+    /// The rule behind the last jump is asked.
+    Return,
+    /// A program decides (`NFQUEUE`).
+    Queue,
+    /// The rule keeps the packet.
+    Stolen,
+}
+
+/// A reply on its way out.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reply {
+    /// Whether it passed all rules on the way out.
+    pub left: bool,
+    /// The decisions about it, in their order.
+    pub steps: Vec<Step>,
+}
+
+impl Journey {
+    /// The rule or policy that ended the probe.
+    #[must_use]
+    pub fn stopped_by(&self) -> Option<&RuleId> {
+        dropped(&self.steps)
+    }
+
+    /// The rule or policy that ended the reply.
+    #[must_use]
+    pub fn reply_stopped_by(&self) -> Option<&RuleId> {
+        self.reply.as_ref().filter(|reply| !reply.left).and_then(|reply| dropped(&reply.steps))
+    }
+
+    /// The last rule or policy that let the probe go on.
+    #[must_use]
+    pub fn let_in_by(&self) -> Option<&RuleId> {
+        self.steps.iter().rev().find(|step| step.verdict == Decision::Accept).map(|step| &step.rule)
+    }
+}
+
+fn dropped(steps: &[Step]) -> Option<&RuleId> {
+    steps.iter().rev().find(|step| step.verdict == Decision::Drop).map(|step| &step.rule)
+}

@@ -1,0 +1,168 @@
+//! Rules of the firewall: where they stand, and what they say.
+
+use std::collections::BTreeMap;
+
+/// The family of a table of `nf_tables` (`linux/netfilter.h`, `enum nfproto`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum TableFamily {
+    /// `inet`: IPv4 and IPv6.
+    Inet,
+    /// `ip`: IPv4.
+    Ip,
+    /// `ip6`: IPv6.
+    Ip6,
+    /// `arp`.
+    Arp,
+    /// `bridge`.
+    Bridge,
+    /// `netdev`: frames of one device.
+    Netdev,
+}
+
+impl TableFamily {
+    /// Its name in the rules of `nft`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Inet => "inet",
+            Self::Ip => "ip",
+            Self::Ip6 => "ip6",
+            Self::Arp => "arp",
+            Self::Bridge => "bridge",
+            Self::Netdev => "netdev",
+        }
+    }
+}
+
+/// A table. Its name is its own only within its family.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Table {
+    /// The family.
+    pub family: TableFamily,
+    /// The name.
+    pub name: String,
+}
+
+/// A chain of rules.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Chain {
+    /// The table that it is in.
+    pub table: Table,
+    /// Its name.
+    pub name: String,
+}
+
+/// What decides about a packet: a rule, or what a chain does with a packet that none of its rules took.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RuleId {
+    /// The chain.
+    pub chain: Chain,
+    /// The handle of the rule in its table; `None` for the policy of the chain.
+    pub handle: Option<u64>,
+}
+
+/// Where on a packet's way a chain begins (`enum nf_inet_hooks`, `enum nf_dev_hooks`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Hook {
+    /// At the device, before everything else.
+    Ingress,
+    /// Before the routing of what comes in.
+    Prerouting,
+    /// On the way to a socket of this host.
+    Input,
+    /// On the way through this host.
+    Forward,
+    /// On the way from a socket of this host.
+    Output,
+    /// After the routing of what goes out.
+    Postrouting,
+    /// At the device, after everything else.
+    Egress,
+}
+
+impl Hook {
+    /// Its name in the rules of `nft` and in the documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ingress => "ingress",
+            Self::Prerouting => "prerouting",
+            Self::Input => "input",
+            Self::Forward => "forward",
+            Self::Output => "output",
+            Self::Postrouting => "postrouting",
+            Self::Egress => "egress",
+        }
+    }
+}
+
+/// What a base chain does with a packet that none of its rules took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Policy {
+    /// It lets it go on.
+    Accept,
+    /// It drops it.
+    Drop,
+}
+
+/// What the kernel asks a chain for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChainKind {
+    /// `filter`.
+    Filter,
+    /// `nat`: only for the first packet of a connection.
+    Nat,
+    /// `route`: what it changes is routed again.
+    Route,
+}
+
+/// What makes a chain the beginning of a way through rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Base {
+    /// Where it begins.
+    pub hook: Hook,
+    /// What it is asked for.
+    pub kind: ChainKind,
+    /// Its place among the chains of its hook: the smaller, the earlier.
+    pub priority: i32,
+    /// What it does with a packet that none of its rules took.
+    pub policy: Policy,
+}
+
+/// Who made a rule, as far as that can be told by its form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Backend {
+    /// `nft`, or another program that speaks to `nf_tables`.
+    Nftables,
+    /// `iptables` over `nf_tables`.
+    IptablesNft,
+    /// `iptables` over its own tables of the kernel.
+    IptablesLegacy,
+}
+
+impl Backend {
+    /// Its name in the documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nftables => "nftables",
+            Self::IptablesNft => "iptables-nft",
+            Self::IptablesLegacy => "iptables-legacy",
+        }
+    }
+}
+
+/// A rule, or the policy of a chain, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rule {
+    /// Which.
+    pub id: RuleId,
+    /// What it says, as `nft` lists it: `tcp dport 8080 drop`; of a policy `policy drop`. `None` when that could not be
+    /// read, or it is gone.
+    pub text: Option<String>,
+    /// Who made it.
+    pub backend: Backend,
+}
+
+/// The chains of all tables in a network namespace: those in which a way through rules begins, and the others.
+pub type Chains = BTreeMap<Chain, Option<Base>>;
