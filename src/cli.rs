@@ -13,6 +13,7 @@ mod generate;
 mod hint;
 mod identify;
 mod ls;
+mod network;
 mod output;
 mod place;
 mod ports;

@@ -26,7 +26,8 @@ pub use probe::{Answer, Attempt, Delivery, Icmp, Lookup, Method, Sweep, TakenBy,
 pub use process::{Owner, OwnersUnknown, OwnersUnknownReason, Process, Role, Via};
 pub use published::{LeadsTo, Nat, Published, PublishedAt, TargetPort, Through};
 pub use rule::{
-    Backend, Base, Chain, ChainKind, Chains, Hook, Policy, Rule, RuleId, Table, TableFamily,
+    Backend, Base, Chain, ChainKind, Chains, Hook, Policy, Rule, RuleId, Rulebook, Table,
+    TableFamily,
 };
 pub use seen::{Need, Seen};
 pub use service::{

@@ -23,6 +23,7 @@ pub use delivery::delivery;
 pub use identify::{Question, identify};
 pub use local::only_local;
 pub use pace::Waits;
+pub use payload::payload;
 pub use plan::targets;
 pub use share::Progress;
 pub use syn::unavailable;

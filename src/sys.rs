@@ -3,8 +3,10 @@
 
 mod linux;
 
+pub use linux::bpf::{Injection, Injector};
 pub use linux::cgroup::{Cgroup2, CgroupPaths};
 pub use linux::clock::pause;
+pub use linux::guardian::Guardian;
 pub use linux::host::{
     boot_id, capabilities, effective_uid, host_name, kernel_release, kernel_version,
 };
@@ -27,6 +29,7 @@ pub use linux::probe_socket::{
 pub use linux::procfs::{Kin, OpenTable, Procfs, Table, Unreadable};
 pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
 pub use linux::raw_sender::{BATCH, RawSender, Sent};
+pub use linux::shared_memory::SharedNote;
 pub use linux::sysctl::{
     conntrack_room, has_legacy_nat, local_port_range, network_table, tracks_connections,
     udp_datagrams_received,

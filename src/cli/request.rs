@@ -6,10 +6,12 @@ use super::hint;
 use super::ports::Ports;
 use crate::inventory::Services;
 use crate::model::{Endpoint, Family, Gap, Hides, Need, PortSet, Transport, Vantage, Verdict};
+use crate::outside::Wanted;
 use crate::probe::{self, Knock, Waits};
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Up to so many named ports get a row each.
@@ -25,6 +27,8 @@ pub(super) struct Request {
     family: Option<Family>,
     /// The vantages to probe from.
     pub(super) vantages: Vec<Vantage>,
+    /// The addresses that probes from the network come from, where they were named.
+    sources: BTreeMap<Vantage, IpAddr>,
     /// Whether they were named, so that one without an address is a gap.
     pub(super) vantages_named: bool,
     /// A gap for each vantage that was named and that this version does not have.
@@ -65,6 +69,7 @@ impl Request {
                 _ => None,
             },
             vantages: Vec::new(),
+            sources: BTreeMap::new(),
             vantages_named: !args.from.is_empty(),
             gaps: Vec::new(),
             knock: match args.method {
@@ -84,12 +89,15 @@ impl Request {
         request.must_be_allowed()?;
         for word in &args.from {
             match vantage(word)? {
-                Ok(vantage) => request.vantages.push(vantage),
+                Ok((vantage, source)) => {
+                    request.vantages.push(vantage);
+                    request.sources.extend(source.map(|source| (vantage, source)));
+                }
                 Err(gap) => request.gaps.push(gap),
             }
         }
         if args.from.is_empty() {
-            request.vantages = vec![Vantage::Loopback, Vantage::Own];
+            request.vantages = vec![Vantage::Loopback, Vantage::Lan];
         }
         Ok(request)
     }
@@ -133,6 +141,16 @@ impl Request {
             Some(error) => bail!("--method syn: no raw socket can be had: {error}"),
             None => Ok(()),
         }
+    }
+
+    /// The vantages of the network to probe from.
+    pub(super) fn network(&self) -> Vec<Wanted> {
+        let network = self.vantages.iter().filter(|vantage| vantage.is_network());
+        let wanted = network.map(|vantage| Wanted {
+            vantage: *vantage,
+            source: self.sources.get(vantage).copied(),
+        });
+        wanted.collect()
     }
 
     /// Whether addresses of a family are probed.
@@ -181,16 +199,24 @@ fn verdict(word: &str) -> Result<Verdict> {
     bail!("{word:?} is no verdict: verdicts are {}{near}", names().collect::<Vec<_>>().join(", "));
 }
 
-/// The vantage of a word, or the gap that it leaves in this version.
-fn vantage(word: &str) -> Result<Result<Vantage, Gap>> {
+/// The vantage of a word and the address that it names, or the gap that it leaves in this version.
+fn vantage(word: &str) -> Result<Result<(Vantage, Option<IpAddr>), Gap>> {
     const NAMES: [&str; 4] = ["loopback", "self", "lan", "internet"];
-    let name = word.split_once(['=', ':']).map_or(word, |(name, _)| name);
-    Ok(match (word, name) {
-        ("loopback", _) => Ok(Vantage::Loopback),
-        ("self", _) => Ok(Vantage::Own),
-        (_, "lan" | "internet" | "ssh") => Err(Gap {
+    let (name, source) = match word.split_once('=') {
+        Some((name @ ("lan" | "internet"), address)) => {
+            let source = address.parse();
+            (name, Some(source.with_context(|| format!("{word:?} names no address"))?))
+        }
+        _ => (word, None),
+    };
+    Ok(match name {
+        "loopback" => Ok((Vantage::Loopback, None)),
+        "self" => Ok((Vantage::Own, None)),
+        "lan" => Ok((Vantage::Lan, source)),
+        "internet" => Ok((Vantage::Internet, source)),
+        _ if word.starts_with("ssh:") => Err(Gap {
             what: format!("the vantage {word}"),
-            reason: "this version probes from loopback and self only".to_owned(),
+            reason: "this version does not probe from other hosts".to_owned(),
             need: Some(Need::LaterVersion),
             hides: Hides::Views,
         }),

@@ -5,7 +5,7 @@ use super::identity::IdentityItem;
 use super::sockets::SocketItem;
 use super::unknown::UnknownList;
 use crate::model::{
-    About, Check, How, Icmp, Need, PortFinding, Tally, VantageSummary, Verdict, View,
+    About, Check, How, Icmp, PortFinding, Rule, Tally, VantageSummary, Verdict, VerdictFrom, View,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -100,9 +100,8 @@ struct PortItem<'a> {
     #[schemars(extend("enum" = ["unexpected", "inconclusive", "overloaded", "filtered", "forwarded", "reachable", "local-only", "shielded", "closed", null]))]
     verdict: Option<&'static str>,
     verdict_from: &'static str,
-    /// The verdict over the network vantages: this version has none.
-    #[schemars(with = "Option<String>")]
-    network: (),
+    /// The verdict over the network vantages.
+    network: Option<&'static str>,
     views: Vec<ViewItem<'a>>,
     /// What serves it: with --identify, of an open TCP port.
     identity: Option<IdentityItem<'a>>,
@@ -122,7 +121,10 @@ impl<'a> PortItem<'a> {
             listeners: finding.listeners.iter().map(SocketItem::from).collect(),
             verdict: finding.verdict.map(Verdict::name),
             verdict_from: finding.verdict_from.name(),
-            network: (),
+            network: finding
+                .verdict
+                .filter(|_| finding.verdict_from == VerdictFrom::Network)
+                .map(Verdict::name),
             views: finding.views.iter().map(ViewItem::from).collect(),
             identity,
             unknown,
@@ -130,18 +132,18 @@ impl<'a> PortItem<'a> {
     }
 }
 
-/// A port that was not probed has no verdict. The views that something stopped have a rule and a hook, and no
-/// sensor traces them yet: they are unknown, not absent.
-fn unknown<'a>(finding: &PortFinding) -> UnknownList<'a> {
+/// A port that was not probed has no verdict. Where something stopped a probe that was not traced, the hook and the rule
+/// are unknown, not absent.
+fn unknown(finding: &PortFinding) -> UnknownList<'_> {
     let mut unknown = UnknownList::default();
     if finding.verdict.is_none() {
         unknown.add("verdict", "not probed", None);
     }
-    let stopped = finding.views.iter().enumerate().filter(|(_, view)| view.how.is_some());
-    for (at, _) in stopped {
-        for field in ["hook", "rule"] {
-            let field = format!("views[{at}].{field}");
-            unknown.add(&field, "not traced by this version", Some(Need::LaterVersion));
+    for (at, view) in finding.views.iter().enumerate() {
+        let _hook = unknown.read(&format!("views[{at}].hook"), &view.hook);
+        let rule = unknown.read(&format!("views[{at}].rule"), &view.rule);
+        if rule.is_some_and(|rule| rule.text.is_none()) {
+            unknown.add(&format!("views[{at}].rule.text"), "it could not be read", None);
         }
     }
     unknown
@@ -154,7 +156,7 @@ struct ViewItem<'a> {
     interface: &'a str,
     target: IpAddr,
     source: Option<IpAddr>,
-    #[schemars(extend("enum" = ["syn", "connect", "udp"]))]
+    #[schemars(extend("enum" = ["syn", "connect", "udp", "inject"]))]
     method: &'static str,
     #[schemars(extend("enum" = ["open", "closed", "filtered", "open|filtered", "unknown"]))]
     state: &'static str,
@@ -168,11 +170,39 @@ struct ViewItem<'a> {
     certainty: &'static str,
     #[schemars(extend("enum" = ["dropped", "rejected", "reset", "not-sent", "reply-dropped", null]))]
     how: Option<&'static str>,
-    #[schemars(with = "Option<String>")]
-    hook: (),
-    #[schemars(with = "Option<serde_json::Value>")]
-    rule: (),
+    #[schemars(extend("enum" = ["ingress", "prerouting", "input", "forward", "output", "postrouting", "egress", null]))]
+    hook: Option<&'static str>,
+    rule: Option<RuleItem<'a>>,
     note: Option<&'a str>,
+}
+
+/// A rule, or the policy of a chain.
+#[derive(Debug, Serialize, JsonSchema)]
+struct RuleItem<'a> {
+    family: &'static str,
+    table: &'a str,
+    chain: &'a str,
+    handle: Option<u64>,
+    text: Option<&'a str>,
+    #[schemars(extend("enum" = ["rule", "policy"]))]
+    kind: &'static str,
+    #[schemars(extend("enum" = ["nftables", "iptables-nft", "iptables-legacy"]))]
+    backend: &'static str,
+}
+
+impl<'a> From<&'a Rule> for RuleItem<'a> {
+    fn from(rule: &'a Rule) -> Self {
+        let chain = &rule.id.chain;
+        Self {
+            family: chain.table.family.name(),
+            table: &chain.table.name,
+            chain: &chain.name,
+            handle: rule.id.handle,
+            text: rule.text.as_deref(),
+            kind: if rule.id.handle.is_some() { "rule" } else { "policy" },
+            backend: rule.backend.name(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -198,8 +228,8 @@ impl<'a> From<&'a View> for ViewItem<'a> {
             verdict: view.verdict.name(),
             certainty: view.certainty.name(),
             how: view.how.map(How::name),
-            hook: (),
-            rule: (),
+            hook: view.hook.known().map(|hook| hook.name()),
+            rule: view.rule.known().map(RuleItem::from),
             note: view.note.as_deref(),
         }
     }
@@ -215,7 +245,7 @@ impl From<&Icmp> for IcmpItem {
 mod tests {
     use super::*;
     use crate::document::samples::{self, With};
-    use crate::model::{Certainty, State, Vantage};
+    use crate::model::{Certainty, Seen, State, Vantage};
     use serde_json::{Value, json};
 
     fn document(check_: &Check) -> Value {
@@ -231,6 +261,8 @@ mod tests {
             certainty: Certainty::Likely,
             how: Some(How::Rejected),
             note: Some("no rule was traced".into()),
+            hook: Seen::Skipped("not traced"),
+            rule: Seen::Skipped("not traced"),
             ..samples::view(Vantage::Own, State::Filtered, Verdict::Filtered)
         };
         let open = samples::view(Vantage::Loopback, State::Open, Verdict::Reachable);
@@ -252,7 +284,7 @@ mod tests {
             })
         );
         assert_eq!(item["views"][0]["rtt_us"], 42);
-        let unknown = |field| json!({"field": field, "reason": "not traced by this version", "need": "a later version"});
+        let unknown = |field| json!({"field": field, "reason": "not traced", "need": null});
         assert_eq!(item["unknown"], json!([unknown("views[1].hook"), unknown("views[1].rule")]));
     }
 

@@ -166,3 +166,28 @@ pub struct Rule {
 
 /// The chains of all tables in a network namespace: those in which a way through rules begins, and the others.
 pub type Chains = BTreeMap<Chain, Option<Base>>;
+
+/// What is known of the rules of the firewall.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rulebook {
+    /// The chains.
+    pub chains: Chains,
+    /// The rules that were asked for.
+    pub rules: BTreeMap<RuleId, Rule>,
+}
+
+impl Rulebook {
+    /// Where a way through rules begins that leads to this chain by way of those before it.
+    #[must_use]
+    pub fn hook<'a>(&self, way: impl DoubleEndedIterator<Item = &'a RuleId>) -> Option<Hook> {
+        let base = |rule: &RuleId| self.chains.get(&rule.chain).copied().flatten();
+        way.rev().find_map(base).map(|base| base.hook)
+    }
+
+    /// A rule in words, as far as it was asked for.
+    #[must_use]
+    pub fn rule(&self, id: &RuleId) -> Rule {
+        let unread = || Rule { id: id.clone(), text: None, backend: Backend::Nftables };
+        self.rules.get(id).cloned().unwrap_or_else(unread)
+    }
+}

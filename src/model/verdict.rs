@@ -1,6 +1,8 @@
 //! What the reconciler makes of the facts.
 
-use super::{Endpoint, Gap, Icmp, Identity, Interface, Method, Seen, Socket, Transport, Vantage};
+use super::{
+    Endpoint, Gap, Hook, Icmp, Identity, Interface, Method, Rule, Seen, Socket, Transport, Vantage,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -191,6 +193,10 @@ pub struct View {
     pub certainty: Certainty,
     /// How it was stopped, for `filtered` and `shielded`.
     pub how: Option<How>,
+    /// Where on its way the firewall decided.
+    pub hook: Seen<Hook>,
+    /// What decided: the rule or policy that stopped the probe or its reply, else the last that let the probe go on.
+    pub rule: Seen<Rule>,
     /// A sentence on what the verdict rests on, or what would settle it.
     pub note: Option<String>,
 }
@@ -200,14 +206,24 @@ pub struct View {
 pub enum VerdictFrom {
     /// Over `loopback` and `self`: the network was not tested.
     Local,
+    /// Over `lan` and `internet`.
+    Network,
 }
 
 impl VerdictFrom {
+    /// Over the vantages of the network where any of the views is from there.
+    #[must_use]
+    pub fn of(views: &[View]) -> Self {
+        let network = views.iter().any(|view| view.vantage.is_network());
+        if network { Self::Network } else { Self::Local }
+    }
+
     /// Its name in the documents.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
+            Self::Network => "network",
         }
     }
 }

@@ -68,6 +68,8 @@ fn column(vantage: Vantage) -> Column {
     match vantage {
         Vantage::Loopback => Column { title: "LOOPBACK", room: Room::Drop(0) },
         Vantage::Own => Column { title: "SELF", room: Room::Drop(1) },
+        Vantage::Lan => Column { title: "LAN", room: Room::Drop(3) },
+        Vantage::Internet => Column { title: "INTERNET", room: Room::Drop(2) },
     }
 }
 
@@ -154,7 +156,7 @@ fn by(vantages: &[VantageSummary]) -> String {
         .filter_map(|method| match method {
             Method::Syn => Some("SYN"),
             Method::Connect => Some("connect"),
-            Method::Udp => None,
+            Method::Udp | Method::Inject => None,
         })
         .collect();
     if names.is_empty() { String::new() } else { format!(" (by {})", names.join(" and ")) }

@@ -2,6 +2,7 @@
 //! `linux/netfilter/nfnetlink.h`): what rules publish, as far as that can be read from each rule alone. These are the
 //! rules of `nft`, of `iptables` where it is `iptables-nft`, and of whoever else talks to the kernel.
 
+pub mod build;
 mod expressions;
 mod registers;
 mod xtables;
@@ -15,9 +16,15 @@ use expressions::Reading;
 
 /// `NFNL_SUBSYS_NFTABLES`, the upper half of a message's type.
 const SUBSYSTEM: u16 = 10 << 8;
+const NFT_MSG_NEWTABLE: u16 = SUBSYSTEM;
 const NFT_MSG_GETTABLE: u16 = SUBSYSTEM | 1;
+const NFT_MSG_NEWCHAIN: u16 = SUBSYSTEM | 3;
 const NFT_MSG_GETCHAIN: u16 = SUBSYSTEM | 4;
+const NFT_MSG_NEWRULE: u16 = SUBSYSTEM | 6;
 const NFT_MSG_GETRULE: u16 = SUBSYSTEM | 7;
+
+/// What a batch of messages is for: `NFNL_SUBSYS_NFTABLES`.
+const NFNL_BATCH_RESOURCE: u16 = 10;
 
 /// The size of `struct nfgenmsg`: the family, a version, the generation of the rules.
 const NFGENMSG: usize = 4;
@@ -103,6 +110,7 @@ pub fn dormant(payload: &[u8]) -> Option<Table> {
 #[must_use]
 pub fn nat_chain(payload: &[u8]) -> Option<Chain> {
     let (family, attributes) = split(payload)?;
+    matches!(family, TableFamily::Inet | TableFamily::Ip | TableFamily::Ip6).then_some(())?;
     let hook = attribute(attributes, NFTA_CHAIN_HOOK)?;
     let hook = attribute(hook, NFTA_HOOK_HOOKNUM).and_then(be32)?;
     let is_nat = text(attribute(attributes, NFTA_CHAIN_TYPE)?) == "nat";
@@ -136,14 +144,21 @@ fn packets_of(family: TableFamily) -> Option<Family> {
 
 /// The family and the attributes of an entry.
 fn split(payload: &[u8]) -> Option<(TableFamily, &[u8])> {
-    let family = match payload.first()? {
+    let family = family(*payload.first()?)?;
+    Some((family, payload.get(NFGENMSG..)?))
+}
+
+/// The family with this number (`linux/netfilter.h`).
+pub(super) fn family(number: u8) -> Option<TableFamily> {
+    Some(match number {
         1 => TableFamily::Inet,
         2 => TableFamily::Ip,
+        3 => TableFamily::Arp,
+        5 => TableFamily::Netdev,
+        7 => TableFamily::Bridge,
         10 => TableFamily::Ip6,
-        // Those of bridges, devices and ARP.
         _ => return None,
-    };
-    Some((family, payload.get(NFGENMSG..)?))
+    })
 }
 
 /// A number as `nf_tables` sends it: in network byte order.
