@@ -8,6 +8,7 @@ mod check;
 mod duration;
 mod examine;
 mod exit;
+mod expect;
 mod filter;
 mod generate;
 mod hint;

@@ -5,12 +5,14 @@
 //! cannot settle, the caller probes those once more, and the second look decides.
 
 mod case;
+mod doors;
 mod nat;
 mod reading;
 mod service;
 mod tally;
 mod traced;
 
+pub use doors::doors;
 pub use nat::{Translator, link};
 pub use service::identity;
 pub use tally::{lost, unsteady, vantages};
@@ -148,7 +150,8 @@ pub fn judge(facts: &Facts) -> Judgement {
 #[must_use]
 pub fn deciding_rules(facts: &Facts) -> BTreeSet<RuleId> {
     let views = judge(facts).items.into_iter().flat_map(|item| item.views);
-    views.filter_map(|view| Some(view.rule.known()?.id.clone())).collect()
+    let of_views = views.filter_map(|view| Some(view.rule.known()?.id.clone()));
+    of_views.chain(doors::rules(facts)).collect()
 }
 
 /// The ports that get a finding.

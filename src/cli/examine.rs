@@ -30,11 +30,12 @@ pub(super) fn examine(
     let mut network = Network::prepare(request, &local.usable, &before);
     let mut vantages = request.vantages.clone();
     let mut gaps = request.gaps.clone();
-    if network.is_there() || request.vantages_named {
+    if network.is_there() || request.names_the_network() {
         gaps.append(&mut network.gaps);
     } else {
         // Nobody asked for the network by name: the next best is what can be had.
-        vantages = vec![Vantage::Loopback, Vantage::Own];
+        vantages.retain(|vantage| !vantage.is_network());
+        vantages.push(Vantage::Own);
     }
     let (targets, missing) = targets(request, &vantages, &local, &before);
     gaps.extend(missing);
@@ -65,6 +66,8 @@ pub(super) fn examine(
     facts.rulebook = rulebook(&reconcile::deciding_rules(&facts));
     gaps.extend(name_owners(&mut facts, surroundings));
     let mut check = report(facts, gaps, services);
+    let expectations = request.expectations.iter();
+    check.expected = expectations.map(|expectation| expectation.hold(&check.items)).collect();
     if request.identify {
         identify(&mut check, &targets, request, printer);
     }
@@ -342,6 +345,7 @@ fn report(facts: Facts, mut gaps: Vec<Gap>, services: &Services) -> Check {
         item.service = services.name(item.endpoint).map(str::to_owned);
     }
     let vantages = reconcile::vantages(&facts, &items);
+    let doors = reconcile::doors(&facts);
     gaps.extend(reconcile::lost(&facts));
     gaps.extend(reconcile::unsteady(&facts));
     let partial = facts.interrupted;
@@ -355,5 +359,5 @@ fn report(facts: Facts, mut gaps: Vec<Gap>, services: &Services) -> Check {
         seen.push(gap.clone());
         new
     });
-    Check { items, vantages, gaps, partial, identified: false }
+    Check { items, vantages, gaps, partial, identified: false, expected: Vec::new(), doors }
 }

@@ -21,6 +21,9 @@ pub enum Vantage {
 }
 
 impl Vantage {
+    /// Every vantage, in the order of the type.
+    pub const ALL: [Self; 4] = [Self::Loopback, Self::Own, Self::Lan, Self::Internet];
+
     /// Its name on the command line and in the documents.
     #[must_use]
     pub fn name(self) -> &'static str {
