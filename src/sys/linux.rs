@@ -11,6 +11,7 @@ pub(super) mod limits;
 pub(super) mod mounts;
 pub(super) mod namespaces;
 pub(super) mod netlink_socket;
+pub(super) mod nft;
 pub(super) mod probe_socket;
 pub(super) mod procfs;
 pub(super) mod raw_receiver;
