@@ -10,7 +10,7 @@
 //! | [`sys`] | model | syscalls, files and sockets; the only home of `unsafe` |
 //! | [`inventory`] | model, wire, sys | what is bound, and by whom |
 //! | [`probe`] | model, wire, sys | what answers a client on this host |
-//! | [`firewall`] | model, wire, sys | what the firewall's rules publish |
+//! | [`firewall`] | model, wire, sys | what the firewall's rules publish, and say |
 //! | [`reconcile`] | model | pure: inventory + answers → verdicts |
 //! | [`document`] | model | the JSON documents |
 //! | [`render`] | model, document | pure: a report → bytes |

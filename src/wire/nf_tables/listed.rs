@@ -1,5 +1,8 @@
 //! A rule as the kernel lists it, and its text.
 
+#[cfg(test)]
+mod tests;
+
 use super::numbers::{NFTA_EXPR_DATA, NFTA_EXPR_NAME};
 use super::sets::Sets;
 use super::text::{self as nft_text, Interfaces};
