@@ -23,6 +23,7 @@ pub use linux::namespaces::{
     pid_namespace_is_initial,
 };
 pub use linux::netlink_socket::{NetlinkSocket, Protocol};
+pub use linux::nft::nft_list_table;
 pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };

@@ -1,6 +1,7 @@
 //! The vantages of the network in a check: from where, which ports, and what the rules said.
 
 use super::request::Request;
+use crate::firewall;
 use crate::model::{
     Family, Gap, Hides, Inventory, Need, PortSet, RuleId, Rulebook, Sweep, Target, Transport,
 };
@@ -161,6 +162,10 @@ fn unavailable(vantage: &str, error: &Unavailable) -> Gap {
 }
 
 /// What the rules in question say.
-pub(super) fn rulebook(_wanted: &BTreeSet<RuleId>) -> Rulebook {
-    Rulebook::default()
+pub(super) fn rulebook(wanted: &BTreeSet<RuleId>) -> Rulebook {
+    if wanted.is_empty() {
+        return Rulebook::default();
+    }
+    // Without the chains the hooks are unknown, and each view says so.
+    Rulebook { chains: firewall::chains().unwrap_or_default(), rules: firewall::rules(wanted) }
 }

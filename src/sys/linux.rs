@@ -14,6 +14,7 @@ pub(super) mod mounts;
 pub(super) mod namespaces;
 mod netlink_group;
 pub(super) mod netlink_socket;
+pub(super) mod nft;
 pub(super) mod probe_socket;
 pub(super) mod procfs;
 pub(super) mod raw_receiver;
