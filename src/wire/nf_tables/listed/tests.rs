@@ -120,6 +120,27 @@ fn a_rule_that_is_not_all_understood_has_no_words() {
     assert_eq!(bitwise(1), None, "bits that are turned round");
 }
 
+/// What is said of the packet's family is left out only where something else says it.
+#[test]
+fn a_family_that_nothing_else_says_stays_said() {
+    let ipv4 = [meta(15), cmp(0, &[2])];
+    let after = |steps: &[Vec<u8>]| nft(INET, &[&ipv4, steps].concat());
+    let address = [payload(1, 12, 4), cmp(0, &[192, 0, 2, 1])];
+    assert_eq!(after(&address).as_deref(), Some("ip saddr 192.0.2.1"));
+    let counted = [&[expression("counter", &[])], &address[..]].concat();
+    assert_eq!(after(&counted).as_deref(), Some("meta nfproto ipv4 counter ip saddr 192.0.2.1"));
+    let reset = |kind: u8| expression("reject", &[(1, &long(kind)), (2, &[3])]);
+    let refused = |kind| after(&[tcp_port(22), vec![reset(kind)]].concat());
+    assert_eq!(refused(0).as_deref(), Some("tcp dport 22 reject with icmp port-unreachable"));
+    assert_eq!(refused(1).as_deref(), Some("meta nfproto ipv4 tcp dport 22 reject with tcp reset"));
+    let of_icmp =
+        |protocol| after(&[meta(16), cmp(0, &[protocol]), payload(2, 0, 1), cmp(0, &[128])]);
+    assert_eq!(of_icmp(1).as_deref(), Some("icmp type 128"));
+    assert_eq!(of_icmp(58).as_deref(), Some("meta nfproto ipv4 icmpv6 type echo-request"));
+    assert_eq!(after(&ipv4), None, "said twice");
+    assert_eq!(nft(INET, &address), None, "a header of no family");
+}
+
 /// A register that holds something else than it seems gives no words.
 #[test]
 fn a_register_is_read_as_what_was_written_last() {

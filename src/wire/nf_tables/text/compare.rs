@@ -35,15 +35,15 @@ impl Writer<'_> {
                 (self.about.network, self.network) = (Some(family), part);
             }
             Says::Transport(protocol) => {
-                if matches!(
-                    (protocol, self.about.network),
-                    (1, Some(Family::Ipv4)) | (58, Some(Family::Ipv6))
-                ) {
-                    let implied = self.network.take();
-                    self.unsay(implied);
-                }
                 (self.about.transport, self.transport) = (Some(protocol), part);
+                self.says_its_family();
             }
+            Says::Again => {
+                // What was said first stays said.
+                self.transport = part;
+                self.again.replace(self.parts.len() - 1).is_none().then_some(())?;
+            }
+            Says::Frames => self.about.is_of_frames = true,
             Says::Nothing | Says::Link | Says::More => {}
         }
         Some(())
@@ -51,7 +51,7 @@ impl Writer<'_> {
 
     /// What a comparison says about the protocols of the packet.
     fn protocol(&self, field: &Field, operator: u32, right: &[u8]) -> Says {
-        let About { family, network, transport } = self.about;
+        let About { family, network, transport, .. } = self.about;
         match (field, operator, right) {
             (Field::Meta(META_NFPROTO | META_PROTOCOL), ..) if self.about.is_of_one() => Says::More,
             (Field::Meta(META_NFPROTO), EQUAL, [protocol]) if family == TableFamily::Inet => {
@@ -61,16 +61,16 @@ impl Writer<'_> {
                     _ => Says::More,
                 }
             }
-            (Field::Meta(META_PROTOCOL), EQUAL, protocol) if family != TableFamily::Inet => {
-                match (protocol, network) {
-                    ([0x08, 0x00], None) => Says::Network(Family::Ipv4),
-                    ([0x86, 0xdd], None) => Says::Network(Family::Ipv6),
-                    (_, Some(_)) => Says::More,
-                    _ => Says::Nothing,
-                }
-            }
+            (Field::Meta(META_PROTOCOL), ..) if family == TableFamily::Inet => Says::Frames,
+            (Field::Meta(META_PROTOCOL), EQUAL, protocol) => match (protocol, network) {
+                ([0x08, 0x00], None) => Says::Network(Family::Ipv4),
+                ([0x86, 0xdd], None) => Says::Network(Family::Ipv6),
+                (_, Some(_)) => Says::More,
+                _ => Says::Nothing,
+            },
             (Field::Meta(META_L4PROTO), EQUAL, [protocol]) => match transport {
                 None => Says::Transport(*protocol),
+                Some(same) if same == *protocol => Says::Again,
                 Some(_) => Says::More,
             },
             // ARPHRD_ETHER
@@ -158,6 +158,10 @@ enum Says {
     Link,
     Network(Family),
     Transport(u8),
+    /// The transport that was said before.
+    Again,
+    /// The protocol of the frame, in a table for both families.
+    Frames,
     /// Something that was said before, or that the table says already: how `nft` writes that is not known here.
     More,
 }

@@ -15,6 +15,8 @@ pub(super) struct About {
     pub(super) family: TableFamily,
     pub(super) network: Option<Family>,
     pub(super) transport: Option<u8>,
+    /// Whether the rule of a table for both families asked for the protocol of the frame.
+    pub(super) is_of_frames: bool,
 }
 
 /// A field, in words.
