@@ -154,6 +154,29 @@ pub fn deciding_rules(facts: &Facts) -> BTreeSet<RuleId> {
     of_views.chain(doors::rules(facts)).collect()
 }
 
+/// The pairs of this host with itself that something stopped, or may have: a trace would tell what. The first so many.
+#[must_use]
+pub fn unexplained(facts: &Facts, most: usize) -> BTreeSet<Pair> {
+    let mut pairs = BTreeSet::new();
+    for item in judge(facts).items {
+        for view in &item.views {
+            let is_stopped = matches!(view.state, State::Filtered | State::Closed)
+                && view.verdict != Verdict::LocalOnly
+                && !view.vantage.is_network();
+            let sweeps = || facts.first.sweeps.iter();
+            let of_view = |sweep: &&Sweep| {
+                sweep.target.vantage == view.vantage
+                    && sweep.target.address == view.target
+                    && sweep.target.interface == view.interface
+            };
+            if let Some(sweep) = sweeps().find(of_view).filter(|_| is_stopped) {
+                pairs.insert(Pair { target: sweep.target.clone(), endpoint: item.endpoint });
+            }
+        }
+    }
+    pairs.into_iter().take(most).collect()
+}
+
 /// The ports that get a finding.
 fn endpoints(facts: &Facts) -> BTreeSet<Endpoint> {
     let in_question = |endpoint: &Endpoint| {
@@ -199,7 +222,11 @@ fn finding(
         };
         let case = Case::new(facts, look, &pair, &attempt, *steady);
         let journey = judged_by.journeys.get(&endpoint.port);
-        let mut judged = journey.map_or_else(|| case.judge(), |journey| case.traced(journey));
+        let mut judged = match journey {
+            Some(journey) if pair.target.vantage.is_network() => case.traced(journey),
+            Some(journey) => case.explained(journey),
+            None => case.judge(),
+        };
         // A refusal that was kept as one bit lacks what a view tells.
         let wants_second_look =
             judged.wants_second_look || (recorded.is_none() && journey.is_none());

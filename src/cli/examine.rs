@@ -58,6 +58,9 @@ pub(super) fn examine(
             let second = look_again(&again, request, &mut network, &progress, services);
             facts.second = Some(second);
         }
+        let unexplained = reconcile::unexplained(&facts, MOST_TRACED);
+        let looks = std::iter::once(&mut facts.first).chain(&mut facts.second);
+        network.explain(&unexplained, looks.flat_map(|look| &mut look.sweeps), &progress);
         facts
     });
     facts.interrupted = progress.stopped();
@@ -208,6 +211,8 @@ fn look(
     Look { before, after, sweeps, lookups, deliveries: BTreeMap::new(), tracks_connections }
 }
 
+/// So many ports of this host are traced, one after the other.
+const MOST_TRACED: usize = 256;
 /// How many sweeps that mostly wait go on at a time.
 const AT_ONCE: usize = 16;
 /// So many ports are few.

@@ -11,10 +11,12 @@ use crate::reconcile::Pair;
 use crate::sys::LocalAddress;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
-/// What probes from the network take; empty where they were not asked for, or cannot be had.
+/// What probes from the network and traces take; empty where they were not asked for, or cannot be had.
 pub(super) struct Network {
     outside: Option<Outside>,
+    /// What is probed from the network.
     jobs: Vec<Job>,
     /// What could not be had.
     pub(super) gaps: Vec<Gap>,
@@ -37,31 +39,33 @@ impl Network {
     ) -> Self {
         let none = |gaps| Self { outside: None, jobs: Vec::new(), gaps };
         let wanted = request.network();
+        let own: Vec<IpAddr> = local.iter().map(|local| local.address).collect();
+        let traces_only = |gaps| Self { outside: Outside::open(&[], &own).ok(), ..none(gaps) };
         if wanted.is_empty() {
-            return none(Vec::new());
+            return traces_only(Vec::new());
         }
         let bound: Vec<IpAddr> =
             inventory.sockets.iter().map(|socket| socket.address.to_canonical()).collect();
         let (mut posts, mut gaps) = outside::posts(local, &bound, &wanted);
         posts.retain(|post| request.wants(Family::of(post.target.address)));
         if posts.is_empty() {
-            return none(gaps);
+            return traces_only(gaps);
         }
-        match Outside::open(&posts) {
+        match Outside::open(&posts, &own) {
             Ok(outside) => {
                 let jobs = jobs(request, &posts, inventory);
                 Self { outside: Some(outside), jobs, gaps }
             }
             Err(error) => {
                 gaps.extend(wanted.iter().map(|wanted| unavailable(wanted.vantage.name(), &error)));
-                none(gaps)
+                traces_only(gaps)
             }
         }
     }
 
     /// Whether anything is probed from the network.
     pub(super) fn is_there(&self) -> bool {
-        self.outside.is_some()
+        !self.jobs.is_empty()
     }
 
     /// How many probes that takes.
@@ -83,18 +87,36 @@ impl Network {
         pairs: &BTreeSet<Pair>,
         progress: &Progress,
     ) -> Vec<Sweep> {
-        let mut ports: BTreeMap<(&Target, Transport), PortSet> = BTreeMap::new();
-        for pair in pairs {
-            let key = (&pair.target, pair.endpoint.transport);
-            ports.entry(key).or_default().insert(pair.endpoint.port);
-        }
         let again = |((target, transport), wanted): ((&Target, Transport), PortSet)| {
             let post = self.jobs.iter().map(|job| &job.post).find(|post| post.target == *target)?;
             let (detail, excluded) = (wanted.clone(), PortSet::new());
             Some(Job { post: post.clone(), transport, wanted, excluded, detail })
         };
-        let jobs: Vec<Job> = ports.into_iter().filter_map(again).collect();
+        let jobs: Vec<Job> = by_target(pairs).into_iter().filter_map(again).collect();
         jobs.iter().filter_map(|job| self.one(job, progress)).collect()
+    }
+
+    /// Traces one more probe of this host to itself for each of these pairs, and adds what the kernel told to the sweeps.
+    pub(super) fn explain<'a>(
+        &mut self,
+        pairs: &BTreeSet<Pair>,
+        sweeps: impl Iterator<Item = &'a mut Sweep>,
+        progress: &Progress,
+    ) {
+        let Some(outside) = &mut self.outside else { return };
+        let mut journeys = BTreeMap::new();
+        for ((target, transport), ports) in by_target(pairs) {
+            if !progress.stopped() {
+                let told = outside.explain(target, transport, &ports, probe::payload);
+                journeys.insert((target.clone(), transport), told);
+            }
+        }
+        for sweep in sweeps {
+            let told = journeys.get(&(sweep.target.clone(), sweep.transport));
+            for (port, journey) in told.into_iter().flatten() {
+                sweep.journeys.insert(*port, Arc::clone(journey));
+            }
+        }
     }
 
     fn one(&mut self, job: &Job, progress: &Progress) -> Option<Sweep> {
@@ -110,6 +132,15 @@ impl Network {
         });
         Some(swept)
     }
+}
+
+fn by_target(pairs: &BTreeSet<Pair>) -> BTreeMap<(&Target, Transport), PortSet> {
+    let mut ports: BTreeMap<(&Target, Transport), PortSet> = BTreeMap::new();
+    for pair in pairs {
+        let key = (&pair.target, pair.endpoint.transport);
+        ports.entry(key).or_default().insert(pair.endpoint.port);
+    }
+    ports
 }
 
 fn jobs(request: &Request, posts: &[Post], inventory: &Inventory) -> Vec<Job> {

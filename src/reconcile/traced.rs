@@ -2,8 +2,8 @@
 
 use super::case::{Case, Judged, story};
 use crate::model::{
-    Answer, Decision, How, Journey, Lookup, Reached, RuleId, Seen, Socket, State, Step, Transport,
-    Verdict,
+    Answer, Certainty, Decision, How, Journey, Lookup, Reached, RuleId, Seen, Socket, State, Step,
+    Transport, Verdict,
 };
 use std::net::SocketAddr;
 
@@ -30,6 +30,34 @@ impl Case<'_> {
             Reached::Host(None) => self.delivered(journey),
         };
         self.decided(judged, &journey.steps, journey.let_in_by())
+    }
+
+    /// By what came back to a client of this host, and by the way of one more probe through the rules.
+    pub(super) fn explained(&self, journey: &Journey) -> Judged {
+        let how = match self.answer {
+            Answer::Silence => How::Dropped,
+            Answer::Rst => How::Reset,
+            Answer::Icmp(_) => How::Rejected,
+            Answer::NotSent => How::NotSent,
+            _ => return self.judge(),
+        };
+        if let Some(rule) = journey.stopped_by() {
+            return self.decided(self.barred(how), &journey.steps, Some(rule));
+        }
+        match (journey.reply_stopped_by(), &journey.reply) {
+            (Some(rule), Some(reply)) if how == How::Dropped => {
+                self.decided(self.barred(How::ReplyDropped), &reply.steps, Some(rule))
+            }
+            _ => {
+                let judged = self.judge();
+                // No rule imitated the refusal.
+                let is_own = journey.reached == Reached::Host(None);
+                match judged.verdict {
+                    Verdict::Closed if is_own => Judged { certainty: Certainty::Proved, ..judged },
+                    _ => judged,
+                }
+            }
+        }
     }
 
     /// With what decided, and where.
