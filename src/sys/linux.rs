@@ -1,5 +1,6 @@
 //! Linux.
 
+pub(super) mod batch;
 pub(super) mod cgroup;
 pub(super) mod clock;
 mod error_queue;

@@ -1,7 +1,7 @@
 //! TCP SYNs and what comes back to them: segments (RFC 9293, section 3.1), and ICMP errors with the start of the
-//! packet that caused them (RFC 792, RFC 4443).
+//! packet that caused them (RFC 792, RFC 4443), which may have been a UDP datagram too (RFC 768).
 
-use crate::model::{Family, Port};
+use crate::model::{Family, Port, Transport};
 use pnet::packet::Packet as _;
 use pnet::packet::icmp::IcmpPacket;
 use pnet::packet::icmpv6::Icmpv6Packet;
@@ -71,13 +71,13 @@ impl SynTemplate {
     }
 }
 
-/// What came back to a SYN.
+/// What came back to a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
-    /// The port that the SYN went to.
+    /// The port that the probe went to.
     pub port: Port,
-    /// The sequence number of the SYN that it answers.
-    pub sequence: u32,
+    /// The sequence number of the SYN that it answers; of UDP there is none.
+    pub sequence: Option<u32>,
     /// What it says.
     pub kind: ReplyKind,
 }
@@ -108,12 +108,18 @@ pub fn tcp_reply(segment: &[u8], our_port: u16) -> Option<Reply> {
         return None;
     };
     let port = Port::new(header.get_source())?;
-    Some(Reply { port, sequence: header.get_acknowledgement().wrapping_sub(1), kind })
+    let sequence = Some(header.get_acknowledgement().wrapping_sub(1));
+    Some(Reply { port, sequence, kind })
 }
 
-/// The reply in an ICMP or `ICMPv6` message: an error that quotes a SYN from `our_port`.
+/// The reply in an ICMP or `ICMPv6` message: an error that quotes a probe of `transport` from `our_port`.
 #[must_use]
-pub fn icmp_reply(family: Family, message: &[u8], our_port: u16) -> Option<Reply> {
+pub fn icmp_reply(
+    family: Family,
+    transport: Transport,
+    message: &[u8],
+    our_port: u16,
+) -> Option<Reply> {
     let (kind, code, is_error) = match family {
         // Destination unreachable, time exceeded, parameter problem.
         Family::Ipv4 => {
@@ -129,14 +135,18 @@ pub fn icmp_reply(family: Family, message: &[u8], our_port: u16) -> Option<Reply
         }
     };
     let (protocol, segment) = packet(family, message.get(8..).filter(|_| is_error)?)?;
-    // Eight bytes of the segment are all that is sure to be quoted.
+    // Eight bytes of what it carries are all that is sure to be quoted.
     let (quoted, _) = segment.split_first_chunk::<8>()?;
     let [source @ .., d1, d0, s3, s2, s1, s0] = *quoted;
-    if protocol != IpNextHeaderProtocols::Tcp || u16::from_be_bytes(source) != our_port {
+    let sequence = match (transport, protocol) {
+        (Transport::Tcp, IpNextHeaderProtocols::Tcp) => Some(u32::from_be_bytes([s3, s2, s1, s0])),
+        (Transport::Udp, IpNextHeaderProtocols::Udp) => None,
+        _ => return None,
+    };
+    if u16::from_be_bytes(source) != our_port {
         return None;
     }
     let port = Port::new(u16::from_be_bytes([d1, d0]))?;
-    let sequence = u32::from_be_bytes([s3, s2, s1, s0]);
     Some(Reply { port, sequence, kind: ReplyKind::Icmp(kind, code) })
 }
 

@@ -1,11 +1,11 @@
 //! Probes by SYN: they say what connections say, and leave nothing behind.
 
+use crate::nmap::{is_without_peers, nmap, ours};
 use crate::sockets::{tcp, udp};
 use crate::truth::{LAN, assert_views, items, views};
 use crate::world::{World, feed};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::env;
 
 /// Ports 81 to 91, each behind another rule, all with a listener. Nobody listens on 92, 93 and 94.
 fn ruled_world() -> World {
@@ -94,41 +94,18 @@ fn both_methods_say_the_same_of_each_rule() {
     );
 }
 
-/// nmap's state and reason of each port.
 #[test]
 #[ignore = "needs a network namespace: scripts/test, and nmap"]
 fn nmap_gives_the_same_states_and_reasons() {
-    if env::var_os("PORTSIGHT_WITHOUT_PEERS").is_some() {
+    if is_without_peers() {
         eprintln!("did not run: PORTSIGHT_WITHOUT_PEERS is set");
         return;
     }
     let world = ruled_world();
-    for (target, family) in [("127.0.0.1", "-4"), ("::1", "-6")] {
-        let report =
-            world.json(&format!("check 81-94 --proto tcp {family} --from loopback --method syn"));
-        let ours: BTreeMap<u64, (String, String)> = views(&report)
-            .map(|(item, view)| {
-                let text = |field: &str| view[field].as_str().unwrap().to_owned();
-                (item["port"].as_u64().unwrap(), (text("state"), text("reason")))
-            })
-            .collect();
-        let mut arguments = vec!["-sS", "-p81-94", "-n", "-Pn", "-oX", "-", "--reason"];
-        arguments.extend((family == "-6").then_some("-6"));
-        arguments.push(target);
-        let text = feed("nmap", &arguments, "");
-        let attribute = |element: &str, name: &str| {
-            let value = element.split_once(&format!("{name}=\""))?.1;
-            Some(value.split_once('"')?.0.to_owned())
-        };
-        let theirs: BTreeMap<u64, (String, String)> = text
-            .split("<port ")
-            .skip(1)
-            .map(|port| {
-                let number = attribute(port, "portid").unwrap().parse().unwrap();
-                (number, (attribute(port, " state").unwrap(), attribute(port, "reason").unwrap()))
-            })
-            .collect();
-        assert_eq!(theirs.len(), 14, "{text}");
+    for target in ["127.0.0.1", "::1"] {
+        let ours = ours(&world, target, "81-94 --proto tcp --method syn");
+        let theirs = nmap(target, &["-sS", "-p81-94"]);
+        assert_eq!((ours.len(), theirs.len()), (14, 14));
         for (port, ours) in &ours {
             // nmap gives up where the kernel does not let it send, or its replies are dropped in front of what it
             // reads: a packet socket hears what no client does.
