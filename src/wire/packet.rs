@@ -10,7 +10,7 @@ use pnet::packet::ipv4::Ipv4Packet;
 use pnet::packet::ipv6::Ipv6Packet;
 use pnet::packet::tcp::{MutableTcpPacket, TcpFlags, TcpOption, TcpPacket};
 use pnet::util;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A SYN: a TCP header with one option, the largest segment that we would take.
 pub type Syn = [u8; 24];
@@ -43,16 +43,7 @@ impl SynTemplate {
         header.set_flags(TcpFlags::SYN);
         header.set_window(LARGEST_SEGMENT);
         header.set_options(&[TcpOption::mss(LARGEST_SEGMENT)]);
-        let (segment, tcp) = (header.packet(), IpNextHeaderProtocols::Tcp);
-        let checksum = match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                util::ipv4_checksum(segment, CHECKSUM / 2, &[], &source, &destination, tcp)
-            }
-            (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                util::ipv6_checksum(segment, CHECKSUM / 2, &[], &source, &destination, tcp)
-            }
-            _ => return None,
-        };
+        let checksum = checksum(&header, source, destination)?;
         Some(Self { syn, sum: u32::from(!checksum) })
     }
 
@@ -71,6 +62,40 @@ impl SynTemplate {
     }
 }
 
+/// The checksum of a segment; `None` where the addresses are of different families.
+fn checksum(segment: &MutableTcpPacket<'_>, source: IpAddr, destination: IpAddr) -> Option<u16> {
+    let (segment, tcp) = (segment.packet(), IpNextHeaderProtocols::Tcp);
+    match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            Some(util::ipv4_checksum(segment, CHECKSUM / 2, &[], &source, &destination, tcp))
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            Some(util::ipv6_checksum(segment, CHECKSUM / 2, &[], &source, &destination, tcp))
+        }
+        _ => None,
+    }
+}
+
+/// A segment that ends a connection.
+pub type Reset = [u8; 20];
+
+/// The reset by which a client ends a connection that is half open (RFC 9293, section 3.5.3), where its SYN had the
+/// sequence number `ours` and the answer to it `theirs`; `None` where the addresses are of different families.
+#[must_use]
+pub fn reset(source: SocketAddr, destination: SocketAddr, ours: u32, theirs: u32) -> Option<Reset> {
+    let mut reset = [0; 20];
+    let mut header = MutableTcpPacket::new(&mut reset)?;
+    header.set_source(source.port());
+    header.set_destination(destination.port());
+    header.set_sequence(ours.wrapping_add(1));
+    header.set_acknowledgement(theirs.wrapping_add(1));
+    header.set_data_offset(5);
+    header.set_flags(TcpFlags::RST | TcpFlags::ACK);
+    let checksum = checksum(&header, source.ip(), destination.ip())?;
+    header.set_checksum(checksum);
+    Some(reset)
+}
+
 /// What came back to a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
@@ -85,8 +110,8 @@ pub struct Reply {
 /// What a reply says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyKind {
-    /// The connection may be opened.
-    SynAck,
+    /// The connection may be opened; with the sequence number of who says so.
+    SynAck(u32),
     /// The connection is refused.
     Reset,
     /// An ICMP or `ICMPv6` error with this type and code.
@@ -103,7 +128,7 @@ pub fn tcp_reply(segment: &[u8], our_port: u16) -> Option<Reply> {
     } else if flags & TcpFlags::RST != 0 {
         ReplyKind::Reset
     } else if flags & TcpFlags::SYN != 0 {
-        ReplyKind::SynAck
+        ReplyKind::SynAck(header.get_sequence())
     } else {
         return None;
     };

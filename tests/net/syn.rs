@@ -149,6 +149,43 @@ fn a_scan_by_syn_is_seen_by_no_application() {
     assert_ne!(passive_opens(), before);
 }
 
+/// The kernel's own resets are of no user: these rules drop them, and take those that a program sends.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn nothing_stays_half_open_where_the_resets_of_the_kernel_are_dropped() {
+    let rules = [
+        "tcp flags & (rst | ack) == rst drop",
+        "tcp flags rst meta skuid 0 accept; tcp flags rst drop",
+    ];
+    let world = (0..30).fold(World::new().veth(&LAN), |world, number| {
+        world.listens(tcp(&format!("[::]:{}", 1000 + number)).dual())
+    });
+    let half_open = || sockets("-Htan state syn-recv");
+    for rule in rules {
+        let table = format!(
+            "table inet fw {{
+                chain output {{
+                    type filter hook output priority 0; policy accept;
+                    {rule}
+                }}
+            }}"
+        );
+        feed("nft", &["-f", "-"], &table);
+        for arguments in ["--proto tcp --from loopback", "1000-1005 --proto tcp"] {
+            let run = world.portsight(&format!("check {arguments} --method syn -o json"));
+            assert!(views(&run.exits(0).document()).all(|(_, view)| view["state"] == "open"));
+            assert_eq!(half_open(), [""; 0], "{rule}");
+        }
+        // Who sends no reset of its own leaves them: nmap leaves it to the kernel.
+        if !is_without_peers() {
+            nmap("127.0.0.1", &["-sS", "-p1000-1029"]);
+            assert_eq!(half_open().len(), 30, "{rule}");
+        }
+        feed("nft", &["flush", "ruleset"], "");
+        feed("ss", &["-K", "state", "syn-recv"], "");
+    }
+}
+
 /// An ordinary user asks for what only a privilege allows, and is told which.
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]

@@ -131,6 +131,11 @@ impl<'a, L: Line> Hearing<'a, L> {
         if self.tries > 1 { answered } else { 0 }
     }
 
+    /// Ends what is half open.
+    pub(super) fn hang_up(&mut self) {
+        self.line.hang_up();
+    }
+
     /// Whether answers came for which there was no room, since this was asked last.
     pub(super) fn lost(&mut self) -> bool {
         self.line.lost() > 0

@@ -1,9 +1,11 @@
 //! The seam between probes and the sockets that carry them.
 
 use crate::model::{Answer, Family, Icmp, Port, TakenBy, Target, Transport};
+use crate::probe::diag;
 use crate::probe::payload::payload;
 use crate::probe::plan::source_address;
-use crate::sys::{Heard, RawPacket, RawReceiver, RawSender, Sent};
+use crate::sys::{Heard, NetlinkSocket, Protocol, RawPacket, RawReceiver, RawSender, Sent};
+use crate::wire::netlink::AnswerError;
 use crate::wire::packet::{self, ReplyKind, Syn, SynTemplate};
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -28,6 +30,9 @@ pub(super) trait Line {
     /// Waits until something comes, or until `time` is over.
     fn wait(&self, time: Duration);
 
+    /// Ends what the probes have left half open.
+    fn hang_up(&mut self);
+
     /// How many packets came and found no room, since this was asked last.
     fn lost(&mut self) -> u32;
 }
@@ -48,6 +53,8 @@ pub(super) struct RawLine {
     receiver: RawReceiver,
     target: Target,
     speech: Speech,
+    /// The ports that would open a connection, and the sequence number of each.
+    opened: Vec<(Port, u32)>,
 }
 
 /// What is said to a port.
@@ -93,13 +100,23 @@ impl RawLine {
                 .ok_or(io::ErrorKind::AddrNotAvailable)?;
             Speech::Syn(template, Key(RandomState::new()))
         };
-        Ok(Self { receiver, target: target.clone(), speech })
+        Ok(Self { receiver, target: target.clone(), speech, opened: Vec::new() })
+    }
+}
+
+impl RawLine {
+    /// Whether the kernel does not say that nothing is half open.
+    fn has_half_open(&self) -> bool {
+        let netlink = NetlinkSocket::open(Protocol::SockDiag).map_err(AnswerError::from);
+        netlink
+            .and_then(|mut netlink| diag::has_half_open(&mut netlink, self.source()))
+            .unwrap_or(true)
     }
 }
 
 impl Speech {
     /// The port that a packet answers for, and what it says.
-    fn answer(&self, heard: Heard<'_>, target: &Target, our_port: u16) -> Option<(Port, Answer)> {
+    fn answer(&self, heard: Heard<'_>, target: &Target, our_port: u16) -> Option<(Port, Said)> {
         let family = Family::of(target.address);
         let transport = match self {
             Self::Syn(..) => Transport::Tcp,
@@ -113,7 +130,7 @@ impl Speech {
             // Anyone may send a datagram to our port.
             RawPacket::Udp { port, length } => {
                 let port = Port::new(port).filter(|_| heard.from == target.address)?;
-                return Some((port, Answer::Payload(length)));
+                return Some((port, Said::Answer(Answer::Payload(length))));
             }
         };
         if let Self::Syn(_, key) = self
@@ -121,15 +138,22 @@ impl Speech {
         {
             return None;
         }
-        let answer = match reply.kind {
-            ReplyKind::SynAck => Answer::SynAck(TakenBy::HalfOpen),
-            ReplyKind::Reset => Answer::Rst,
+        let said = match reply.kind {
+            ReplyKind::SynAck(sequence) => Said::SynAck(sequence),
+            ReplyKind::Reset => Said::Answer(Answer::Rst),
             ReplyKind::Icmp(kind, code) => {
-                Answer::Icmp(Icmp { kind, code, from: Some(heard.from) })
+                Said::Answer(Answer::Icmp(Icmp { kind, code, from: Some(heard.from) }))
             }
         };
-        Some((reply.port, answer))
+        Some((reply.port, said))
     }
+}
+
+/// What a port said.
+enum Said {
+    /// That a connection may be opened, with this sequence number.
+    SynAck(u32),
+    Answer(Answer),
 }
 
 /// What follows the IP header, which a raw socket leaves out over IPv6.
@@ -154,16 +178,42 @@ impl Line for RawLine {
 
     fn hear(&mut self, take: &mut dyn FnMut(Port, Answer)) {
         let our_port = self.source().port();
-        let Self { receiver, target, speech } = self;
-        receiver.hear(|heard| {
-            if let Some((port, answer)) = speech.answer(heard, target, our_port) {
-                take(port, answer);
+        let Self { receiver, target, speech, opened } = self;
+        receiver.hear(|heard| match speech.answer(heard, target, our_port) {
+            Some((port, Said::SynAck(sequence))) => {
+                opened.push((port, sequence));
+                take(port, Answer::SynAck(TakenBy::HalfOpen));
             }
+            Some((port, Said::Answer(answer))) => take(port, answer),
+            None => {}
         });
     }
 
     fn wait(&self, time: Duration) {
         self.receiver.wait(time);
+    }
+
+    /// The kernel answers each SYN-ACK with a reset. A rule may drop that, and what sent the SYN-ACK waits for it: where
+    /// there is such a one, each gets another reset, as a client sends it that has thought better of it.
+    fn hang_up(&mut self) {
+        let opened = std::mem::take(&mut self.opened);
+        let Speech::Syn(_, key) = &self.speech else { return };
+        if opened.is_empty() || !self.has_half_open() {
+            return;
+        }
+        let (from, to) = (self.source(), |port| self.target.at(port));
+        let reset = |(port, theirs)| {
+            Some((port, packet::reset(from, to(port), key.sequence(port), theirs)?))
+        };
+        let resets: Vec<_> = opened.into_iter().filter_map(reset).collect();
+        let Ok(sender) = self.receiver.sender() else { return };
+        let mut left = resets.as_slice();
+        while !left.is_empty() {
+            let Sent { count, .. } =
+                sender.send(left.iter().map(|(port, reset)| (*port, reset.as_slice())));
+            // What the kernel does not send has no other way.
+            left = left.get(count.max(1)..).unwrap_or_default();
+        }
     }
 
     fn lost(&mut self) -> u32 {

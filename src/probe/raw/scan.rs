@@ -62,6 +62,7 @@ impl<'a, L: Line + Send> Scan<'a, L> {
         self.hearing().tries = 1;
         self.pass(ports, Pass { batch, reserve: Some(reserve) });
         self.settle(batch);
+        self.hearing().hang_up();
     }
 
     /// Waits for the silent ports, asks again those that stay silent, and records what came of each.

@@ -110,6 +110,8 @@ impl Line for Scripted {
 
     fn wait(&self, _time: Duration) {}
 
+    fn hang_up(&mut self) {}
+
     fn lost(&mut self) -> u32 {
         std::mem::take(&mut self.inbox.lock().unwrap().lost)
     }

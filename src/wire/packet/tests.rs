@@ -19,6 +19,7 @@ fn segment(source: u16, destination: u16, flags: u8, acknowledged: u32) -> Vec<u
     header.set_data_offset(5);
     header.set_flags(flags);
     header.set_acknowledgement(acknowledged);
+    header.set_sequence(9);
     bytes
 }
 
@@ -60,7 +61,7 @@ fn a_syn_has_the_ports_the_number_and_an_option() {
 fn only_what_acknowledges_a_syn_is_a_reply() {
     use TcpFlags::{ACK, RST, SYN};
     let reply = |flags| tcp_reply(&segment(80, OURS, flags, 8), OURS).map(|reply| reply.kind);
-    assert_eq!(reply(SYN | ACK), Some(ReplyKind::SynAck));
+    assert_eq!(reply(SYN | ACK), Some(ReplyKind::SynAck(9)));
     assert_eq!(reply(RST | ACK), Some(ReplyKind::Reset));
     for flags in [SYN, RST, ACK, 0] {
         assert_eq!(reply(flags), None, "{flags:#x}");
@@ -134,6 +135,26 @@ proptest! {
         let template = SynTemplate::new(source.into(), ours, destination.into()).unwrap();
         let syn = template.syn(port(to), sequence);
         let header = TcpPacket::new(&syn).unwrap();
+        prop_assert_eq!(header.get_checksum(), tcp::ipv6_checksum(&header, &source, &destination));
+    }
+
+    #[test]
+    fn a_reset_follows_the_syn_and_acknowledges_the_answer(
+        source: [u8; 4], destination: [u8; 4], source6: [u8; 16], destination6: [u8; 16],
+        from: u16, to: u16, ours: u32, theirs: u32,
+    ) {
+        let (source, destination) = (Ipv4Addr::from(source), Ipv4Addr::from(destination));
+        let bytes = reset((source, from).into(), (destination, to).into(), ours, theirs).unwrap();
+        let header = TcpPacket::new(&bytes).unwrap();
+        prop_assert_eq!((header.get_source(), header.get_destination()), (from, to));
+        prop_assert_eq!(header.get_sequence(), ours.wrapping_add(1));
+        prop_assert_eq!(header.get_acknowledgement(), theirs.wrapping_add(1));
+        prop_assert_eq!(header.get_flags(), TcpFlags::RST | TcpFlags::ACK);
+        prop_assert_eq!(header.get_checksum(), tcp::ipv4_checksum(&header, &source, &destination));
+
+        let (source, destination) = (Ipv6Addr::from(source6), Ipv6Addr::from(destination6));
+        let bytes = reset((source, from).into(), (destination, to).into(), ours, theirs).unwrap();
+        let header = TcpPacket::new(&bytes).unwrap();
         prop_assert_eq!(header.get_checksum(), tcp::ipv6_checksum(&header, &source, &destination));
     }
 
