@@ -1,7 +1,7 @@
 //! Probes by SYN: they say what connections say, and leave nothing behind.
 
 use crate::nmap::{is_without_peers, nmap, ours};
-use crate::sockets::{tcp, udp};
+use crate::sockets::{at, tcp, udp};
 use crate::truth::{LAN, assert_views, items, views};
 use crate::world::{World, feed};
 use serde_json::Value;
@@ -206,6 +206,44 @@ fn without_the_privilege_a_syn_is_refused_and_nothing_else_is() {
     by_user("check 81 --proto udp -4 --method syn").exits(0);
     let table = world.portsight("check 80 --proto tcp -4 --method syn").exits(0).stdout;
     assert!(table.contains("1 TCP port (by SYN) as seen from"), "{table}");
+}
+
+/// Each client port of one address is taken by a connection: none can be reserved there, and connections to elsewhere
+/// can still have one.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_target_without_a_free_port_is_probed_by_connections_and_the_others_by_syn() {
+    let mut world = World::new()
+        .veth(&["10.77.0.2/24"])
+        .listens(tcp("0.0.0.0:80"))
+        .listens(tcp("10.77.0.2:81"))
+        .listens(tcp("10.77.0.2:82"));
+    std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "40000 40007").unwrap();
+    let mut taken: Vec<u16> = (0..8).map(|_| world.clients_of(at("10.77.0.2:82")).0).collect();
+    taken.sort_unstable();
+    assert_eq!(taken, (40_000..=40_007).collect::<Vec<_>>());
+    for (method, is_said) in [("syn", true), ("auto", false)] {
+        let report = world.json(&format!("check 80,81,83 --proto tcp -4 --method {method}"));
+        let mut told: Vec<_> = views(&report)
+            .map(|(item, view)| {
+                let words = ["target", "method", "state"].map(|word| view[word].as_str().unwrap());
+                format!("{} {}", item["port"], words.join(" "))
+            })
+            .collect();
+        told.sort_unstable();
+        let expected = [
+            "80 10.77.0.2 connect open",
+            "80 127.0.0.1 syn open",
+            "81 10.77.0.2 connect open",
+            "81 127.0.0.1 syn closed",
+            "83 10.77.0.2 connect closed",
+            "83 127.0.0.1 syn closed",
+        ];
+        assert_eq!(told, expected, "{method}");
+        let gaps: Vec<_> = report["incomplete"].as_array().unwrap().iter().collect();
+        let of_syn = gaps.iter().filter(|gap| gap["what"] == "10.77.0.2 from self by SYN");
+        assert_eq!((gaps.len(), of_syn.count()), if is_said { (1, 1) } else { (0, 0) }, "{gaps:?}");
+    }
 }
 
 /// Where connections are tracked an open port may be another's: only there a connection asks whose.
