@@ -19,7 +19,9 @@ pub use about::{About, Gap, Hides};
 pub use endpoint::{Endpoint, Family, Interface, Port, PortSet, Transport};
 pub use held::{Held, Inode};
 pub use portless::{Portless, PortlessKind};
-pub use probe::{Answer, Attempt, Delivery, Icmp, Lookup, Method, Sweep, TakenBy, Target, Vantage};
+pub use probe::{
+    Answer, Attempt, Delivery, DroppedBy, Icmp, Lookup, Method, Sweep, TakenBy, Target, Vantage,
+};
 pub use process::{Owner, OwnersUnknown, OwnersUnknownReason, Process, Role, Via};
 pub use published::{LeadsTo, Nat, Published, PublishedAt, TargetPort, Through};
 pub use seen::{Need, Seen};

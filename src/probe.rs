@@ -5,6 +5,7 @@
 mod client;
 mod delivery;
 mod diag;
+mod drops;
 mod identify;
 mod local;
 mod pace;
@@ -20,6 +21,7 @@ mod tcp;
 mod udp;
 
 pub use delivery::delivery;
+pub use drops::dropped_by;
 pub use identify::{Question, identify};
 pub use local::only_local;
 pub use pace::Waits;
