@@ -13,6 +13,24 @@ pub(crate) fn is_without_peers() -> bool {
     env::var_os("PORTSIGHT_WITHOUT_PEERS").is_some()
 }
 
+/// Each of so many ports has the state and the reason that nmap gives it, but for some.
+#[track_caller]
+pub(crate) fn assert_nmap_agrees(
+    world: &World,
+    arguments: &str,
+    scan: &[&str],
+    number: usize,
+    but_for: &[u64],
+) {
+    for target in ["127.0.0.1", "::1"] {
+        let (ours, theirs) = (ours(world, target, arguments), nmap(target, scan));
+        assert_eq!((ours.len(), theirs.len()), (number, number));
+        for (port, ours) in ours.iter().filter(|(port, _)| !but_for.contains(port)) {
+            assert_eq!(Some(ours), theirs.get(port), "{port} at {target}");
+        }
+    }
+}
+
 /// What nmap says.
 pub(crate) fn nmap(target: &str, scan: &[&str]) -> Said {
     let family: &[&str] = if target.contains(':') { &["-6"] } else { &[] };
@@ -32,7 +50,7 @@ pub(crate) fn nmap(target: &str, scan: &[&str]) -> Said {
 }
 
 /// What a check says.
-pub(crate) fn ours(world: &World, target: &str, arguments: &str) -> Said {
+fn ours(world: &World, target: &str, arguments: &str) -> Said {
     let family = if target.contains(':') { "-6" } else { "-4" };
     let report = world.json(&format!("check {arguments} {family} --from loopback"));
     views(&report)
