@@ -5,28 +5,30 @@
 mod client;
 mod delivery;
 mod diag;
+mod drops;
 mod identify;
 mod local;
 mod pace;
 mod payload;
 mod plan;
 mod rate;
+mod raw;
 mod room;
 mod share;
 mod sweep;
-mod syn;
 mod taken;
 mod tcp;
 mod udp;
 
 pub use delivery::delivery;
+pub use drops::dropped_by;
 pub use identify::{Question, identify};
 pub use local::only_local;
 pub use pace::Waits;
 pub use payload::payload;
 pub use plan::targets;
+pub use raw::unavailable;
 pub use share::Progress;
-pub use syn::unavailable;
 
 use crate::model::{Answer, Attempt, Gap, Hides, Need, PortSet, Sweep, TakenBy, Target, Transport};
 use crate::sys;
@@ -87,7 +89,7 @@ pub fn sweep(job: &Job, progress: &Progress) -> Sweep {
     }
     let swept = match job.transport {
         Transport::Tcp => tcp(job, progress),
-        Transport::Udp => by_sockets(job, progress),
+        Transport::Udp => udp(job, progress),
         Transport::Sctp => nothing(vec![Gap {
             what: format!("what answers SCTP at {}", job.target.address),
             reason: "no probe speaks SCTP".to_owned(),
@@ -103,7 +105,7 @@ pub fn sweep(job: &Job, progress: &Progress) -> Sweep {
 fn tcp(job: &Job, progress: &Progress) -> Sweep {
     let half_open = match job.knock {
         Knock::Connect => None,
-        Knock::Auto | Knock::Syn => Some(syn::run(job, progress)),
+        Knock::Auto | Knock::Syn => Some(raw::run(job, progress)),
     };
     match half_open {
         Some(Ok(mut sweep)) => {
@@ -124,6 +126,18 @@ fn tcp(job: &Job, progress: &Progress) -> Sweep {
         }
         Some(Err(_)) | None => by_sockets(job, progress),
     }
+}
+
+/// By one socket for all ports, or by one for each.
+fn udp(job: &Job, progress: &Progress) -> Sweep {
+    // From a further loopback address another sweep of this program may be probed at the same time: the port that a
+    // socket for all ports has would be silent there.
+    let has_own_source = plan::source_address(&job.target).is_some();
+    if job.knock == Knock::Connect || !has_own_source {
+        return by_sockets(job, progress);
+    }
+    // Both hear the same, so that one has to do for the other is no gap.
+    raw::run(job, progress).unwrap_or_else(|_not_here| by_sockets(job, progress))
 }
 
 /// With a socket for each probe, which takes no privileges.

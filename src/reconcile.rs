@@ -18,8 +18,8 @@ pub use service::identity;
 pub use tally::{lost, unsteady, vantages};
 
 use crate::model::{
-    Answer, Attempt, Delivery, Endpoint, Inventory, Lookup, Port, PortFinding, RuleId, Rulebook,
-    Seen, Socket, State, Sweep, Target, Verdict, VerdictFrom, View,
+    Answer, Attempt, Delivery, DroppedBy, Endpoint, Inventory, Lookup, Port, PortFinding, RuleId,
+    Rulebook, Seen, Socket, State, Sweep, Target, Verdict, VerdictFrom, View,
 };
 use case::Case;
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +46,8 @@ pub struct Look {
     pub lookups: BTreeMap<Pair, Lookup>,
     /// Whether silent UDP probes arrived, where that was looked into; the text says why it could not be.
     pub deliveries: BTreeMap<Pair, Result<Delivery, String>>,
+    /// What drops the TCP probes of some pairs at their listener.
+    pub droppers: BTreeMap<Pair, DroppedBy>,
     /// Whether the kernel tracks connections here: only then can it hand a packet to another address or port.
     pub tracks_connections: bool,
 }

@@ -7,8 +7,8 @@ use super::progress;
 use super::request::Request;
 use crate::inventory::{self, Packet, Services, SockDiag};
 use crate::model::{
-    Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, PortSet,
-    Rulebook, Socket, Surroundings, Sweep, TakenBy, Target, Transport, Vantage,
+    Answer, Check, Cookie, DroppedBy, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port,
+    PortSet, Rulebook, Socket, Surroundings, Sweep, TakenBy, Target, Transport, Vantage,
 };
 use crate::probe::{self, Job, Patience, Progress};
 use crate::reconcile::{self, Facts, Look, Pair};
@@ -208,7 +208,15 @@ fn look(
     let lookups = lookups.into_iter().flatten().collect();
     let after = inventory::take(&mut SockDiag::default(), services);
     let tracks_connections = sys::tracks_connections();
-    Look { before, after, sweeps, lookups, deliveries: BTreeMap::new(), tracks_connections }
+    Look {
+        before,
+        after,
+        sweeps,
+        lookups,
+        deliveries: BTreeMap::new(),
+        droppers: BTreeMap::new(),
+        tracks_connections,
+    }
 }
 
 /// So many ports of this host are traced, one after the other.
@@ -283,7 +291,33 @@ fn look_again(
             look.deliveries.insert(pair, delivery.map_err(|error| error.to_string()));
         }
     }
+    look.droppers = droppers(&look, progress);
     look
+}
+
+/// What drops the probes of silent TCP ports at their listener, where the kernel counted drops there.
+fn droppers(look: &Look, progress: &Progress) -> BTreeMap<Pair, DroppedBy> {
+    let drops = |inventory: &Inventory, cookie| {
+        let mut sockets = inventory.sockets.iter();
+        Some(sockets.find(|socket| socket.cookie == cookie)?.queue.known()?.drops)
+    };
+    let mut found = BTreeMap::new();
+    for sweep in look.sweeps.iter().filter(|sweep| sweep.transport == Transport::Tcp) {
+        let target = &sweep.target;
+        let silent = sweep.attempts.iter().filter(|(_, attempt)| attempt.answer == Answer::Silence);
+        for port in silent.map(|(port, _)| *port) {
+            let endpoint = Endpoint { port, transport: Transport::Tcp };
+            let drop_it = look.after.at(endpoint).any(|socket| {
+                socket.accepts(target.address, target.device)
+                    && drops(&look.after, socket.cookie) > drops(&look.before, socket.cookie)
+            });
+            if drop_it && !progress.stopped() {
+                let dropper = probe::dropped_by(target, port).unwrap_or(DroppedBy::Unknown);
+                found.insert(Pair { target: target.clone(), endpoint }, dropper);
+            }
+        }
+    }
+    found
 }
 
 /// The kernel's own lookup for each probe that a serving socket should have taken, and did not.

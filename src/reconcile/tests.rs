@@ -54,6 +54,7 @@ struct World {
     answer: Answer,
     lookup: Option<Lookup>,
     delivery: Option<Delivery>,
+    dropper: Option<DroppedBy>,
     gaps: Vec<Gap>,
 }
 
@@ -66,6 +67,7 @@ impl World {
             answer,
             lookup: sockets.first().map(|socket| Lookup::Socket(socket.cookie)),
             delivery: None,
+            dropper: None,
             gaps: Vec::new(),
         }
     }
@@ -105,6 +107,7 @@ impl World {
                 .iter()
                 .map(|delivery| (pair.clone(), Ok(*delivery)))
                 .collect(),
+            droppers: self.dropper.iter().map(|dropper| (pair.clone(), *dropper)).collect(),
             tracks_connections: false,
         }
     }
@@ -260,6 +263,27 @@ fn a_full_accept_queue_is_not_a_firewall() {
         Verdict::Filtered,
         "a full queue does not reset"
     );
+}
+
+#[test]
+fn what_drops_at_the_socket_is_named_as_far_as_the_kernel_tells() {
+    let note = |dropper| {
+        let before = listener("0.0.0.0");
+        let mut after = before.clone();
+        after.queue = Seen::Known(Queue { length: 0, limit: 128, drops: 3 });
+        let world =
+            World { before: vec![before], dropper, ..World::tcp(&[after], Answer::Silence) };
+        world.settled().note.unwrap()
+    };
+    for (dropper, words) in [
+        (Some(DroppedBy::Queue), "there: its SYN queue is full,"),
+        (Some(DroppedBy::Signature), "there: it demands TCP signatures,"),
+        (Some(DroppedBy::Filter), "there: a filter of the socket, of its cgroup or"),
+        (Some(DroppedBy::Unknown), "there: a full SYN queue, a filter on the socket or a missing"),
+        (None, "there: a full SYN queue, a filter on the socket or a missing"),
+    ] {
+        assert!(note(dropper).contains(words), "{dropper:?}: {}", note(dropper));
+    }
 }
 
 #[test]

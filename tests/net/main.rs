@@ -32,6 +32,7 @@ mod identify;
 mod kinds;
 mod listen;
 mod namespaces;
+mod nmap;
 mod options;
 mod ordinary;
 mod owners;

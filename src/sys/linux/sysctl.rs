@@ -63,6 +63,28 @@ pub fn udp_datagrams_received(family: Family) -> Option<u64> {
     }
 }
 
+/// The sums of some of the counters of TCP in our network namespace (`TcpExt` of `/proc/net/netstat`). One that this
+/// kernel does not have counts nothing.
+#[must_use]
+pub fn tcp_counters<const N: usize>(names: [&[&str]; N]) -> Option<[u64; N]> {
+    let text = network_table("netstat").ok()?;
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+    let counters = lines.next()?.split(' ').zip(lines.next()?.split(' '));
+    let counters: Vec<(&str, u64)> =
+        counters.filter_map(|(name, value)| Some((name, value.parse().ok()?))).collect();
+    Some(names.map(|names| {
+        counters.iter().filter(|(name, _)| names.contains(name)).map(|(_, value)| value).sum()
+    }))
+}
+
+/// How many packets `IPsec` has dropped on their way into our network namespace; 0 where the kernel has none.
+#[must_use]
+pub fn ipsec_drops() -> u64 {
+    let text = network_table("xfrm_stat").unwrap_or_default();
+    let inward = text.lines().filter_map(|line| line.strip_prefix("XfrmIn"));
+    inward.filter_map(|line| line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+}
+
 /// Whether the old `ip_tables` of a family has a NAT table in our network namespace. It has one as soon as
 /// `iptables-legacy -t nat` was used, also where that only listed it.
 ///
