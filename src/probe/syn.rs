@@ -48,14 +48,16 @@ fn run_on<L: Line + Send>(
         ports.into_iter().partition(|port| job.detail.contains(*port));
     let threads = share::threads().min(others.len().div_ceil(BATCH));
     let mut scan = Scan::new(line, threads, job, progress)?;
-    scan.probe(&detailed, 1, SMALL_RESERVE);
-    scan.probe(&others, BATCH, RESERVE);
+    scan.ask(&detailed, 1, SMALL_RESERVE);
+    scan.ask(&others, BATCH, RESERVE);
+    scan.settle(BATCH);
     let mut sweep = Sweep::new(job.target.clone(), job.transport, job.wanted.clone());
     sweep.method = Method::Syn;
     share::merge(&mut sweep, scan.end());
     if let Some(spare) = spare {
         let mut scan = Scan::new(spare, 1, job, progress)?;
-        scan.probe(&ours, 1, SMALL_RESERVE);
+        scan.ask(&ours, 1, SMALL_RESERVE);
+        scan.settle(1);
         share::merge(&mut sweep, scan.end());
     }
     Ok(sweep)
