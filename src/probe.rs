@@ -128,12 +128,11 @@ fn tcp(job: &Job, progress: &Progress) -> Sweep {
 /// With a socket for each probe, which takes no privileges.
 fn by_sockets(job: &Job, progress: &Progress) -> Sweep {
     let files = sys::raise_open_files();
-    let halves = plan::SourceHalves::new(sys::local_port_range());
     let target = &job.target;
     if job.transport == Transport::Udp {
-        sweep::run(job, progress, files, || udp::Datagrams::new(target, halves))
+        sweep::run(job, progress, files, |sources| udp::Datagrams::new(target, sources))
     } else {
-        sweep::run(job, progress, files, || tcp::Connect::new(target, halves))
+        sweep::run(job, progress, files, |sources| tcp::Connect::new(target, sources))
     }
 }
 

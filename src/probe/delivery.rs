@@ -10,7 +10,7 @@
 use super::diag;
 use super::local::only_local;
 use super::payload::payload;
-use super::plan::SourceHalves;
+use super::plan::Sources;
 use crate::model::{Delivery, Family, Port, Target, Transport};
 use crate::sys::{self, NetlinkSocket, Protocol, UdpAnswer, UdpProbe};
 use crate::wire::netlink::AnswerError;
@@ -80,8 +80,8 @@ struct Knocker<'a> {
 
 impl<'a> Knocker<'a> {
     fn new(target: &'a Target, port: Port) -> io::Result<Self> {
-        let halves = SourceHalves::new(sys::local_port_range());
-        let probe = UdpProbe::new(Family::of(target.address), halves.source(target, port))?;
+        let sources = Sources::new(sys::local_port_range(), &[port]);
+        let probe = UdpProbe::new(Family::of(target.address), sources.source(target, port))?;
         probe.point(target.at(port))?;
         Ok(Self { target, port, probe, netlink: NetlinkSocket::open(Protocol::SockDiag)? })
     }
