@@ -3,6 +3,7 @@
 //! first probe and after the last.
 
 mod client;
+mod delay;
 mod delivery;
 mod diag;
 mod identify;
@@ -19,7 +20,8 @@ mod taken;
 mod tcp;
 mod udp;
 
-pub use delivery::delivery;
+pub use delay::nothing_delays;
+pub use delivery::deliveries;
 pub use identify::{Question, identify};
 pub use local::only_local;
 pub use pace::Waits;
@@ -29,12 +31,15 @@ pub use syn::unavailable;
 
 use crate::model::{Answer, Attempt, Gap, Hides, Need, PortSet, Sweep, TakenBy, Target, Transport};
 use crate::sys;
+use std::time::Duration;
 
 /// How long silence lasts before it is believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Patience {
     /// As long as an answer over loopback takes: for the many ports of which nothing else is known.
     Quick,
+    /// The same where many have answered, of whom the slowest took so long: for where nothing can hold an answer back.
+    Measured(Duration),
     /// Long enough for a firewall that thinks about each packet: before silence is held against anyone.
     Patient,
 }

@@ -28,8 +28,8 @@ pub use linux::procfs::{Kin, OpenTable, Procfs, Table, Unreadable};
 pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
 pub use linux::raw_sender::{BATCH, RawSender, Sent};
 pub use linux::sysctl::{
-    conntrack_room, has_legacy_nat, local_port_range, network_table, tracks_connections,
-    udp_datagrams_received,
+    balances_connections, conntrack_room, has_legacy_nat, local_port_range, network_table,
+    programs_take_packets, tracks_connections, udp_datagrams_received,
 };
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;

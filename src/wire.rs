@@ -8,6 +8,7 @@ pub mod nf_tables;
 pub mod packet;
 pub mod packet_diag;
 pub mod proc_net;
+pub mod qdisc;
 pub mod route;
 pub mod service;
 pub mod sock_diag;

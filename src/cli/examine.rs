@@ -4,12 +4,13 @@ use super::identify::identify;
 use super::output::Printer;
 use super::progress;
 use super::request::Request;
+use super::second_look;
 use crate::inventory::{self, Packet, Services, SockDiag};
 use crate::model::{
     Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, PortSet,
     Socket, Surroundings, Sweep, TakenBy, Target, Transport, Vantage,
 };
-use crate::probe::{self, Job, Knock, Patience, Progress, Waits};
+use crate::probe::{self, Job, Patience, Progress};
 use crate::reconcile::{self, Facts, Look, Pair};
 use crate::sys::{self, LocalAddresses};
 use anyhow::{Context, Result};
@@ -37,8 +38,8 @@ pub(super) fn examine(
         let mut again: BTreeSet<Pair> = facts.samples().into_iter().collect();
         again.extend(reconcile::judge(&facts).unsettled);
         if !again.is_empty() && !progress.stopped() {
-            let (knock, waits) = (request.knock, request.waits);
-            facts.second = Some(look_again(&again, knock, waits, &progress, services));
+            facts.second =
+                Some(second_look::look_again(&facts.first, &again, request, &progress, services));
         }
         facts
     });
@@ -152,16 +153,21 @@ fn of_transport(
 }
 
 /// Probes, and takes the inventory after it.
-fn look(jobs: &[Job], before: Inventory, progress: &Progress, services: &Services) -> Look {
+pub(super) fn look(
+    jobs: &[Job],
+    before: Inventory,
+    progress: &Progress,
+    services: &Services,
+) -> Look {
     // The kernel is asked for its lookups after each sweep: what a probe has left half open is soon gone.
     let one = |job: &Job| {
         let sweep = probe::sweep(job, progress);
         let lookups = lookups_of(&sweep, &before);
         (sweep, lookups)
     };
-    // A sweep of many ports keeps every core busy. One of few, or a patient one, mostly waits, and can wait beside
-    // others.
-    let waits = |job: &Job| job.patience == Patience::Patient || job.wanted.len() <= FEW;
+    // A sweep of many ports keeps every core busy. One of few, as those of a second look, mostly waits, and can wait
+    // beside others.
+    let waits = |job: &Job| job.patience != Patience::Quick || job.wanted.len() <= FEW;
     let together = jobs.iter().all(waits);
     let swept: Vec<_> = if together {
         jobs.chunks(AT_ONCE).flat_map(|jobs| beside_each_other(jobs, one)).collect()
@@ -192,55 +198,6 @@ fn beside_each_other<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Syn
         });
         done.collect()
     })
-}
-
-/// Looks once more at some pairs: with the counters around UDP probes that stay silent.
-fn look_again(
-    pairs: &BTreeSet<Pair>,
-    knock: Knock,
-    waits: Waits,
-    progress: &Progress,
-    services: &Services,
-) -> Look {
-    let before = inventory::take(&mut SockDiag::default(), services);
-    let mut ports: BTreeMap<(Target, Transport), PortSet> = BTreeMap::new();
-    for pair in pairs {
-        let key = (pair.target.clone(), pair.endpoint.transport);
-        ports.entry(key).or_default().insert(pair.endpoint.port);
-    }
-    let jobs: Vec<Job> = ports
-        .into_iter()
-        .map(|((target, transport), wanted)| Job {
-            target,
-            transport,
-            detail: wanted.clone(),
-            wanted,
-            excluded: PortSet::new(),
-            knock,
-            patience: Patience::Patient,
-            waits,
-        })
-        .collect();
-    let mut look = look(&jobs, before, progress, services);
-    for sweep in look.sweeps.iter().filter(|sweep| sweep.transport == Transport::Udp) {
-        let served = |port| {
-            let endpoint = Endpoint { port, transport: Transport::Udp };
-            look.after
-                .at(endpoint)
-                .any(|socket| socket.accepts(sweep.target.address, sweep.target.device))
-        };
-        let silent = sweep.attempts.iter().filter(|(_, attempt)| attempt.answer == Answer::Silence);
-        for (port, _) in silent.filter(|(port, _)| served(**port)) {
-            if progress.stopped() {
-                return look;
-            }
-            let delivery = probe::delivery(&sweep.target, *port);
-            let endpoint = Endpoint { port: *port, transport: Transport::Udp };
-            let pair = Pair { target: sweep.target.clone(), endpoint };
-            look.deliveries.insert(pair, delivery.map_err(|error| error.to_string()));
-        }
-    }
-    look
 }
 
 /// The kernel's own lookup for each probe that a serving socket should have taken, and did not.
