@@ -3,6 +3,7 @@
 //! first probe and after the last.
 
 mod client;
+mod delay;
 mod delivery;
 mod diag;
 mod drops;
@@ -20,7 +21,8 @@ mod taken;
 mod tcp;
 mod udp;
 
-pub use delivery::delivery;
+pub use delay::nothing_delays;
+pub use delivery::deliveries;
 pub use drops::dropped_by;
 pub use identify::{Question, identify};
 pub use local::only_local;
@@ -32,12 +34,15 @@ pub use share::Progress;
 
 use crate::model::{Answer, Attempt, Gap, Hides, Need, PortSet, Sweep, TakenBy, Target, Transport};
 use crate::sys;
+use std::time::Duration;
 
 /// How long silence lasts before it is believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Patience {
     /// As long as an answer over loopback takes: for the many ports of which nothing else is known.
     Quick,
+    /// The same where many have answered, of whom the slowest took so long: for where nothing can hold an answer back.
+    Measured(Duration),
     /// Long enough for a firewall that thinks about each packet: before silence is held against anyone.
     Patient,
 }
@@ -143,12 +148,11 @@ fn udp(job: &Job, progress: &Progress) -> Sweep {
 /// With a socket for each probe, which takes no privileges.
 fn by_sockets(job: &Job, progress: &Progress) -> Sweep {
     let files = sys::raise_open_files();
-    let halves = plan::SourceHalves::new(sys::local_port_range());
     let target = &job.target;
     if job.transport == Transport::Udp {
-        sweep::run(job, progress, files, || udp::Datagrams::new(target, halves))
+        sweep::run(job, progress, files, |sources| udp::Datagrams::new(target, sources))
     } else {
-        sweep::run(job, progress, files, || tcp::Connect::new(target, halves))
+        sweep::run(job, progress, files, |sources| tcp::Connect::new(target, sources))
     }
 }
 

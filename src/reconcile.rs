@@ -23,6 +23,7 @@ use crate::model::{
 };
 use case::Case;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// A port of one address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +54,15 @@ pub struct Look {
 }
 
 impl Look {
+    /// How long the slowest answer took, where that tells how long others take: not where something answered only when
+    /// it was asked again, and not where nothing answered.
+    #[must_use]
+    pub fn slowest_answer(&self) -> Option<Duration> {
+        let steady = self.sweeps.iter().all(|sweep| sweep.rescued == 0 && !sweep.unsteady);
+        let attempts = self.sweeps.iter().flat_map(|sweep| sweep.attempts.values());
+        attempts.filter_map(|attempt| attempt.rtt).max().filter(|_| steady)
+    }
+
     fn sweep(&self, target: &Target, endpoint: Endpoint) -> Option<&Sweep> {
         self.sweeps.iter().find(|sweep| {
             sweep.target == *target
@@ -71,7 +81,7 @@ pub struct Facts {
     pub second: Option<Look>,
     /// The ports that were named, which get a finding in any case.
     pub named: BTreeSet<Endpoint>,
-    /// Whether the work was interrupted, so that there will be no second look.
+    /// Whether the work was interrupted, so that there will be no second look, or none at some pairs.
     pub interrupted: bool,
     /// What is known of the rules of the firewall.
     pub rulebook: Rulebook,
@@ -212,6 +222,7 @@ fn finding(
             let sweep = second.sweep(&pair.target, endpoint)?;
             Some((second, sweep, sweep.attempts.get(&endpoint.port)?))
         });
+        let looked_again = again.is_some();
         let (look, judged_by, recorded) = match again {
             Some((second, sweep, attempt)) => {
                 latest = second;
@@ -232,7 +243,7 @@ fn finding(
         // A refusal that was kept as one bit lacks what a view tells.
         let wants_second_look =
             judged.wants_second_look || (recorded.is_none() && journey.is_none());
-        if judged.wants_second_look && facts.second.is_none() && facts.interrupted {
+        if judged.wants_second_look && !looked_again && facts.interrupted {
             judged = case::Judged::inconclusive("interrupted before the second look");
         }
         views.push(reading::view(&pair, judged_by.method, &attempt, judged));

@@ -33,8 +33,8 @@ pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
 pub use linux::raw_sender::RawSender;
 pub use linux::shared_memory::SharedNote;
 pub use linux::sysctl::{
-    conntrack_room, has_legacy_nat, ipsec_drops, local_port_range, network_table, tcp_counters,
-    tracks_connections, udp_datagrams_received,
+    balances_connections, conntrack_room, has_legacy_nat, ipsec_drops, local_port_range,
+    network_table, programs_take_packets, tcp_counters, tracks_connections, udp_datagrams_received,
 };
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;

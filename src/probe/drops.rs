@@ -3,7 +3,7 @@
 
 use super::diag;
 use super::local::only_local;
-use super::plan::SourceHalves;
+use super::plan::Sources;
 use crate::model::{DroppedBy, Family, Port, Target, Transport};
 use crate::sys::{self, NetlinkSocket, Protocol, TcpAnswer, TcpProbe};
 use crate::wire::netlink::AnswerError;
@@ -46,10 +46,10 @@ pub fn dropped_by(target: &Target, port: Port) -> io::Result<DroppedBy> {
     }
     let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
     let mut counters = || counters(&mut netlink, target, port).ok().flatten();
-    let halves = SourceHalves::new(sys::local_port_range());
+    let sources = Sources::new(sys::local_port_range(), &[port]);
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
-        let probe = TcpProbe::new(Family::of(target.address), halves.source(target, port))?;
+        let probe = TcpProbe::new(Family::of(target.address), sources.source(target, port))?;
         let before = [counters(), counters()];
         match probe.knock(target.at(port)) {
             TcpAnswer::Pending => rounds.push((before, counters())),

@@ -46,8 +46,9 @@ fn run_on<L: Line + Send>(
         ports.into_iter().partition(|port| job.detail.contains(*port));
     let threads = share::threads().min(others.len().div_ceil(BATCH));
     let mut scan = Scan::new(line, threads, job, progress)?;
-    scan.probe(&detailed, 1, SMALL_RESERVE);
-    scan.probe(&others, BATCH, RESERVE);
+    scan.ask(&detailed, 1, SMALL_RESERVE);
+    scan.ask(&others, BATCH, RESERVE);
+    scan.settle(BATCH);
     let mut sweep = Sweep::new(job.target.clone(), job.transport, job.wanted.clone());
     if job.transport == Transport::Tcp {
         sweep.method = Method::Syn;
@@ -56,7 +57,8 @@ fn run_on<L: Line + Send>(
     if !ours.is_empty() {
         match another(open, held).and_then(|line| Scan::new(line, 1, job, progress)) {
             Ok(mut scan) => {
-                scan.probe(&ours, 1, SMALL_RESERVE);
+                scan.ask(&ours, 1, SMALL_RESERVE);
+                scan.settle(1);
                 share::merge(&mut sweep, scan.end());
             }
             Err(error) => {

@@ -320,6 +320,12 @@ fn without_the_second_look_that_it_wants_a_verdict_is_inconclusive() {
         rulebook: Rulebook::default(),
     };
     assert_eq!(judge(&facts).items[0].verdict, Some(Verdict::Inconclusive));
+    // The second look had begun, and did not come to this port.
+    let mut begun = facts.first.clone();
+    begun.sweeps[0].attempts.clear();
+    facts.second = Some(begun);
+    assert_eq!(judge(&facts).items[0].verdict, Some(Verdict::Inconclusive));
+    facts.second = None;
     facts.interrupted = false;
     assert_eq!(judge(&facts).items[0].verdict, Some(Verdict::Filtered));
 }
@@ -479,4 +485,23 @@ fn every_port_is_counted_once() {
     second.sweeps[0].attempts.insert(port(93), attempt(Answer::Rst));
     let facts = Facts { second: Some(second), ..facts };
     assert_eq!(lost(&facts), [], "unless the second look settled it");
+}
+
+#[test]
+fn the_slowest_answer_tells_of_others_where_no_answer_had_to_be_asked_for_again() {
+    let after = |milliseconds: &[u64]| {
+        let mut look = World::tcp(&[], Answer::Silence).look();
+        let sweep = &mut look.sweeps[0];
+        for (number, milliseconds) in (1..).zip(milliseconds) {
+            let rtt = Some(Duration::from_millis(*milliseconds));
+            let attempt = Attempt { answer: Answer::Rst, source: None, rtt, tries: 1 };
+            sweep.attempts.insert(port(number), attempt);
+        }
+        look
+    };
+    assert_eq!(after(&[1, 9, 2]).slowest_answer(), Some(Duration::from_millis(9)));
+    assert_eq!(after(&[]).slowest_answer(), None, "nothing answered");
+    let mut look = after(&[1]);
+    look.sweeps[0].rescued = 1;
+    assert_eq!(look.slowest_answer(), None, "one answered late, or only the second time");
 }

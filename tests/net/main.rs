@@ -25,6 +25,7 @@ mod check;
 mod churn;
 mod containers;
 mod deaf;
+mod delay;
 mod firewall;
 mod holder;
 mod hostile;

@@ -54,19 +54,21 @@ impl<'a, L: Line + Send> Scan<'a, L> {
         self.hearing.into_inner().unwrap_or_else(PoisonError::into_inner).sweep
     }
 
-    /// Probes ports. `batch` and `reserve` are those of the first pass.
-    pub(super) fn probe(&mut self, ports: &[Port], batch: usize, reserve: u64) {
-        if ports.is_empty() {
-            return;
+    /// Asks ports for the first time.
+    pub(super) fn ask(&mut self, ports: &[Port], batch: usize, reserve: u64) {
+        if !ports.is_empty() {
+            self.pass(ports, Pass { batch, reserve: Some(reserve) });
         }
-        self.hearing().tries = 1;
-        self.pass(ports, Pass { batch, reserve: Some(reserve) });
-        self.settle(batch);
+    }
+
+    /// Waits for the silent ports, asks again those that stay silent, records what came of each, and ends what is half
+    /// open. `batch` is that of the last pass.
+    pub(super) fn settle(&mut self, batch: usize) {
+        self.ask_the_silent(batch);
         self.hearing().hang_up();
     }
 
-    /// Waits for the silent ports, asks again those that stay silent, and records what came of each.
-    fn settle(&mut self, mut batch: usize) {
+    fn ask_the_silent(&mut self, mut batch: usize) {
         let mut losses = 0;
         let mut rescued = 0;
         loop {

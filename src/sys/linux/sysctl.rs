@@ -85,6 +85,32 @@ pub fn ipsec_drops() -> u64 {
     inward.filter_map(|line| line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()).sum()
 }
 
+/// Whether a program takes packets of our network namespace in, to give them back later (`NFQUEUE`). It does only through
+/// a queue that it is bound to.
+///
+/// # Errors
+/// When only root may know.
+pub fn programs_take_packets() -> io::Result<bool> {
+    let netfilter = "/proc/thread-self/net/netfilter";
+    // Else it could be that `/proc` does not show it.
+    fs::metadata(netfilter)?;
+    match fs::read_to_string(format!("{netfilter}/nfnetlink_queue")) {
+        Ok(queues) => Ok(!queues.is_empty()),
+        // A kernel that has no such queues, or has not loaded them.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the kernel may hand connections on to other hosts by IPVS.
+///
+/// # Errors
+/// When `/proc` does not tell.
+pub fn balances_connections() -> io::Result<bool> {
+    fs::metadata("/proc/thread-self/net/netfilter")?;
+    fs::exists("/proc/thread-self/net/ip_vs")
+}
+
 /// Whether the old `ip_tables` of a family has a NAT table in our network namespace. It has one as soon as
 /// `iptables-legacy -t nat` was used, also where that only listed it.
 ///
