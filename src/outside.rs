@@ -15,7 +15,7 @@ mod table;
 pub use post::{Post, Wanted, posts, unusable};
 
 use crate::model::{Port, PortSet, Sweep, Transport};
-use crate::sys::{Guardian, Injector, NetlinkSocket, Protocol, SharedNote};
+use crate::sys::{self, Guardian, Injector, NetlinkSocket, Protocol, SharedNote};
 use crate::wire::frame::Content;
 use crate::wire::netlink::AnswerError;
 use crate::wire::nf_trace;
@@ -176,9 +176,11 @@ fn chance() -> u64 {
 
 /// A port that clients use, another one each time: what firewalls and servers remember of the last run does not matter.
 fn source_port(chance: u64) -> u16 {
-    const FIRST: u16 = 32_768;
-    const NUMBER: u64 = 28_232;
-    FIRST + u16::try_from(chance % NUMBER).unwrap_or(0)
+    /// What the kernel begins with (`ip_local_port_range`).
+    const USUAL: (u16, u16) = (32_768, 60_999);
+    let (low, high) = sys::local_port_range().filter(|(low, high)| low <= high).unwrap_or(USUAL);
+    let number = u64::from(high - low) + 1;
+    low + u16::try_from(chance % number).unwrap_or(0)
 }
 
 /// What sequence numbers are made with.

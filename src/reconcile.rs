@@ -172,9 +172,10 @@ pub fn unexplained(facts: &Facts, most: usize) -> BTreeSet<Pair> {
     let mut pairs = BTreeSet::new();
     for item in judge(facts).items {
         for view in &item.views {
-            let is_stopped = matches!(view.state, State::Filtered | State::Closed)
-                && view.verdict != Verdict::LocalOnly
-                && !view.vantage.is_network();
+            let is_stopped =
+                matches!(view.state, State::Filtered | State::OpenFiltered | State::Closed)
+                    && view.verdict != Verdict::LocalOnly
+                    && !view.vantage.is_network();
             let sweeps = || facts.first.sweeps.iter();
             let of_view = |sweep: &&Sweep| {
                 sweep.target.vantage == view.vantage

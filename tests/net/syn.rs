@@ -219,7 +219,8 @@ fn a_target_without_a_free_port_is_probed_by_connections_and_the_others_by_syn()
     taken.sort_unstable();
     assert_eq!(taken, (40_000..=40_007).collect::<Vec<_>>());
     for (method, is_said) in [("syn", true), ("auto", false)] {
-        let report = world.json(&format!("check 80,81,83 --proto tcp -4 --method {method}"));
+        let report = world
+            .json(&format!("check 80,81,83 --from loopback,self --proto tcp -4 --method {method}"));
         let mut told: Vec<_> = views(&report)
             .map(|(item, view)| {
                 let words = ["target", "method", "state"].map(|word| view[word].as_str().unwrap());

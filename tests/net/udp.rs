@@ -57,7 +57,9 @@ fn assert_noise_is_no_evidence(milliseconds: i64) {
         .nft(DROP_56)
         .noise(at("127.0.0.1:57"), milliseconds);
     for _ in 0..10 {
-        let report = world.json("check --from loopback,self 55-57 --proto udp -4");
+        // Who may trace rules needs no such evidence.
+        let arguments = "check --from loopback,self 55-57 --proto udp -4 -o json";
+        let report = world.prepare(arguments).by_ordinary_user().run().document();
         for (item, view) in views(&report) {
             // 56 gets nothing. The others get their probes, if that can be told.
             let verdict = view["verdict"].as_str().unwrap();
@@ -73,12 +75,14 @@ fn assert_noise_is_no_evidence(milliseconds: i64) {
 #[ignore = "needs a network namespace: scripts/test"]
 fn an_old_datagram_in_the_queue_is_no_evidence() {
     let world = World::new().stuffed(udp("127.0.0.1:56")).nft(DROP_56);
+    let arguments = "check --from loopback 56 --proto udp -4 -o json";
     assert_views(
-        &world
-            .portsight("check --from loopback,self 56 --proto udp -4 -o json")
-            .exits(3)
-            .document(),
+        &world.prepare(arguments).by_ordinary_user().run().exits(3).document(),
         "56/udp  lo4  open|filtered  no-response  inconclusive  -  *",
+    );
+    assert_views(
+        &world.portsight(arguments).exits(0).document(),
+        "56/udp  lo4  filtered  no-response  filtered  dropped  proved",
     );
 }
 
@@ -123,8 +127,11 @@ fn told(report: &Value) -> Vec<String> {
 #[ignore = "needs a network namespace: scripts/test"]
 fn both_engines_say_the_same_of_each_rule() {
     let world = ruled_world();
-    let by =
-        |method: &str| told(&world.json(&format!("check 61-69 --proto udp --method {method}")));
+    let by = |method: &str| {
+        told(
+            &world.json(&format!("check 61-69 --from loopback,self --proto udp --method {method}")),
+        )
+    };
     let by_one = by("auto");
     assert_eq!(by_one.len(), 9 * 5, "{by_one:#?}");
     assert_eq!(by_one, by("connect"));
@@ -139,8 +146,8 @@ fn nmap_gives_the_same_states_and_reasons() {
     }
     let world = ruled_world();
     // nmap takes a port-unreachable for closed where a socket is, hears what no client does, calls a probe silent that
-    // the kernel did not send, and cannot know that there is no socket behind a drop.
-    let but_for = [63, 65, 66, 67];
+    // the kernel did not send, and can know neither of a socket behind a drop nor of none.
+    let but_for = [62, 63, 65, 66, 67];
     assert_nmap_agrees(&world, "61-69 --proto udp", &["-sU", "-p61-69"], 9, &but_for);
 }
 
