@@ -249,3 +249,6 @@ fn step(event: Event<'_>) -> Step {
     let chain = Chain { table, name: text(event.chain) };
     Step { rule: RuleId { chain, handle: event.handle }, verdict: event.decision }
 }
+
+#[cfg(test)]
+mod tests;
