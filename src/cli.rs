@@ -4,6 +4,7 @@
 mod about;
 mod args;
 mod around;
+mod behind;
 mod check;
 mod duration;
 mod examine;

@@ -18,11 +18,14 @@ pub use service::identity;
 pub use tally::{lost, unsteady, vantages};
 
 use crate::model::{
-    Answer, Attempt, Delivery, DroppedBy, Endpoint, Inventory, Lookup, Port, PortFinding, RuleId,
-    Rulebook, Seen, Socket, State, Sweep, Target, Verdict, VerdictFrom, View,
+    Answer, Attempt, Delivery, DroppedBy, Endpoint, Inventory, Journey, Lookup, Port, PortFinding,
+    Reached, RuleId, Rulebook, Seen, Socket, State, Sweep, Target, Transport, Verdict, VerdictFrom,
+    View,
 };
 use case::Case;
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A port of one address.
@@ -85,6 +88,8 @@ pub struct Facts {
     pub interrupted: bool,
     /// What is known of the rules of the firewall.
     pub rulebook: Rulebook,
+    /// The sockets, also of other network namespaces, at the addresses that the firewall hands packets on to.
+    pub behind: BTreeMap<(Transport, SocketAddr), Socket>,
 }
 
 impl Facts {
@@ -164,6 +169,21 @@ pub fn deciding_rules(facts: &Facts) -> BTreeSet<RuleId> {
     let views = judge(facts).items.into_iter().flat_map(|item| item.views);
     let of_views = views.filter_map(|view| Some(view.rule.known()?.id.clone()));
     of_views.chain(doors::rules(facts)).collect()
+}
+
+/// Where the firewall hands probes on to.
+#[must_use]
+pub fn targets(facts: &Facts) -> BTreeSet<(Transport, SocketAddr)> {
+    let looks = std::iter::once(&facts.first).chain(&facts.second);
+    let sweeps = looks.flat_map(|look| &look.sweeps);
+    let of_sweep = |sweep: &Sweep| -> Vec<(Transport, SocketAddr)> {
+        let to = |journey: &Arc<Journey>| match journey.reached {
+            Reached::Through(to) | Reached::Host(Some(to)) => Some((sweep.transport, to)),
+            _ => None,
+        };
+        sweep.journeys.values().filter_map(to).collect()
+    };
+    sweeps.flat_map(of_sweep).collect()
 }
 
 /// The pairs of this host with itself that something stopped, or may have: a trace would tell what. The first so many.

@@ -1,5 +1,6 @@
 //! The work of `check`: inventory, probes, a second look at what they leave unsettled, and the report.
 
+use super::behind::behind;
 use super::identify::identify;
 use super::network::{Network, rulebook};
 use super::output::Printer;
@@ -52,6 +53,7 @@ pub(super) fn examine(
             named: request.named(),
             interrupted: false,
             rulebook: Rulebook::default(),
+            behind: BTreeMap::new(),
         };
         let mut again: BTreeSet<Pair> = facts.samples().into_iter().collect();
         again.extend(reconcile::judge(&facts).unsettled);
@@ -75,6 +77,7 @@ pub(super) fn examine(
     // From here on nothing is injected any more.
     drop(network);
     facts.rulebook = rulebook(&reconcile::deciding_rules(&facts));
+    facts.behind = behind(&reconcile::targets(&facts), services, surroundings);
     gaps.extend(name_owners(&mut facts, surroundings));
     let mut check = report(facts, gaps, services);
     let expectations = request.expectations.iter();

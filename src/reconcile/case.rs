@@ -5,7 +5,7 @@ use crate::model::{
     Answer, Attempt, Certainty, Cookie, Delivery, DroppedBy, Hook, How, Inventory, Lookup, Rule,
     Rulebook, Seen, Socket, SocketState, State, TakenBy, Transport, Verdict,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
 /// Why a rule is not known.
@@ -18,6 +18,7 @@ pub(super) struct Case<'a> {
     pub(super) pair: &'a Pair,
     pub(super) answer: &'a Answer,
     pub(super) rulebook: &'a Rulebook,
+    behind: &'a BTreeMap<(Transport, SocketAddr), Socket>,
     /// Whether silence means anything on the way to this address.
     silence_is_steady: bool,
     /// Sockets that serve the port and take packets for this address, before and after the probe.
@@ -101,6 +102,7 @@ impl<'a> Case<'a> {
             pair,
             answer: &attempt.answer,
             rulebook: &facts.rulebook,
+            behind: &facts.behind,
             silence_is_steady,
             here: Vec::new(),
             passing: Vec::new(),
@@ -366,6 +368,23 @@ impl<'a> Case<'a> {
         let bindings: BTreeSet<String> =
             self.elsewhere.iter().map(|socket| binding(socket)).collect();
         format!("bound to {}", bindings.into_iter().collect::<Vec<_>>().join(" and "))
+    }
+
+    /// " (nginx 812, container web)", for what serves at an address that packets are handed on to.
+    pub(super) fn server(&self, to: SocketAddr) -> String {
+        let Some(socket) = self.behind.get(&(self.pair.endpoint.transport, to)) else {
+            return self.holder(to);
+        };
+        let owner = socket.held.owners.first();
+        let process = owner.map(|it| format!("{} {}", it.process.name, it.process.pid));
+        let container = socket.held.container.known().and_then(|container| {
+            let name = container.name.known().or(container.id.known())?;
+            Some(format!("container {name}"))
+        });
+        let netns = || socket.held.netns.as_ref().map(|netns| format!("in {netns}"));
+        let place = container.or_else(netns);
+        let parts: Vec<String> = process.into_iter().chain(place).collect();
+        if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
     }
 
     /// " (sshd 812)", for the process that listens at an address.

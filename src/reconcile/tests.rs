@@ -119,6 +119,7 @@ impl World {
             named: [self.endpoint].into_iter().collect(),
             interrupted: false,
             rulebook: Rulebook::default(),
+            behind: BTreeMap::new(),
         })
     }
 
@@ -199,8 +200,14 @@ fn what_was_half_opened_is_sure_only_where_nothing_is_tracked() {
         first.tracks_connections = tracks_connections;
         first.sweeps[0].method = Method::Syn;
         let named = [TCP_80].into_iter().collect();
-        let facts =
-            Facts { first, second: None, named, interrupted: false, rulebook: Rulebook::default() };
+        let facts = Facts {
+            first,
+            second: None,
+            named,
+            interrupted: false,
+            rulebook: Rulebook::default(),
+            behind: BTreeMap::new(),
+        };
         let view = judge(&facts).items[0].views[0].clone();
         assert_eq!((view.verdict, view.certainty), (Verdict::Reachable, certainty));
         assert_eq!((view.method, view.note.is_some()), (Method::Syn, tracks_connections));
@@ -214,8 +221,14 @@ fn a_refusal_is_called_what_the_method_calls_it() {
         let mut first = World::tcp(&[], Answer::Rst).look();
         first.sweeps[0].method = method;
         let named = [TCP_80].into_iter().collect();
-        let facts =
-            Facts { first, second: None, named, interrupted: false, rulebook: Rulebook::default() };
+        let facts = Facts {
+            first,
+            second: None,
+            named,
+            interrupted: false,
+            rulebook: Rulebook::default(),
+            behind: BTreeMap::new(),
+        };
         let view = judge(&facts).items[0].views[0].clone();
         assert_eq!((view.method, view.reason, view.state), (method, reason, State::Closed));
     }
@@ -318,6 +331,7 @@ fn without_the_second_look_that_it_wants_a_verdict_is_inconclusive() {
         named: BTreeSet::new(),
         interrupted: true,
         rulebook: Rulebook::default(),
+        behind: BTreeMap::new(),
     };
     assert_eq!(judge(&facts).items[0].verdict, Some(Verdict::Inconclusive));
     // The second look had begun, and did not come to this port.
@@ -340,6 +354,7 @@ fn a_port_that_was_not_probed_has_no_verdict() {
         named: BTreeSet::new(),
         interrupted: false,
         rulebook: Rulebook::default(),
+        behind: BTreeMap::new(),
     };
     let item = &judge(&facts).items[0];
     assert_eq!((item.verdict, item.views.len()), (None, 0));
@@ -390,6 +405,7 @@ fn a_ports_verdict_is_the_gravest_of_its_views() {
         named: BTreeSet::new(),
         interrupted: false,
         rulebook: Rulebook::default(),
+        behind: BTreeMap::new(),
     };
     let mut own = facts.first.sweeps[0].clone();
     own.target.vantage = Vantage::Own;
@@ -414,6 +430,7 @@ fn a_port_has_a_finding_when_it_is_bound_open_or_named() {
             named,
             interrupted: false,
             rulebook: Rulebook::default(),
+            behind: BTreeMap::new(),
         })
         .items
         .len()
@@ -433,6 +450,7 @@ fn each_address_has_one_view_of_a_port_also_when_both_transports_were_probed() {
         named: BTreeSet::new(),
         interrupted: false,
         rulebook: Rulebook::default(),
+        behind: BTreeMap::new(),
     };
     let udp = World::udp(&[], icmp(3), None).look().sweeps.remove(0);
     facts.first.sweeps.push(udp);
@@ -451,6 +469,7 @@ fn a_refusal_kept_as_one_bit_is_looked_at_again_when_its_port_has_a_finding() {
         named: [TCP_80].into_iter().collect(),
         interrupted: false,
         rulebook: Rulebook::default(),
+        behind: BTreeMap::new(),
     };
     assert_eq!(judge(&facts).unsettled.len(), 1);
 }
@@ -473,6 +492,7 @@ fn every_port_is_counted_once() {
         named: [TCP_80].into_iter().collect(),
         interrupted: false,
         rulebook: Rulebook::default(),
+        behind: BTreeMap::new(),
     };
     let items = judge(&facts).items;
     let summary = &vantages(&facts, &items)[0];

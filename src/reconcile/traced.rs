@@ -2,8 +2,8 @@
 
 use super::case::{Case, Judged, story};
 use crate::model::{
-    Answer, Certainty, Decision, How, Journey, Lookup, Reached, RuleId, Seen, Socket, State, Step,
-    Transport, Verdict,
+    Answer, Certainty, ChainKind, Decision, How, Journey, Lookup, Reached, RuleId, Seen, Socket,
+    State, Step, Transport, Verdict,
 };
 use std::net::SocketAddr;
 
@@ -29,7 +29,11 @@ impl Case<'_> {
             Reached::Host(Some(to)) => self.forwarded(to, "redirected"),
             Reached::Host(None) => self.delivered(journey),
         };
-        self.decided(judged, &journey.steps, journey.let_in_by())
+        let translated = match journey.reached {
+            Reached::Through(_) | Reached::Host(Some(_)) => self.translated_by(journey),
+            _ => None,
+        };
+        self.decided(judged, &journey.steps, translated.or(journey.let_in_by()))
     }
 
     /// By what came back to a client of this host, and by the way of one more probe through the rules.
@@ -68,6 +72,21 @@ impl Case<'_> {
         let hook = self.rulebook.hook(way.take(until));
         let hook = hook.map_or(Seen::Skipped("the chains could not be read"), Seen::Known);
         Judged { hook, rule: Seen::Known(self.rulebook.rule(rule)), ..judged }
+    }
+
+    /// The rule that gave the probe another destination: the last that took it on its way through a chain of NAT.
+    fn translated_by<'j>(&self, journey: &'j Journey) -> Option<&'j RuleId> {
+        let mut kind = None;
+        let mut found = None;
+        for step in &journey.steps {
+            let base = self.rulebook.chains.get(&step.rule.chain).copied().flatten();
+            kind = base.map(|base| base.kind).or(kind);
+            let takes = step.verdict == Decision::Accept && step.rule.handle.is_some();
+            if kind == Some(ChainKind::Nat) && takes {
+                found = Some(&step.rule);
+            }
+        }
+        found
     }
 
     /// How a rule stopped the probe: by what it sent back, or what it says where the kernel held that back.
@@ -127,7 +146,7 @@ impl Case<'_> {
             Answer::Silence => ", which does not answer",
             _ => "",
         };
-        let note = format!("{word} to {to}{}{end}", self.holder(to));
+        let note = format!("{word} to {to}{}{end}", self.server(to));
         match self.answer {
             Answer::Silence => Judged::likely(Verdict::Forwarded),
             _ => Judged::proved(Verdict::Forwarded),
