@@ -33,9 +33,10 @@ pub(super) fn behind(
         let has = |place: &&(Option<String>, Vec<IpAddr>)| place.1.contains(&to.ip());
         let mut homes = places.iter().filter(has);
         let ours = places.iter().find(|(netns, _)| netns.is_none()).filter(has);
-        let netns = match (ours, homes.next(), homes.next()) {
-            (Some((netns, _)), ..) | (None, Some((netns, _)), None) => netns,
-            _ => continue,
+        let ((Some((netns, _)), ..) | (None, Some((netns, _)), None)) =
+            (ours, homes.next(), homes.next())
+        else {
+            continue;
         };
         let takes = |socket: &&Socket| {
             socket.held.netns == *netns

@@ -2,7 +2,7 @@
 
 use super::behind::behind;
 use super::identify::identify;
-use super::network::{Network, rulebook};
+use super::network::{Network, read_rules};
 use super::output::Printer;
 use super::progress;
 use super::request::Request;
@@ -76,7 +76,7 @@ pub(super) fn examine(
     facts.interrupted = progress.stopped();
     // From here on nothing is injected any more.
     drop(network);
-    facts.rulebook = rulebook(&reconcile::deciding_rules(&facts));
+    read_rules(&mut facts);
     facts.behind = behind(&reconcile::targets(&facts), services, surroundings);
     gaps.extend(name_owners(&mut facts, surroundings));
     let mut check = report(facts, gaps, services);

@@ -2,12 +2,10 @@
 
 use super::request::Request;
 use crate::firewall;
-use crate::model::{
-    Family, Gap, Hides, Inventory, Need, PortSet, RuleId, Rulebook, Sweep, Target, Transport,
-};
+use crate::model::{Family, Gap, Hides, Inventory, Need, PortSet, Sweep, Target, Transport};
 use crate::outside::{self, Outside, Post, Unavailable};
 use crate::probe::{self, Progress};
-use crate::reconcile::Pair;
+use crate::reconcile::{self, Facts, Pair};
 use crate::sys::LocalAddress;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -192,11 +190,12 @@ fn unavailable(vantage: &str, error: &Unavailable) -> Gap {
     }
 }
 
-/// What the rules in question say.
-pub(super) fn rulebook(wanted: &BTreeSet<RuleId>) -> Rulebook {
-    if wanted.is_empty() {
-        return Rulebook::default();
+/// Reads what the rules say that decided about traced probes. Which of them did depends on where their chains begin.
+pub(super) fn read_rules(facts: &mut Facts) {
+    let looks = std::iter::once(&facts.first).chain(&facts.second);
+    if looks.flat_map(|look| &look.sweeps).any(|sweep| !sweep.journeys.is_empty()) {
+        // Without the chains the hooks are unknown, and each view says so.
+        facts.rulebook.chains = firewall::chains().unwrap_or_default();
+        facts.rulebook.rules = firewall::rules(&reconcile::deciding_rules(facts));
     }
-    // Without the chains the hooks are unknown, and each view says so.
-    Rulebook { chains: firewall::chains().unwrap_or_default(), rules: firewall::rules(wanted) }
 }
