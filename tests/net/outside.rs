@@ -1,8 +1,11 @@
 //! The vantages of the network, beside a real neighbour that makes the same connections from a namespace of its own.
 
 mod client;
+mod refused;
+mod safety;
 mod told;
 mod truth;
+mod wire;
 
 use crate::cgroups::did_not_run;
 use crate::host::Host;
