@@ -4,10 +4,11 @@ use super::request::Request;
 use crate::model::{
     Family, Gap, Hides, Inventory, Need, PortSet, RuleId, Rulebook, Sweep, Target, Transport,
 };
-use crate::outside::{self, Outside, Post, Unavailable};
+use crate::outside::{self, Outside, Post, Unavailable, Wanted};
 use crate::probe::{self, Progress};
 use crate::reconcile::Pair;
 use crate::sys::LocalAddress;
+use anyhow::{Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
@@ -29,24 +30,33 @@ struct Job {
 
 impl Network {
     /// Prepares everything, and forks a child: to be called while this process has one thread.
+    ///
+    /// # Errors
+    /// When a source was named that somebody has.
     pub(super) fn prepare(
         request: &Request,
         local: &[LocalAddress],
         inventory: &Inventory,
-    ) -> Self {
+    ) -> Result<Self> {
         let none = |gaps| Self { outside: None, jobs: Vec::new(), gaps };
         let wanted = request.network();
         if wanted.is_empty() {
-            return none(Vec::new());
+            return Ok(none(Vec::new()));
+        }
+        for Wanted { vantage, source } in &wanted {
+            let Some(source) = source else { continue };
+            if let Some(why) = outside::unusable(*source, local) {
+                bail!("--from {}={source}: {why}", vantage.name());
+            }
         }
         let bound: Vec<IpAddr> =
             inventory.sockets.iter().map(|socket| socket.address.to_canonical()).collect();
         let (mut posts, mut gaps) = outside::posts(local, &bound, &wanted);
         posts.retain(|post| request.wants(Family::of(post.target.address)));
         if posts.is_empty() {
-            return none(gaps);
+            return Ok(none(gaps));
         }
-        match Outside::open(&posts) {
+        Ok(match Outside::open(&posts) {
             Ok(outside) => {
                 let jobs = jobs(request, &posts, inventory);
                 Self { outside: Some(outside), jobs, gaps }
@@ -55,7 +65,7 @@ impl Network {
                 gaps.extend(wanted.iter().map(|wanted| unavailable(wanted.vantage.name(), &error)));
                 none(gaps)
             }
-        }
+        })
     }
 
     /// Whether anything is probed from the network.

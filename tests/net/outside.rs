@@ -1,6 +1,7 @@
 //! The vantages of the network, beside a real neighbour that makes the same connections from a namespace of its own.
 
 mod client;
+mod internet;
 mod refused;
 mod safety;
 mod told;
