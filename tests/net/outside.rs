@@ -3,6 +3,7 @@
 mod client;
 mod internet;
 mod refused;
+mod rulesets;
 mod safety;
 mod told;
 mod truth;
@@ -20,9 +21,12 @@ fn with_neighbour() -> (World, Host) {
     let there = Host::new();
     there.takes("wire0", &["10.77.0.9/24", "fd77::9/64", "fe80::9/64"]);
     // A real client may ask many ports in a second, and must get every error.
-    for limit in ["ipv4/icmp_ratelimit", "ipv6/icmp/ratelimit"] {
-        fs::write(format!("/proc/sys/net/{limit}"), "0").unwrap();
-    }
+    let set = |limit: &str, value| fs::write(format!("/proc/sys/net/{limit}"), value);
+    set("ipv4/icmp_ratelimit", "0").unwrap();
+    set("ipv6/icmp/ratelimit", "0").unwrap();
+    // Older kernels have these for all namespaces together, and do not let us.
+    drop(set("ipv4/icmp_msgs_per_sec", "100000"));
+    drop(set("ipv4/icmp_msgs_burst", "100000"));
     (world, there)
 }
 

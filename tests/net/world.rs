@@ -55,6 +55,11 @@ impl World {
             );
         }
         feed("ip", &["-batch", "-"], "link set lo up\n");
+        Self::of_this_thread()
+    }
+
+    /// The namespace of this thread, whose it is already.
+    pub(crate) fn of_this_thread() -> Self {
         Self { sockets: Vec::new(), servers: Vec::new(), hosts: Vec::new() }
     }
 

@@ -5,7 +5,8 @@
 //! 22/tcp  lan4,link  open      syn-ack      reachable -        ssh
 //! 23/tcp  lan        filtered  no-response  shielded  dropped  policy:input
 //! ```
-//! A rule is named by its comment, a policy by its chain. `-` is null and `*` is anything.
+//! A rule is named by its comment, or by a part of its text with `_` for spaces, where need be behind its chain
+//! (`input:tcp_dport_22`, `filter/INPUT:tcp_dport_22`); a policy by its chain. `-` is null and `*` is anything.
 
 use super::client::{self, Got};
 use crate::host::Host;
@@ -54,7 +55,7 @@ pub(super) fn assert_neighbour_agrees(report: &Value, there: &Host) {
             Got::Reset | Got::Icmp(..) => is_open,
         };
         if wrong {
-            errors.push(format!("{} at {}: {truth:?}, not {view:#}", name(item), view["target"]));
+            errors.push(format!("{} at {}: {truth:?}, not {view}", name(item), view["target"]));
         }
     }
     assert!(errors.is_empty(), "the neighbour gets something else:\n{}", errors.join("\n"));
@@ -117,9 +118,18 @@ fn is_rule(view: &Value, label: &str, rules: &[Listed]) -> Result<(), String> {
     if label == "-" {
         return if named.is_null() { Ok(()) } else { Err("no rule decided".to_owned()) };
     }
-    let found = rules.iter().find(|rule| match label.strip_prefix("policy:") {
-        Some(chain) => rule.handle.is_none() && rule.chain == chain,
-        None => rule.label.as_deref() == Some(label),
+    let is_chain = |rule: &Listed, name: &str| match name.split_once('/') {
+        Some((table, chain)) => rule.table == table && rule.chain == chain,
+        None => rule.chain == name,
+    };
+    let by_comment = |rule: &&Listed| rule.comment.as_deref() == Some(label);
+    let found = rules.iter().find(by_comment).or_else(|| {
+        rules.iter().find(|rule| match (label.split_once(':'), rule.handle) {
+            (Some(("policy", chain)), handle) => handle.is_none() && is_chain(rule, chain),
+            (_, None) => false,
+            (Some((chain, text)), _) => is_chain(rule, chain) && rule.text.contains(text),
+            (None, _) => rule.text.contains(label),
+        })
     });
     let found = found.unwrap_or_else(|| panic!("{label} in {rules:#?}"));
     let kind = if found.handle.is_some() { "rule" } else { "policy" };
@@ -149,13 +159,15 @@ struct Listed {
     /// That of the chain, if it is a base chain.
     hook: Option<String>,
     handle: Option<u64>,
-    label: Option<String>,
+    comment: Option<String>,
+    /// The whole of it, with `_` for spaces.
+    text: String,
 }
 
 fn rules() -> Vec<Listed> {
     let mut rules = Vec::new();
     let mut place = Listed::default();
-    for line in feed("nft", &["-a", "list", "ruleset"], "").lines().map(str::trim) {
+    for line in feed("nft", &["-a", "-s", "list", "ruleset"], "").lines().map(str::trim) {
         let words: Vec<&str> = line.split_whitespace().collect();
         let after = |word: &str| {
             let at = words.iter().position(|other| *other == word)?;
@@ -172,8 +184,9 @@ fn rules() -> Vec<Listed> {
             }
             _ => {
                 let handle = after("handle").and_then(|handle| handle.parse().ok());
-                let label = after("comment").or_else(|| after("/*"));
-                rules.extend(handle.map(|_| Listed { handle, label, ..place.clone() }));
+                let comment = after("comment").or_else(|| after("/*"));
+                let text = line.replace(' ', "_");
+                rules.extend(handle.map(|_| Listed { handle, comment, text, ..place.clone() }));
             }
         }
     }
