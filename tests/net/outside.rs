@@ -1,8 +1,10 @@
 //! The vantages of the network, beside a real neighbour that makes the same connections from a namespace of its own.
 
 mod client;
+mod devices;
 mod internet;
 mod refused;
+mod rules;
 mod rulesets;
 mod safety;
 mod told;
@@ -20,14 +22,18 @@ fn with_neighbour() -> (World, Host) {
     let world = World::new().veth(&LAN);
     let there = Host::new();
     there.takes("wire0", &["10.77.0.9/24", "fd77::9/64", "fe80::9/64"]);
-    // A real client may ask many ports in a second, and must get every error.
+    unlimited();
+    (world, there)
+}
+
+/// A real client may ask many ports in a second, and must get every error.
+fn unlimited() {
     let set = |limit: &str, value| fs::write(format!("/proc/sys/net/{limit}"), value);
     set("ipv4/icmp_ratelimit", "0").unwrap();
     set("ipv6/icmp/ratelimit", "0").unwrap();
     // Older kernels have these for all namespaces together, and do not let us.
     drop(set("ipv4/icmp_msgs_per_sec", "100000"));
     drop(set("ipv4/icmp_msgs_burst", "100000"));
-    (world, there)
 }
 
 fn ip(commands: &str) {

@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd as _;
 use std::time::{Duration, Instant};
 
 /// Where probes come from in a world whose `lan0` has the usual addresses, and from where the internet seems to be.
-pub(super) const NOBODIES: [&str; 5] = [
+const NOBODIES: [&str; 5] = [
     "10.77.0.254",
     "fd77::270:73ff:fe00:7000",
     "fe80::270:73ff:fe00:7000",
@@ -47,22 +47,13 @@ impl Capture {
         }))
     }
 
-    /// The frames until now that name one of these addresses, anywhere in them.
-    fn naming(&self, addresses: &[&str]) -> Vec<Vec<u8>> {
-        let wanted: Vec<Vec<u8>> = addresses
-            .iter()
-            .map(|address| match address.parse().unwrap() {
-                IpAddr::V4(address) => address.octets().to_vec(),
-                IpAddr::V6(address) => address.octets().to_vec(),
-            })
-            .collect();
+    /// The frames until now that this is true of.
+    fn frames(&self, is_wanted: impl Fn(&[u8]) -> bool) -> Vec<Vec<u8>> {
         let mut frames = Vec::new();
         let mut buffer = vec![0; 1 << 16];
         while let Ok(length) = (&self.0).read(&mut buffer) {
-            let frame = &buffer[..length];
-            let names = |wanted: &Vec<u8>| frame.windows(wanted.len()).any(|it| it == wanted);
-            if wanted.iter().any(names) {
-                frames.push(frame.to_vec());
+            if is_wanted(&buffer[..length]) {
+                frames.push(buffer[..length].to_vec());
             }
         }
         frames
@@ -71,7 +62,7 @@ impl Capture {
     /// Asserts that no frame has named an address of nobody's; and that one that does would have been seen.
     #[track_caller]
     pub(super) fn assert_silent(&self) {
-        let frames = self.naming(&NOBODIES);
+        let frames = self.frames(names_nobody);
         let text: Vec<String> =
             frames.iter().take(5).map(|frame| format!("{frame:02x?}")).collect();
         assert!(frames.is_empty(), "{} frames left, as\n{}", frames.len(), text.join("\n"));
@@ -89,10 +80,24 @@ impl Capture {
         while Instant::now() < deadline {
             let limit = Timespec { tv_sec: 1, tv_nsec: 0 };
             poll(&mut [PollFd::new(&self.0, PollFlags::IN)], Some(&limit)).unwrap();
-            if !self.naming(&[&address.to_string()]).is_empty() {
+            if !self.frames(|frame| names(frame, address)).is_empty() {
                 return true;
             }
         }
         false
     }
+}
+
+/// Whether bytes hold an address from where probes seem to come.
+pub(super) fn names_nobody(frame: &[u8]) -> bool {
+    NOBODIES.iter().any(|address| names(frame, address.parse().unwrap()))
+}
+
+/// Whether bytes hold an address, anywhere in them.
+fn names(frame: &[u8], address: IpAddr) -> bool {
+    let octets = match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
+    };
+    frame.windows(octets.len()).any(|bytes| bytes == octets)
 }
