@@ -140,15 +140,16 @@ _arguments "${_arguments_options[@]}" : \
 '--proto=[Which transport to probe]:PROTO:((tcp\:"Only TCP"
 udp\:"Only UDP"
 all\:"Both"))' \
-'*--from=[From where to probe\: loopback, self \[default\: loopback,self\]]:VANTAGE:_default' \
+'*--from=[From where to probe\: loopback, self, lan, lan=ADDRESS, internet, internet=ADDRESS \[default\: loopback,lan as root, else loopback,self\]]:VANTAGE:_default' \
 '--method=[How to probe TCP ports]:METHOD:((auto\:"By SYN where CAP_NET_RAW allows it, else by connections"
 syn\:"By SYN\: no connection is opened, and no application sees it"
 connect\:"By connections, which takes no privileges"))' \
 '*--exclude=[Ports to keep the probes away from]:PORTS:_default' \
-'--timeout=[How long an answer may take, as in 300ms or 2s \[default\: four times the slowest, from 20 to 300 ms; the second look at least 300 ms\]]:DURATION:_default' \
+'--timeout=[How long an answer may take, as in 300ms or 2s \[default\: four times the slowest, from 20 to 300 ms; the second look at least 300 ms, unless nothing here can delay an answer\]]:DURATION:_default' \
 '--retries=[How often a silent port is asked again \[default\: once, and more often while that brings answers\]]:N:_default' \
 '--max-rate=[Send no more than this many probes in a second]:N:_default' \
 '*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \
+'*--expect=[What a port should be, as in lan\:3306=shielded\: else the exit status is 1 (may be given more than once)]:VANTAGE:PORT=VERDICT:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
 json\:"One JSON document"
@@ -183,15 +184,16 @@ _arguments "${_arguments_options[@]}" : \
 '--proto=[Which transport to probe]:PROTO:((tcp\:"Only TCP"
 udp\:"Only UDP"
 all\:"Both"))' \
-'*--from=[From where to probe\: loopback, self \[default\: loopback,self\]]:VANTAGE:_default' \
+'*--from=[From where to probe\: loopback, self, lan, lan=ADDRESS, internet, internet=ADDRESS \[default\: loopback,lan as root, else loopback,self\]]:VANTAGE:_default' \
 '--method=[How to probe TCP ports]:METHOD:((auto\:"By SYN where CAP_NET_RAW allows it, else by connections"
 syn\:"By SYN\: no connection is opened, and no application sees it"
 connect\:"By connections, which takes no privileges"))' \
 '*--exclude=[Ports to keep the probes away from]:PORTS:_default' \
-'--timeout=[How long an answer may take, as in 300ms or 2s \[default\: four times the slowest, from 20 to 300 ms; the second look at least 300 ms\]]:DURATION:_default' \
+'--timeout=[How long an answer may take, as in 300ms or 2s \[default\: four times the slowest, from 20 to 300 ms; the second look at least 300 ms, unless nothing here can delay an answer\]]:DURATION:_default' \
 '--retries=[How often a silent port is asked again \[default\: once, and more often while that brings answers\]]:N:_default' \
 '--max-rate=[Send no more than this many probes in a second]:N:_default' \
 '*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \
+'*--expect=[What a port should be, as in lan\:3306=shielded\: else the exit status is 1 (may be given more than once)]:VANTAGE:PORT=VERDICT:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
 json\:"One JSON document"

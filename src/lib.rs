@@ -11,7 +11,7 @@
 //! | [`inventory`] | model, wire, sys | what is bound, and by whom |
 //! | [`probe`] | model, wire, sys | what answers a client on this host |
 //! | [`outside`] | model, wire, sys | what answers a neighbour, and which rule decided |
-//! | [`firewall`] | model, wire, sys | what the firewall's rules say |
+//! | [`firewall`] | model, wire, sys | what the firewall's rules publish, and say |
 //! | [`reconcile`] | model | pure: inventory + answers → verdicts |
 //! | [`document`] | model | the JSON documents |
 //! | [`render`] | model, document | pure: a report → bytes |

@@ -3,6 +3,7 @@
 
 pub mod about;
 pub mod endpoint;
+pub mod expectation;
 pub mod held;
 pub mod journey;
 pub mod portless;
@@ -19,10 +20,13 @@ pub mod who;
 
 pub use about::{About, Gap, Hides};
 pub use endpoint::{Endpoint, Family, Interface, Port, PortSet, Transport};
+pub use expectation::{Expectation, Expected};
 pub use held::{Held, Inode};
 pub use journey::{Decision, Journey, Reached, Reply, Step};
 pub use portless::{Portless, PortlessKind};
-pub use probe::{Answer, Attempt, Delivery, Icmp, Lookup, Method, Sweep, TakenBy, Target, Vantage};
+pub use probe::{
+    Answer, Attempt, Delivery, DroppedBy, Icmp, Lookup, Method, Sweep, TakenBy, Target, Vantage,
+};
 pub use process::{Owner, OwnersUnknown, OwnersUnknownReason, Process, Role, Via};
 pub use published::{LeadsTo, Nat, Published, PublishedAt, TargetPort, Through};
 pub use rule::{
@@ -36,6 +40,7 @@ pub use service::{
 pub use socket::{Cookie, Inventory, Queue, Scope, Socket, SocketState};
 pub use unit::{Container, Manager, Runtime, Surroundings, Unit};
 pub use verdict::{
-    Certainty, Check, How, PortFinding, State, Tally, VantageSummary, Verdict, VerdictFrom, View,
+    Certainty, Check, Door, How, PortFinding, State, Tally, VantageSummary, Verdict, VerdictFrom,
+    View,
 };
 pub use who::{Arrival, Client, Holding, Holdings, Named, Supervisor};

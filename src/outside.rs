@@ -5,6 +5,7 @@
 //! process shares: when this process ends, in whatever way, the child closes what probes have opened, and ends; the
 //! kernel removes the table with the socket's last holder.
 
+mod explain;
 mod follow;
 mod note;
 mod post;
@@ -14,7 +15,7 @@ mod table;
 pub use post::{Post, Wanted, posts, unusable};
 
 use crate::model::{Port, PortSet, Sweep, Transport};
-use crate::sys::{Guardian, Injector, NetlinkSocket, Protocol, SharedNote};
+use crate::sys::{self, Guardian, Injector, NetlinkSocket, Protocol, SharedNote};
 use crate::wire::frame::Content;
 use crate::wire::netlink::AnswerError;
 use crate::wire::nf_trace;
@@ -98,14 +99,15 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// Prepares everything that probes from these posts take.
+    /// Prepares everything that probes from these posts take, and traces of probes of this host to its own addresses in
+    /// `local`.
     ///
     /// To be called while this process has one thread: a child is forked.
     ///
     /// # Errors
     /// Without `CAP_NET_ADMIN` and `CAP_BPF`, and where the kernel lacks a feature. Then nothing is injected: without the
     /// table the replies would leave.
-    pub fn open(posts: &[Post]) -> Result<Self, Unavailable> {
+    pub fn open(posts: &[Post], local: &[IpAddr]) -> Result<Self, Unavailable> {
         let mut injectors = BTreeMap::new();
         for device in posts.iter().map(|post| post.target.device) {
             if let std::collections::btree_map::Entry::Vacant(entry) = injectors.entry(device) {
@@ -128,7 +130,10 @@ impl Outside {
         let sources: BTreeSet<IpAddr> = posts.iter().map(|post| post.source).collect();
         let sources: Vec<_> =
             sources.into_iter().map(|source| SocketAddr::new(source, port)).collect();
-        outside.table.install(&sources)?;
+        let clients: BTreeSet<IpAddr> = local.iter().map(|to| explain::client_of(*to)).collect();
+        let clients: Vec<_> =
+            clients.into_iter().map(|client| SocketAddr::new(client, port)).collect();
+        outside.table.install(&sources, &clients)?;
         Ok(outside)
     }
 
@@ -171,9 +176,11 @@ fn chance() -> u64 {
 
 /// A port that clients use, another one each time: what firewalls and servers remember of the last run does not matter.
 fn source_port(chance: u64) -> u16 {
-    const FIRST: u16 = 32_768;
-    const NUMBER: u64 = 28_232;
-    FIRST + u16::try_from(chance % NUMBER).unwrap_or(0)
+    /// What the kernel begins with (`ip_local_port_range`).
+    const USUAL: (u16, u16) = (32_768, 60_999);
+    let (low, high) = sys::local_port_range().filter(|(low, high)| low <= high).unwrap_or(USUAL);
+    let number = u64::from(high - low) + 1;
+    low + u16::try_from(chance % number).unwrap_or(0)
 }
 
 /// What sequence numbers are made with.

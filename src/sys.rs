@@ -3,6 +3,7 @@
 
 mod linux;
 
+pub use linux::batch::{BATCH, Sent};
 pub use linux::bpf::{Injection, Injector};
 pub use linux::cgroup::{Cgroup2, CgroupPaths};
 pub use linux::clock::pause;
@@ -23,16 +24,17 @@ pub use linux::namespaces::{
     pid_namespace_is_initial,
 };
 pub use linux::netlink_socket::{NetlinkSocket, Protocol};
+pub use linux::nft::nft_list_table;
 pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
 pub use linux::procfs::{Kin, OpenTable, Procfs, Table, Unreadable};
 pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
-pub use linux::raw_sender::{BATCH, RawSender, Sent};
+pub use linux::raw_sender::RawSender;
 pub use linux::shared_memory::SharedNote;
 pub use linux::sysctl::{
-    conntrack_room, has_legacy_nat, local_port_range, network_table, tracks_connections,
-    udp_datagrams_received,
+    balances_connections, conntrack_room, has_legacy_nat, ipsec_drops, local_port_range,
+    network_table, programs_take_packets, tcp_counters, tracks_connections, udp_datagrams_received,
 };
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;

@@ -5,6 +5,7 @@ use super::network::{Network, rulebook};
 use super::output::Printer;
 use super::progress;
 use super::request::Request;
+use super::second_look;
 use crate::inventory::{self, Packet, Services, SockDiag};
 use crate::model::{
     Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, PortSet,
@@ -30,11 +31,12 @@ pub(super) fn examine(
     let mut network = Network::prepare(request, &local.usable, &before)?;
     let mut vantages = request.vantages.clone();
     let mut gaps = request.gaps.clone();
-    if network.is_there() || request.vantages_named {
+    if network.is_there() || request.names_the_network() {
         gaps.append(&mut network.gaps);
     } else {
         // Nobody asked for the network by name: the next best is what can be had.
-        vantages = vec![Vantage::Loopback, Vantage::Own];
+        vantages.retain(|vantage| !vantage.is_network());
+        vantages.push(Vantage::Own);
     }
     let (targets, missing) = targets(request, &vantages, &local, &before);
     gaps.extend(missing);
@@ -54,9 +56,19 @@ pub(super) fn examine(
         let mut again: BTreeSet<Pair> = facts.samples().into_iter().collect();
         again.extend(reconcile::judge(&facts).unsettled);
         if !again.is_empty() && !progress.stopped() {
-            let second = look_again(&again, request, &mut network, &progress, services);
+            let second = second_look::look_again(
+                &facts.first,
+                &again,
+                request,
+                &mut network,
+                &progress,
+                services,
+            );
             facts.second = Some(second);
         }
+        let unexplained = reconcile::unexplained(&facts, MOST_TRACED);
+        let looks = std::iter::once(&mut facts.first).chain(&mut facts.second);
+        network.explain(&unexplained, looks.flat_map(|look| &mut look.sweeps), &progress);
         facts
     });
     facts.interrupted = progress.stopped();
@@ -65,6 +77,8 @@ pub(super) fn examine(
     facts.rulebook = rulebook(&reconcile::deciding_rules(&facts));
     gaps.extend(name_owners(&mut facts, surroundings));
     let mut check = report(facts, gaps, services);
+    let expectations = request.expectations.iter();
+    check.expected = expectations.map(|expectation| expectation.hold(&check.items)).collect();
     if request.identify {
         identify(&mut check, &targets, request, printer);
     }
@@ -173,7 +187,7 @@ fn of_transport(
 }
 
 /// Probes, from this host and by `network`, and takes the inventory after it.
-fn look(
+pub(super) fn look(
     jobs: &[Job],
     before: Inventory,
     progress: &Progress,
@@ -186,9 +200,9 @@ fn look(
         let lookups = lookups_of(&sweep, &before);
         (sweep, lookups)
     };
-    // A sweep of many ports keeps every core busy. One of few, or a patient one, mostly waits, and can wait beside
-    // others.
-    let waits = |job: &Job| job.patience == Patience::Patient || job.wanted.len() <= FEW;
+    // A sweep of many ports keeps every core busy. One of few, as those of a second look, mostly waits, and can wait
+    // beside others.
+    let waits = |job: &Job| job.patience != Patience::Quick || job.wanted.len() <= FEW;
     let together = jobs.iter().all(waits);
     let swept: Vec<_> = if together {
         jobs.chunks(AT_ONCE).flat_map(|jobs| beside_each_other(jobs, one)).collect()
@@ -202,9 +216,19 @@ fn look(
     let lookups = lookups.into_iter().flatten().collect();
     let after = inventory::take(&mut SockDiag::default(), services);
     let tracks_connections = sys::tracks_connections();
-    Look { before, after, sweeps, lookups, deliveries: BTreeMap::new(), tracks_connections }
+    Look {
+        before,
+        after,
+        sweeps,
+        lookups,
+        deliveries: BTreeMap::new(),
+        droppers: BTreeMap::new(),
+        tracks_connections,
+    }
 }
 
+/// So many ports of this host are traced, one after the other.
+const MOST_TRACED: usize = 256;
 /// How many sweeps that mostly wait go on at a time.
 const AT_ONCE: usize = 16;
 /// So many ports are few.
@@ -222,60 +246,6 @@ fn beside_each_other<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Syn
         });
         done.collect()
     })
-}
-
-/// Looks once more at some pairs: with the counters around UDP probes that stay silent.
-fn look_again(
-    pairs: &BTreeSet<Pair>,
-    request: &Request,
-    network: &mut Network,
-    progress: &Progress,
-    services: &Services,
-) -> Look {
-    let before = inventory::take(&mut SockDiag::default(), services);
-    let mut ports: BTreeMap<(Target, Transport), PortSet> = BTreeMap::new();
-    let (from_network, from_here): (BTreeSet<Pair>, BTreeSet<Pair>) =
-        pairs.iter().cloned().partition(|pair| pair.target.vantage.is_network());
-    for pair in &from_here {
-        let key = (pair.target.clone(), pair.endpoint.transport);
-        ports.entry(key).or_default().insert(pair.endpoint.port);
-    }
-    let jobs: Vec<Job> = ports
-        .into_iter()
-        .map(|((target, transport), wanted)| Job {
-            target,
-            transport,
-            detail: wanted.clone(),
-            wanted,
-            excluded: PortSet::new(),
-            knock: request.knock,
-            patience: Patience::Patient,
-            waits: request.waits,
-        })
-        .collect();
-    let mut look =
-        look(&jobs, before, progress, services, || network.sweep_again(&from_network, progress));
-    let unexplained =
-        |sweep: &&Sweep| sweep.transport == Transport::Udp && !sweep.target.vantage.is_network();
-    for sweep in look.sweeps.iter().filter(unexplained) {
-        let served = |port| {
-            let endpoint = Endpoint { port, transport: Transport::Udp };
-            look.after
-                .at(endpoint)
-                .any(|socket| socket.accepts(sweep.target.address, sweep.target.device))
-        };
-        let silent = sweep.attempts.iter().filter(|(_, attempt)| attempt.answer == Answer::Silence);
-        for (port, _) in silent.filter(|(port, _)| served(**port)) {
-            if progress.stopped() {
-                return look;
-            }
-            let delivery = probe::delivery(&sweep.target, *port);
-            let endpoint = Endpoint { port: *port, transport: Transport::Udp };
-            let pair = Pair { target: sweep.target.clone(), endpoint };
-            look.deliveries.insert(pair, delivery.map_err(|error| error.to_string()));
-        }
-    }
-    look
 }
 
 /// The kernel's own lookup for each probe that a serving socket should have taken, and did not.
@@ -342,6 +312,7 @@ fn report(facts: Facts, mut gaps: Vec<Gap>, services: &Services) -> Check {
         item.service = services.name(item.endpoint).map(str::to_owned);
     }
     let vantages = reconcile::vantages(&facts, &items);
+    let doors = reconcile::doors(&facts);
     gaps.extend(reconcile::lost(&facts));
     gaps.extend(reconcile::unsteady(&facts));
     let partial = facts.interrupted;
@@ -355,5 +326,5 @@ fn report(facts: Facts, mut gaps: Vec<Gap>, services: &Services) -> Check {
         seen.push(gap.clone());
         new
     });
-    Check { items, vantages, gaps, partial, identified: false }
+    Check { items, vantages, gaps, partial, identified: false, expected: Vec::new(), doors }
 }

@@ -1,6 +1,7 @@
 //! The vantages of the network in a check: from where, which ports, and what the rules said.
 
 use super::request::Request;
+use crate::firewall;
 use crate::model::{
     Family, Gap, Hides, Inventory, Need, PortSet, RuleId, Rulebook, Sweep, Target, Transport,
 };
@@ -11,10 +12,12 @@ use crate::sys::LocalAddress;
 use anyhow::{Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
-/// What probes from the network take; empty where they were not asked for, or cannot be had.
+/// What probes from the network and traces take; empty where they were not asked for, or cannot be had.
 pub(super) struct Network {
     outside: Option<Outside>,
+    /// What is probed from the network.
     jobs: Vec<Job>,
     /// What could not be had.
     pub(super) gaps: Vec<Gap>,
@@ -40,8 +43,10 @@ impl Network {
     ) -> Result<Self> {
         let none = |gaps| Self { outside: None, jobs: Vec::new(), gaps };
         let wanted = request.network();
+        let own: Vec<IpAddr> = local.iter().map(|local| local.address).collect();
+        let traces_only = |gaps| Self { outside: Outside::open(&[], &own).ok(), ..none(gaps) };
         if wanted.is_empty() {
-            return Ok(none(Vec::new()));
+            return Ok(traces_only(Vec::new()));
         }
         for Wanted { vantage, source } in &wanted {
             let Some(source) = source else { continue };
@@ -54,23 +59,23 @@ impl Network {
         let (mut posts, mut gaps) = outside::posts(local, &bound, &wanted);
         posts.retain(|post| request.wants(Family::of(post.target.address)));
         if posts.is_empty() {
-            return Ok(none(gaps));
+            return Ok(traces_only(gaps));
         }
-        Ok(match Outside::open(&posts) {
+        Ok(match Outside::open(&posts, &own) {
             Ok(outside) => {
                 let jobs = jobs(request, &posts, inventory);
                 Self { outside: Some(outside), jobs, gaps }
             }
             Err(error) => {
                 gaps.extend(wanted.iter().map(|wanted| unavailable(wanted.vantage.name(), &error)));
-                none(gaps)
+                traces_only(gaps)
             }
         })
     }
 
     /// Whether anything is probed from the network.
     pub(super) fn is_there(&self) -> bool {
-        self.outside.is_some()
+        !self.jobs.is_empty()
     }
 
     /// How many probes that takes.
@@ -92,18 +97,36 @@ impl Network {
         pairs: &BTreeSet<Pair>,
         progress: &Progress,
     ) -> Vec<Sweep> {
-        let mut ports: BTreeMap<(&Target, Transport), PortSet> = BTreeMap::new();
-        for pair in pairs {
-            let key = (&pair.target, pair.endpoint.transport);
-            ports.entry(key).or_default().insert(pair.endpoint.port);
-        }
         let again = |((target, transport), wanted): ((&Target, Transport), PortSet)| {
             let post = self.jobs.iter().map(|job| &job.post).find(|post| post.target == *target)?;
             let (detail, excluded) = (wanted.clone(), PortSet::new());
             Some(Job { post: post.clone(), transport, wanted, excluded, detail })
         };
-        let jobs: Vec<Job> = ports.into_iter().filter_map(again).collect();
+        let jobs: Vec<Job> = by_target(pairs).into_iter().filter_map(again).collect();
         jobs.iter().filter_map(|job| self.one(job, progress)).collect()
+    }
+
+    /// Traces one more probe of this host to itself for each of these pairs, and adds what the kernel told to the sweeps.
+    pub(super) fn explain<'a>(
+        &mut self,
+        pairs: &BTreeSet<Pair>,
+        sweeps: impl Iterator<Item = &'a mut Sweep>,
+        progress: &Progress,
+    ) {
+        let Some(outside) = &mut self.outside else { return };
+        let mut journeys = BTreeMap::new();
+        for ((target, transport), ports) in by_target(pairs) {
+            if !progress.stopped() {
+                let told = outside.explain(target, transport, &ports, probe::payload);
+                journeys.insert((target.clone(), transport), told);
+            }
+        }
+        for sweep in sweeps {
+            let told = journeys.get(&(sweep.target.clone(), sweep.transport));
+            for (port, journey) in told.into_iter().flatten() {
+                sweep.journeys.insert(*port, Arc::clone(journey));
+            }
+        }
     }
 
     fn one(&mut self, job: &Job, progress: &Progress) -> Option<Sweep> {
@@ -119,6 +142,15 @@ impl Network {
         });
         Some(swept)
     }
+}
+
+fn by_target(pairs: &BTreeSet<Pair>) -> BTreeMap<(&Target, Transport), PortSet> {
+    let mut ports: BTreeMap<(&Target, Transport), PortSet> = BTreeMap::new();
+    for pair in pairs {
+        let key = (&pair.target, pair.endpoint.transport);
+        ports.entry(key).or_default().insert(pair.endpoint.port);
+    }
+    ports
 }
 
 fn jobs(request: &Request, posts: &[Post], inventory: &Inventory) -> Vec<Job> {
@@ -171,6 +203,10 @@ fn unavailable(vantage: &str, error: &Unavailable) -> Gap {
 }
 
 /// What the rules in question say.
-pub(super) fn rulebook(_wanted: &BTreeSet<RuleId>) -> Rulebook {
-    Rulebook::default()
+pub(super) fn rulebook(wanted: &BTreeSet<RuleId>) -> Rulebook {
+    if wanted.is_empty() {
+        return Rulebook::default();
+    }
+    // Without the chains the hooks are unknown, and each view says so.
+    Rulebook { chains: firewall::chains().unwrap_or_default(), rules: firewall::rules(wanted) }
 }

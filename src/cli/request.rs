@@ -2,10 +2,13 @@
 
 use super::args::{Check, Method, Proto};
 use super::duration;
+use super::expect;
 use super::hint;
 use super::ports::Ports;
 use crate::inventory::Services;
-use crate::model::{Endpoint, Family, Gap, Hides, Need, PortSet, Transport, Vantage, Verdict};
+use crate::model::{
+    Endpoint, Expectation, Family, Gap, Hides, Need, PortSet, Transport, Vantage, Verdict,
+};
 use crate::outside::Wanted;
 use crate::probe::{self, Knock, Waits};
 use anyhow::{Context, Result, bail};
@@ -37,6 +40,8 @@ pub(super) struct Request {
     pub(super) knock: Knock,
     /// The verdicts that make the exit status 1.
     pub(super) fail_on: BTreeSet<Verdict>,
+    /// What the report should say.
+    pub(super) expectations: BTreeSet<Expectation>,
     /// Whether open ports are asked what they serve.
     pub(super) identify: bool,
     /// What is known better about waiting.
@@ -77,7 +82,12 @@ impl Request {
                 Method::Syn => Knock::Syn,
                 Method::Connect => Knock::Connect,
             },
-            fail_on: args.fail_on.iter().map(|word| verdict(word)).collect::<Result<_>>()?,
+            fail_on: args
+                .fail_on
+                .iter()
+                .map(|word| expect::verdict(word))
+                .collect::<Result<_>>()?,
+            expectations: expect::parse(&args.expect, services)?,
             identify: args.identify,
             waits: Waits {
                 timeout: args.timeout.as_deref().map(timeout).transpose()?,
@@ -99,6 +109,7 @@ impl Request {
         if args.from.is_empty() {
             request.vantages = vec![Vantage::Loopback, Vantage::Lan];
         }
+        request.must_be_found_out()?;
         Ok(request)
     }
 
@@ -130,6 +141,26 @@ impl Request {
         Ok(())
     }
 
+    /// What is expected of a vantage or a transport that is left out can never be met.
+    fn must_be_found_out(&mut self) -> Result<()> {
+        for Expectation { vantage, endpoint, .. } in self.expectations.clone() {
+            if !self.transports.contains(&endpoint.transport) {
+                bail!("--expect asks for {endpoint}, and --proto leaves it out");
+            }
+            if self.excluded(endpoint.transport).contains(endpoint.port) {
+                bail!("--expect asks for {endpoint}, and --exclude leaves it out");
+            }
+            if self.vantages_named && !self.vantages.contains(&vantage) {
+                let name = vantage.name();
+                bail!("--expect asks for the vantage {name}, and --from leaves it out");
+            }
+            if !self.vantages.contains(&vantage) {
+                self.vantages.push(vantage);
+            }
+        }
+        Ok(())
+    }
+
     /// SYNs take a privilege, and who asks for them does not want connections.
     fn must_be_allowed(&self) -> Result<()> {
         let asked = self.knock == Knock::Syn && self.transports.contains(&Transport::Tcp);
@@ -153,6 +184,12 @@ impl Request {
         wanted.collect()
     }
 
+    /// Whether a vantage of the network was named, so that it is a gap where it cannot be had.
+    pub(super) fn names_the_network(&self) -> bool {
+        let expects = |it: &Expectation| it.vantage.is_network();
+        self.vantages_named || self.expectations.iter().any(expects)
+    }
+
     /// Whether addresses of a family are probed.
     pub(super) fn wants(&self, family: Family) -> bool {
         self.family.is_none_or(|wanted| wanted == family)
@@ -165,12 +202,21 @@ impl Request {
 
     /// The ports of a transport that are asked for, where `bound` are those that a socket is bound to.
     pub(super) fn ports(&self, transport: Transport, bound: &PortSet) -> PortSet {
-        match (&self.ports, transport) {
+        let mut ports = match (&self.ports, transport) {
             (_, Transport::Udp) if self.all_udp => PortSet::full(),
             (Some(named), _) => named.of(transport),
             (None, Transport::Tcp) => PortSet::full(),
             (None, Transport::Udp | Transport::Sctp) => bound.clone(),
-        }
+        };
+        ports.extend(
+            self.expected().filter(|it| it.transport == transport).map(|endpoint| endpoint.port),
+        );
+        ports
+    }
+
+    /// The ports of which something is expected.
+    fn expected(&self) -> impl Iterator<Item = Endpoint> {
+        self.expectations.iter().map(|expectation| expectation.endpoint)
     }
 
     /// The ports of a transport that no probe goes to.
@@ -180,23 +226,13 @@ impl Request {
 
     /// The ports that get a row in any case.
     pub(super) fn named(&self) -> BTreeSet<Endpoint> {
-        match &self.ports {
-            Some(ports) if ports.numbers() <= MOST_ROWS => ports
-                .iter()
-                .filter(|endpoint| self.transports.contains(&endpoint.transport))
-                .collect(),
-            _ => BTreeSet::new(),
+        let mut named: BTreeSet<Endpoint> = self.expected().collect();
+        if let Some(ports) = self.ports.as_ref().filter(|ports| ports.numbers() <= MOST_ROWS) {
+            let asked = |endpoint: &Endpoint| self.transports.contains(&endpoint.transport);
+            named.extend(ports.iter().filter(asked));
         }
+        named
     }
-}
-
-fn verdict(word: &str) -> Result<Verdict> {
-    let names = || Verdict::ALL.iter().map(|verdict| verdict.name());
-    if let Some(verdict) = Verdict::ALL.into_iter().find(|verdict| verdict.name() == word) {
-        return Ok(verdict);
-    }
-    let near = hint::did_you_mean(word, names());
-    bail!("{word:?} is no verdict: verdicts are {}{near}", names().collect::<Vec<_>>().join(", "));
 }
 
 /// The vantage of a word and the address that it names, or the gap that it leaves in this version.

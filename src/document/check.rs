@@ -5,7 +5,8 @@ use super::identity::IdentityItem;
 use super::sockets::SocketItem;
 use super::unknown::UnknownList;
 use crate::model::{
-    About, Check, How, Icmp, PortFinding, Rule, Tally, VantageSummary, Verdict, VerdictFrom, View,
+    About, Check, Door, Expectation, Expected, How, Icmp, PortFinding, Rule, Tally, VantageSummary,
+    Verdict, VerdictFrom, View,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,6 +19,8 @@ pub struct CheckBody<'a> {
     partial: bool,
     summary: BTreeMap<&'static str, u64>,
     vantages: Vec<VantageItem<'a>>,
+    expected: Vec<ExpectedItem>,
+    open_doors: Vec<DoorItem<'a>>,
     items: Vec<PortItem<'a>>,
 }
 
@@ -29,6 +32,8 @@ pub fn check<'a>(about: &'a About, check: &'a Check) -> Document<'a, CheckBody<'
         partial: check.partial,
         summary: summary(check),
         vantages: check.vantages.iter().map(VantageItem::from).collect(),
+        expected: check.expected.iter().map(ExpectedItem::from).collect(),
+        open_doors: check.doors.iter().map(DoorItem::from).collect(),
         items: check.items.iter().map(|finding| PortItem::at(finding, now)).collect(),
     };
     Document::new("portsight/check", about, &check.gaps, body)
@@ -85,6 +90,51 @@ impl From<&Tally> for TallyItem {
             closed: tally.closed,
             shielded: tally.shielded,
             not_probed: tally.not_probed,
+        }
+    }
+}
+
+/// A port that the firewall lets through although it stops most others, and that nobody serves.
+#[derive(Debug, Serialize, JsonSchema)]
+struct DoorItem<'a> {
+    vantage: &'static str,
+    proto: &'static str,
+    port: u16,
+    rule: Option<RuleItem<'a>>,
+}
+
+impl<'a> From<&'a Door> for DoorItem<'a> {
+    fn from(door: &'a Door) -> Self {
+        Self {
+            vantage: door.vantage.name(),
+            proto: door.endpoint.transport.name(),
+            port: door.endpoint.port.get(),
+            rule: door.rule.as_ref().map(RuleItem::from),
+        }
+    }
+}
+
+/// What should be, and what is: `met` is null where that could not be found out.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ExpectedItem {
+    vantage: &'static str,
+    proto: &'static str,
+    port: u16,
+    verdict: &'static str,
+    found: Option<&'static str>,
+    met: Option<bool>,
+}
+
+impl From<&Expected> for ExpectedItem {
+    fn from(expected: &Expected) -> Self {
+        let Expectation { vantage, endpoint, verdict } = expected.expectation;
+        Self {
+            vantage: vantage.name(),
+            proto: endpoint.transport.name(),
+            port: endpoint.port.get(),
+            verdict: verdict.name(),
+            found: expected.found.map(Verdict::name),
+            met: expected.is_met(),
         }
     }
 }

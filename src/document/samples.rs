@@ -285,5 +285,7 @@ pub(crate) fn check(items: Vec<PortFinding>) -> Check {
         gaps: Vec::new(),
         partial: false,
         identified: false,
+        expected: Vec::new(),
+        doors: Vec::new(),
     }
 }

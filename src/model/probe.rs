@@ -21,6 +21,9 @@ pub enum Vantage {
 }
 
 impl Vantage {
+    /// Every vantage, in the order of the type.
+    pub const ALL: [Self; 4] = [Self::Loopback, Self::Own, Self::Lan, Self::Internet];
+
     /// Its name on the command line and in the documents.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -218,6 +221,20 @@ pub enum Delivery {
     Unseen,
     /// Other traffic made the counters useless.
     Noisy,
+}
+
+/// What drops TCP probes at the listener that they reach, by the counters around a few of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DroppedBy {
+    /// Its queues: TCP had no room for another connection (`ListenDrops`).
+    Queue,
+    /// Its keys: TCP missed a signature (RFC 2385, RFC 5925).
+    Signature,
+    /// A filter in front of TCP, which no counter but the socket's own knows (`sk_filter`): one of the socket, of its
+    /// cgroup or of a security module.
+    Filter,
+    /// The counters do not tell, or did not keep still.
+    Unknown,
 }
 
 /// What came back from one target on one transport.

@@ -1,7 +1,8 @@
 //! What the reconciler makes of the facts.
 
 use super::{
-    Endpoint, Gap, Hook, Icmp, Identity, Interface, Method, Rule, Seen, Socket, Transport, Vantage,
+    Endpoint, Expected, Gap, Hook, Icmp, Identity, Interface, Method, Rule, Seen, Socket,
+    Transport, Vantage,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -296,6 +297,21 @@ pub struct Check {
     pub partial: bool,
     /// Whether open ports were asked what they serve.
     pub identified: bool,
+    /// What should be, held against what was found.
+    pub expected: Vec<Expected>,
+    /// Ports that the firewall lets through from the network, and that nobody serves.
+    pub doors: Vec<Door>,
+}
+
+/// A port that the firewall lets through although it stops most others, and that nobody serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Door {
+    /// From where.
+    pub vantage: Vantage,
+    /// The port.
+    pub endpoint: Endpoint,
+    /// What lets it through, where that is a rule or a policy.
+    pub rule: Option<Rule>,
 }
 
 impl Check {

@@ -1,6 +1,8 @@
 //! Puts together what the kernel tells of each probe, packet by packet and decision by decision.
 
-use super::table::{PROBE_END, PROBE_FORWARDED, PROBE_IN, REPLY_END, REPLY_OUT, is_ours};
+use super::table::{
+    LOCAL_IN, LOCAL_OUT, PROBE_END, PROBE_FORWARDED, PROBE_IN, REPLY_END, REPLY_OUT, is_ours,
+};
 use crate::model::{
     Answer, Chain, Decision, Icmp, Journey, Port, Reached, Reply, RuleId, Step, Table, TakenBy,
 };
@@ -16,12 +18,21 @@ pub(super) struct Follower {
     /// The name of our own table.
     table: String,
     way: Way,
-    key: u32,
+    keys: Keys,
     /// Which packets are whose: by the number that the kernel gives a packet.
     packets: HashMap<u32, Whose>,
     stories: BTreeMap<Port, Story>,
     /// Ways that probes have had so far: many have the same.
     journeys: HashSet<Arc<Journey>>,
+}
+
+/// By what a packet is known.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Keys {
+    /// By the marks of frames of ours: sequence numbers that are made with this key, identifications and flow labels.
+    Marks(u32),
+    /// By its ports: the kernel makes the packets.
+    Ports,
 }
 
 /// Whose packet it is.
@@ -58,21 +69,15 @@ pub(super) struct Told {
 }
 
 impl Follower {
-    /// For probes whose sequence numbers are made with `key`.
-    pub(super) fn new(table: String, way: Way, key: u32) -> Self {
+    pub(super) fn new(table: String, way: Way, keys: Keys) -> Self {
         Self {
             table,
             way,
-            key,
+            keys,
             packets: HashMap::new(),
             stories: BTreeMap::new(),
             journeys: HashSet::new(),
         }
-    }
-
-    /// The sequence number of the SYN to a port: the lower half says which port.
-    pub(super) fn sequence(&self, port: Port) -> u32 {
-        sequence(self.key, port)
     }
 
     /// A probe is about to be sent, perhaps once more: what was known of it counts no longer.
@@ -109,13 +114,14 @@ impl Follower {
     /// an identification and a flow label are not.
     fn whose(&self, headers: &Headers) -> Option<Whose> {
         let port = |number| Port::new(number).filter(|port| self.stories.contains_key(port));
-        let of_sequence = |sequence: u32| {
-            let number = u16::try_from(sequence ^ self.key).ok()?;
-            port(number)
-        };
         let from_us = headers.source == self.way.source;
         let to_us = headers.target == self.way.source;
         let whose = |port: Option<Port>, is_reply| port.map(|port| Whose { port, is_reply });
+        let Keys::Marks(key) = self.keys else {
+            let probe = whose(port(headers.target.port()).filter(|_| from_us), false);
+            return probe.or_else(|| whose(port(headers.source.port()).filter(|_| to_us), true));
+        };
+        let of_sequence = |sequence: u32| port(u16::try_from(sequence ^ key).ok()?);
         match headers.content {
             Content::Tcp { sequence, acknowledgement, .. } => {
                 whose(of_sequence(sequence).filter(|_| from_us || acknowledgement == 0), false)
@@ -172,7 +178,7 @@ impl Follower {
     }
 }
 
-/// The sequence number of the SYN to a port.
+/// The sequence number of the SYN to a port: the lower half says which port.
 pub(super) fn sequence(key: u32, port: Port) -> u32 {
     key ^ u32::from(port.get())
 }
@@ -181,14 +187,14 @@ impl Story {
     /// A packet is at one of our own chains.
     fn passes(&mut self, chain: &str, headers: &Headers, sent_to: SocketAddr, is_reply: bool) {
         match (chain, is_reply) {
-            (PROBE_IN, false) => self.reached = self.reached.or(Some(Reached::Rules)),
+            (PROBE_IN | LOCAL_OUT, false) => self.reached = self.reached.or(Some(Reached::Rules)),
             (PROBE_END, false) => {
                 let elsewhere = (headers.target != sent_to).then_some(headers.target);
                 self.reached = Some(Reached::Host(elsewhere));
             }
             (PROBE_FORWARDED, false) => self.reached = Some(Reached::Through(headers.target)),
-            (PROBE_IN | REPLY_OUT, true) => self.reply_sets_out(headers),
-            (REPLY_END, true) => {
+            (PROBE_IN | REPLY_OUT | LOCAL_OUT, true) => self.reply_sets_out(headers),
+            (REPLY_END | LOCAL_IN, true) => {
                 self.reply_sets_out(headers);
                 if let Some(reply) = &mut self.reply {
                     reply.left = true;

@@ -1,6 +1,6 @@
 //! Probes the ports of one address from one post.
 
-use super::follow::{Follower, Told};
+use super::follow::{Follower, Keys, Told, sequence};
 use super::note::Note;
 use super::{Job, Outside};
 use crate::model::{Answer, Attempt, Gap, Hides, Method, Need, Port, Sweep, Target, Transport};
@@ -44,7 +44,7 @@ impl<'a> Scan<'a> {
     pub(super) fn new(outside: &'a mut Outside, job: &'a Job<'a>) -> Self {
         let way = job.post.way(outside.port);
         let key = outside.key;
-        let follower = Follower::new(outside.table.name.clone(), way, key);
+        let follower = Follower::new(outside.table.name.clone(), way, Keys::Marks(key));
         let mut sweep = Sweep::new(job.post.target.clone(), job.transport, job.wanted.clone());
         sweep.method = Method::Inject;
         Self {
@@ -110,7 +110,7 @@ impl<'a> Scan<'a> {
         let payload = (self.job.payload)(port);
         let content = match self.job.transport {
             Transport::Udp => Content::Datagram(payload),
-            Transport::Tcp | Transport::Sctp => Content::Syn(self.follower.sequence(port)),
+            Transport::Tcp | Transport::Sctp => Content::Syn(sequence(self.key, port)),
         };
         self.way.frame(port, content, &mut self.frame);
         self.receive()?;
@@ -225,7 +225,7 @@ impl<'a> Scan<'a> {
 
     /// Ends a connection whose SYN was answered: the host that would have to does not exist.
     fn close(&mut self, port: Port) {
-        let sequence = self.follower.sequence(port).wrapping_add(1);
+        let sequence = sequence(self.key, port).wrapping_add(1);
         self.way.frame(port, Content::Reset(sequence), &mut self.frame);
         let _gone = self.receive().is_err();
     }

@@ -14,6 +14,8 @@ pub(super) const PROBE_END: &str = "probe_end";
 pub(super) const PROBE_FORWARDED: &str = "probe_fwd";
 pub(super) const REPLY_OUT: &str = "reply_out";
 pub(super) const REPLY_END: &str = "reply_end";
+pub(super) const LOCAL_OUT: &str = "local_out";
+pub(super) const LOCAL_IN: &str = "local_in";
 
 /// First and last among the chains of a hook. Before the first is only what defragments.
 const FIRST: i32 = i32::MIN + 1;
@@ -34,8 +36,13 @@ impl Table {
         Ok(Self { socket: NetlinkSocket::open(Protocol::Netfilter)?, name: String::new() })
     }
 
-    /// Makes the table, for probes from these sources.
-    pub(super) fn install(&mut self, sources: &[SocketAddr]) -> Result<(), AnswerError> {
+    /// Makes the table, for probes that seem to come from these sources, and for those of this host to itself from
+    /// these clients.
+    pub(super) fn install(
+        &mut self,
+        sources: &[SocketAddr],
+        clients: &[SocketAddr],
+    ) -> Result<(), AnswerError> {
         /// Process numbers are one container's own, and a network may be that of several.
         const NAMES: u32 = 8;
         let mut number = 0;
@@ -43,7 +50,7 @@ impl Table {
             number += 1;
             let seq = self.socket.next_seq();
             let name = format!("{NAME}{}-{number}", std::process::id());
-            let batch = batch(&name, sources, seq);
+            let batch = batch(&name, sources, clients, seq);
             let mut answer = Answer::entry(seq);
             let made = self.socket.converse(&batch, |datagram| answer.take(datagram, |_, _| ()));
             match made {
@@ -68,7 +75,7 @@ pub(super) fn is_ours(table: &[u8]) -> bool {
     })
 }
 
-fn batch(table: &str, sources: &[SocketAddr], seq: u32) -> Vec<u8> {
+fn batch(table: &str, sources: &[SocketAddr], clients: &[SocketAddr], seq: u32) -> Vec<u8> {
     let mut batch = Batch::new(seq);
     batch.table(table);
     for (chain, hook, priority) in [
@@ -77,6 +84,8 @@ fn batch(table: &str, sources: &[SocketAddr], seq: u32) -> Vec<u8> {
         (PROBE_FORWARDED, Hook::Forward, LAST),
         (REPLY_OUT, Hook::Output, FIRST),
         (REPLY_END, Hook::Postrouting, LAST),
+        (LOCAL_OUT, Hook::Output, FIRST),
+        (LOCAL_IN, Hook::Input, LAST),
     ] {
         batch.chain(table, chain, hook, priority);
     }
@@ -100,9 +109,19 @@ fn batch(table: &str, sources: &[SocketAddr], seq: u32) -> Vec<u8> {
         batch.rule(table, REPLY_OUT, &error().trace().accept());
         swallows.push(error().drop());
     }
-    let last = swallows.pop().unwrap_or_default();
     for swallow in swallows {
         batch.rule(table, REPLY_END, &swallow);
     }
-    batch.end(table, REPLY_END, &last)
+    for client in clients {
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let probe = || Expressions::from_host(client.ip()).from_port(transport, client.port());
+            let reply = || Expressions::to_host(client.ip()).to_port(transport, client.port());
+            let traced = if transport == Transport::Tcp { probe().syn() } else { probe() };
+            batch.rule(table, LOCAL_OUT, &traced.trace().accept());
+            batch.rule(table, LOCAL_OUT, &reply().trace().accept());
+            batch.rule(table, PROBE_END, &probe().accept());
+            batch.rule(table, LOCAL_IN, &reply().accept());
+        }
+    }
+    batch.end()
 }

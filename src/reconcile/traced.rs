@@ -2,8 +2,8 @@
 
 use super::case::{Case, Judged, story};
 use crate::model::{
-    Answer, Decision, How, Journey, Lookup, Reached, RuleId, Seen, Socket, State, Step, Transport,
-    Verdict,
+    Answer, Certainty, Decision, How, Journey, Lookup, Reached, RuleId, Seen, Socket, State, Step,
+    Transport, Verdict,
 };
 use std::net::SocketAddr;
 
@@ -14,7 +14,7 @@ impl Case<'_> {
             return Judged::inconclusive(format!("the probe failed on our side: {error}"));
         }
         if let Some(rule) = journey.stopped_by() {
-            return self.decided(self.barred(self.how()), &journey.steps, Some(rule));
+            return self.decided(self.barred(self.how(rule)), &journey.steps, Some(rule));
         }
         if let (Some(rule), Some(reply)) = (journey.reply_stopped_by(), &journey.reply) {
             return self.decided(self.barred(How::ReplyDropped), &reply.steps, Some(rule));
@@ -32,6 +32,34 @@ impl Case<'_> {
         self.decided(judged, &journey.steps, journey.let_in_by())
     }
 
+    /// By what came back to a client of this host, and by the way of one more probe through the rules.
+    pub(super) fn explained(&self, journey: &Journey) -> Judged {
+        let how = match self.answer {
+            Answer::Silence => How::Dropped,
+            Answer::Rst => How::Reset,
+            Answer::Icmp(_) => How::Rejected,
+            Answer::NotSent => How::NotSent,
+            _ => return self.judge(),
+        };
+        if let Some(rule) = journey.stopped_by() {
+            return self.decided(self.barred(how), &journey.steps, Some(rule));
+        }
+        match (journey.reply_stopped_by(), &journey.reply) {
+            (Some(rule), Some(reply)) if how == How::Dropped => {
+                self.decided(self.barred(How::ReplyDropped), &reply.steps, Some(rule))
+            }
+            _ => {
+                let judged = self.judge();
+                // No rule imitated the refusal.
+                let is_own = journey.reached == Reached::Host(None);
+                match judged.verdict {
+                    Verdict::Closed if is_own => Judged { certainty: Certainty::Proved, ..judged },
+                    _ => judged,
+                }
+            }
+        }
+    }
+
     /// With what decided, and where.
     fn decided(&self, judged: Judged, steps: &[Step], rule: Option<&RuleId>) -> Judged {
         let Some(rule) = rule else { return judged };
@@ -42,11 +70,16 @@ impl Case<'_> {
         Judged { hook, rule: Seen::Known(self.rulebook.rule(rule)), ..judged }
     }
 
-    /// How a rule stopped the probe, by what it sent back.
-    fn how(&self) -> How {
+    /// How a rule stopped the probe: by what it sent back, or what it says where the kernel held that back.
+    fn how(&self, rule: &RuleId) -> How {
+        let rejects = || {
+            let text = self.rulebook.rule(rule).text.unwrap_or_default();
+            text.split([' ', '-']).any(|word| word.eq_ignore_ascii_case("reject"))
+        };
         match self.answer {
             Answer::Rst => How::Reset,
             Answer::Icmp(_) => How::Rejected,
+            _ if rejects() => How::Rejected,
             _ => How::Dropped,
         }
     }
@@ -70,7 +103,11 @@ impl Case<'_> {
         } else {
             Judged::proved(Verdict::Shielded).how(how)
         };
-        judged.state(State::Filtered)
+        match self.answer {
+            // Scanners see what came back.
+            Answer::Rst | Answer::Icmp(_) => judged,
+            _ => judged.state(State::Filtered),
+        }
     }
 
     /// Something that is no rule stopped the probe.

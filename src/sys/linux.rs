@@ -1,5 +1,6 @@
 //! Linux.
 
+pub(super) mod batch;
 pub(super) mod bpf;
 pub(super) mod cgroup;
 pub(super) mod clock;
@@ -14,6 +15,7 @@ pub(super) mod mounts;
 pub(super) mod namespaces;
 mod netlink_group;
 pub(super) mod netlink_socket;
+pub(super) mod nft;
 pub(super) mod probe_socket;
 pub(super) mod procfs;
 pub(super) mod raw_receiver;

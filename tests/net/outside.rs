@@ -13,8 +13,9 @@ mod wire;
 
 use crate::cgroups::did_not_run;
 use crate::host::Host;
+use crate::sockets::{tcp, udp};
 use crate::truth::LAN;
-use crate::world::{World, feed};
+use crate::world::{World, bring_up, feed};
 use std::fs;
 
 /// A world with `lan0`, and the host at the other end of its wire.
@@ -38,6 +39,25 @@ fn unlimited() {
 
 fn ip(commands: &str) {
     feed("ip", &["-batch", "-"], &format!("{commands}\n"));
+}
+
+/// A host behind a bridge, as Docker makes them, with servers at 80/tcp, 81/tcp and 53/udp.
+fn with_container() -> (Host, World) {
+    ip(
+        "link add docker0 type bridge\nlink add veth0 type veth peer name eth0\nlink set veth0 master docker0 up",
+    );
+    let container = Host::new();
+    container.takes("eth0", &["172.17.0.2/16"]);
+    bring_up("docker0", &["172.17.0.1/16"]);
+    container.ip("route add default via 172.17.0.1");
+    fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+    let servers = container.does(|| {
+        World::of_this_thread()
+            .listens(tcp("0.0.0.0:80"))
+            .listens(tcp("0.0.0.0:81"))
+            .echoes(udp("0.0.0.0:53"))
+    });
+    (container, servers)
 }
 
 /// Whether frames can be injected: the kernel asks the first user namespace for that right.

@@ -15,7 +15,7 @@ const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
 
 /// `NLM_F_ACK`, `NLM_F_EXCL`, `NLM_F_CREATE` and `NLM_F_APPEND` (`linux/netlink.h`).
-const ACK: u16 = 0x04;
+const ACK: u8 = 0x04;
 const EXCL: u16 = 0x200;
 const CREATE: u16 = 0x400;
 const APPEND: u16 = 0x800;
@@ -57,6 +57,8 @@ const META_L4PROTO: u32 = 16;
 pub struct Batch {
     seq: u32,
     bytes: Vec<u8>,
+    /// Where the last message begins.
+    last: usize,
 }
 
 /// The expressions of a rule.
@@ -64,11 +66,11 @@ pub struct Batch {
 pub struct Expressions(Vec<u8>);
 
 impl Batch {
-    /// A batch whose messages carry this sequence number. The kernel acknowledges the last rule, and says of any message
-    /// that it refuses it.
+    /// A batch whose messages carry this sequence number. The kernel acknowledges the last, and says of any message that
+    /// it refuses it.
     #[must_use]
     pub fn new(seq: u32) -> Self {
-        let mut batch = Self { seq, bytes: Vec::new() };
+        let mut batch = Self { seq, bytes: Vec::new(), last: 0 };
         batch.message(BATCH_BEGIN, 0, 0, NFNL_BATCH_RESOURCE, &[]);
         batch
     }
@@ -77,6 +79,7 @@ impl Batch {
         let mut body = vec![family, 0];
         body.extend(resource.to_be_bytes());
         body.extend_from_slice(attributes);
+        self.last = self.bytes.len();
         self.bytes.extend(netlink::request(kind, flags, self.seq, &body));
     }
 
@@ -110,25 +113,25 @@ impl Batch {
         self.message(NFT_MSG_NEWCHAIN, CREATE, INET, 0, &body);
     }
 
-    /// Makes a rule at the end of a chain.
-    pub fn rule(&mut self, table: &str, chain: &str, expressions: &Expressions) {
-        self.add_rule(0, table, chain, expressions);
-    }
-
-    /// Makes the last rule, and ends the batch.
+    /// The whole batch.
     #[must_use]
-    pub fn end(mut self, table: &str, chain: &str, expressions: &Expressions) -> Vec<u8> {
-        self.add_rule(ACK, table, chain, expressions);
+    pub fn end(mut self) -> Vec<u8> {
+        /// Where the lower byte of the flags is in `struct nlmsghdr`, whichever end comes first.
+        const FLAGS: usize = if cfg!(target_endian = "little") { 6 } else { 7 };
+        if let Some(flags) = self.bytes.get_mut(self.last + FLAGS) {
+            *flags |= ACK;
+        }
         self.message(BATCH_END, 0, 0, NFNL_BATCH_RESOURCE, &[]);
         self.bytes
     }
 
-    fn add_rule(&mut self, flags: u16, table: &str, chain: &str, expressions: &Expressions) {
+    /// Makes a rule at the end of a chain.
+    pub fn rule(&mut self, table: &str, chain: &str, expressions: &Expressions) {
         let mut body = Vec::new();
         push_text(&mut body, NFTA_RULE_TABLE, table);
         push_text(&mut body, NFTA_RULE_CHAIN, chain);
         push_attribute(&mut body, NFTA_RULE_EXPRESSIONS | NESTED, &expressions.0);
-        self.message(NFT_MSG_NEWRULE, flags | CREATE | APPEND, INET, 0, &body);
+        self.message(NFT_MSG_NEWRULE, CREATE | APPEND, INET, 0, &body);
     }
 }
 

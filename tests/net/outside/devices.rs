@@ -84,7 +84,7 @@ const CHECK: &str = "check 21-23/tcp,31/tcp,53/udp,54/udp --from lan";
 const TOLD: &str = "
     21/tcp  lan  open      syn-ack       reachable  -        door
     22/tcp  lan  filtered  no-response   filtered   dropped  policy:input
-    23/tcp  lan  filtered  reset         filtered   reset    reset
+    23/tcp  lan  closed    reset         filtered   reset    reset
     31/tcp  lan  closed    reset         closed     -        door
     53/udp  lan  open      udp-response  reachable  -        datagrams
     54/udp  lan  closed    port-unreach  closed     -        datagrams";

@@ -101,7 +101,7 @@ fn a_named_source_is_the_one_that_rules_see() {
         "22/tcp  lan4  open      syn-ack      reachable  -        near
          23/tcp  lan4  open      syn-ack      reachable  -        all
          24/tcp  lan4  filtered  no-response  filtered   dropped  policy:input
-         25/tcp  lan4  filtered  reset        filtered   reset    banned
+         25/tcp  lan4  closed    reset        filtered   reset    banned
          26/tcp  lan4  filtered  no-response  filtered   dropped  policy:input",
     );
     ip("route add default via 10.77.0.9");

@@ -1,14 +1,13 @@
 //! The rules that real tools make, with a sample of ports that is another one each time.
 
 use super::told::{assert_neighbour_agrees, assert_told};
-use super::{can_inject, ip, with_neighbour};
+use super::{can_inject, with_container, with_neighbour};
 use crate::cgroups::did_not_run;
 use crate::host::Host;
 use crate::sockets::{tcp, udp};
-use crate::world::{World, alone, bring_up, feed};
+use crate::world::{World, alone, feed};
 use std::collections::BTreeSet;
 use std::env;
-use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Write as _};
 use std::process::Command;
@@ -45,25 +44,6 @@ fn assert_sample(world: &World, there: &Host, named: &[u16]) {
     assert_neighbour_agrees(&report, there);
 }
 
-/// A host behind a bridge, as Docker makes them, with servers at 80/tcp, 81/tcp and 53/udp.
-fn container() -> (Host, World) {
-    ip(
-        "link add docker0 type bridge\nlink add veth0 type veth peer name eth0\nlink set veth0 master docker0 up",
-    );
-    let container = Host::new();
-    container.takes("eth0", &["172.17.0.2/16"]);
-    bring_up("docker0", &["172.17.0.1/16"]);
-    container.ip("route add default via 172.17.0.1");
-    fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
-    let servers = container.does(|| {
-        World::of_this_thread()
-            .listens(tcp("0.0.0.0:80"))
-            .listens(tcp("0.0.0.0:81"))
-            .echoes(udp("0.0.0.0:53"))
-    });
-    (container, servers)
-}
-
 #[test]
 #[ignore = "needs root and a network namespace: scripts/test"]
 fn rules_of_docker_are_told_as_a_neighbour_finds_them() {
@@ -71,15 +51,15 @@ fn rules_of_docker_are_told_as_a_neighbour_finds_them() {
         return;
     }
     let (world, there) = with_servers();
-    let _container = container();
+    let _container = with_container();
     feed("iptables-nft-restore", &[], include_str!("../../data/docker.v4"));
     let report = world.json("check 22-27,8080-8083 --from lan --proto tcp -4");
     assert_told(
         &report,
         "22/tcp    lan4  open      syn-ack          reachable  -         filter/INPUT:tcp_dport_22_counter
          23/tcp    lan4  filtered  host-prohibited  filtered   rejected  filter/INPUT:tcp_dport_23_counter
-         24/tcp    lan4  filtered  reset            filtered   reset     filter/INPUT:reject_with_tcp_reset
-         25/tcp    lan4  filtered  reset            shielded   reset     filter/INPUT:reject_with_tcp_reset
+         24/tcp    lan4  closed    reset            filtered   reset     filter/INPUT:reject_with_tcp_reset
+         25/tcp    lan4  closed    reset            shielded   reset     filter/INPUT:reject_with_tcp_reset
          26/tcp    lan4  open      syn-ack          reachable  -         filter/INPUT:tcp_dport_26
          27/tcp    lan4  filtered  no-response      shielded   dropped   policy:filter/INPUT
          8080/tcp  lan4  filtered  no-response      filtered   dropped   policy:filter/INPUT
@@ -173,7 +153,7 @@ fn rules_of_ufw_are_told_as_a_neighbour_finds_them() {
          23/tcp    lan4  filtered  no-response   filtered   dropped   policy:filter/INPUT
          7777/tcp  lan4  open      syn-ack       reachable  -         ufw-user-input:tcp_dport_7777_
          8080/tcp  lan4  filtered  no-response   filtered   dropped   ufw-user-input:tcp_dport_8080_
-         9999/tcp  lan4  filtered  reset         filtered   reset     ufw-user-input:tcp_dport_9999_",
+         9999/tcp  lan4  closed    reset         filtered   reset     ufw-user-input:tcp_dport_9999_",
     );
     assert_neighbour_agrees(&report, &there);
     assert_sample(&world, &there, &[22, 23, 53, 80, 5353, 7777, 8080, 9999]);

@@ -144,10 +144,16 @@ fn is_rule(view: &Value, label: &str, rules: &[Listed]) -> Result<(), String> {
     if let Some((field, wanted)) = other {
         return Err(format!("the {field} of {label} is {wanted}"));
     }
-    match (&found.hook, &view["hook"]) {
-        (Some(hook), Value::String(named)) if hook != named => Err(format!("the hook is {hook}")),
-        _ => Ok(()),
+    let Some(hook) = view["hook"].as_str() else { return Err("no hook".to_owned()) };
+    if found.hook.as_ref().is_some_and(|known| known != hook) {
+        return Err(format!("the hook is {:?}", found.hook));
     }
+    let text = named["text"].as_str().unwrap_or_default();
+    let says = found.comment.as_deref().is_none_or(|comment| text.contains(comment));
+    if found.handle.is_some() && (text.is_empty() || !says) {
+        return Err("that is not the text of the rule".to_owned());
+    }
+    Ok(())
 }
 
 /// A rule or a policy as `nft` lists it.

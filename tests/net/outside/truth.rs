@@ -53,7 +53,7 @@ fn drops_rejects_and_interfaces_are_told_as_a_neighbour_finds_them() {
          21/tcp  lan        open      syn-ack           reachable  -              by_interface
          22/tcp  lan        filtered  no-response       filtered   dropped        policy:input
          23/tcp  lan        filtered  no-response       filtered   dropped        drop
-         24/tcp  lan        filtered  reset             filtered   reset          reset
+         24/tcp  lan        closed    reset             filtered   reset          reset
          25/tcp  lan        filtered  port-unreach      filtered   rejected       port
          26/tcp  lan        filtered  admin-prohibited  filtered   rejected       admin
          27/tcp  lan        filtered  host-unreach      filtered   rejected       host
@@ -67,7 +67,7 @@ fn drops_rejects_and_interfaces_are_told_as_a_neighbour_finds_them() {
          40/tcp  lan        open      syn-ack           reachable  -              counted
          41/tcp  lan        closed    reset             closed     -              by_interface
          43/tcp  lan        filtered  no-response       shielded   dropped        drop
-         44/tcp  lan        filtered  reset             shielded   reset          reset
+         44/tcp  lan        closed    reset             shielded   reset          reset
          45/tcp  lan        filtered  port-unreach      shielded   rejected       port
          46/tcp  lan        filtered  admin-prohibited  shielded   rejected       admin
          47/tcp  lan        filtered  host-unreach      shielded   rejected       host
