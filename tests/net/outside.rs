@@ -3,6 +3,7 @@
 mod client;
 mod devices;
 mod internet;
+mod nat;
 mod refused;
 mod rules;
 mod rulesets;
