@@ -112,7 +112,7 @@ fn portsights() -> Vec<u32> {
 }
 
 /// Whether this comes true within some seconds.
-fn within(seconds: u64, mut is_so: impl FnMut() -> bool) -> bool {
+pub(super) fn within(seconds: u64, mut is_so: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < deadline {
         if is_so() {
@@ -125,7 +125,7 @@ fn within(seconds: u64, mut is_so: impl FnMut() -> bool) -> bool {
 
 /// Waits until a run has its table, so that its guardian is there too.
 #[track_caller]
-fn has_begun(running: &mut Running) {
+pub(super) fn has_begun(running: &mut Running) {
     let table = format!("portsight-{}-", running.pid());
     let begun = within(30, || {
         assert!(running.goes_on(), "it ended before it began");
@@ -136,11 +136,11 @@ fn has_begun(running: &mut Running) {
 
 /// Waits until nothing of a run is left.
 #[track_caller]
-fn has_gone(what: &str) {
+pub(super) fn has_gone(what: &str) {
     assert!(within(10, || portsights().is_empty()), "{what}: {:?} stay", portsights());
 }
 
-fn chance(below: u64) -> u64 {
+pub(super) fn chance(below: u64) -> u64 {
     RandomState::new().build_hasher().finish() % below
 }
 
