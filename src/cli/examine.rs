@@ -29,7 +29,7 @@ pub(super) fn examine(
 ) -> Result<Check> {
     let before = inventory::take(&mut SockDiag::default(), services);
     let local = sys::local_addresses().context("cannot list the addresses of this host")?;
-    let mut network = Network::prepare(request, &local.usable, &before);
+    let mut network = Network::prepare(request, &local.usable, &before)?;
     let mut vantages = request.vantages.clone();
     let mut gaps = request.gaps.clone();
     if network.is_there() || request.names_the_network() {

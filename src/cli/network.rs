@@ -3,10 +3,11 @@
 use super::request::Request;
 use crate::firewall;
 use crate::model::{Family, Gap, Hides, Inventory, Need, PortSet, Sweep, Target, Transport};
-use crate::outside::{self, Outside, Post, Unavailable};
+use crate::outside::{self, Outside, Post, Unavailable, Wanted};
 use crate::probe::{self, Progress};
 use crate::reconcile::{self, Facts, Pair};
 use crate::sys::LocalAddress;
+use anyhow::{Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -30,26 +31,35 @@ struct Job {
 
 impl Network {
     /// Prepares everything, and forks a child: to be called while this process has one thread.
+    ///
+    /// # Errors
+    /// When a source was named that somebody has.
     pub(super) fn prepare(
         request: &Request,
         local: &[LocalAddress],
         inventory: &Inventory,
-    ) -> Self {
+    ) -> Result<Self> {
         let none = |gaps| Self { outside: None, jobs: Vec::new(), gaps };
         let wanted = request.network();
         let own: Vec<IpAddr> = local.iter().map(|local| local.address).collect();
         let traces_only = |gaps| Self { outside: Outside::open(&[], &own).ok(), ..none(gaps) };
         if wanted.is_empty() {
-            return traces_only(Vec::new());
+            return Ok(traces_only(Vec::new()));
+        }
+        for Wanted { vantage, source } in &wanted {
+            let Some(source) = source else { continue };
+            if let Some(why) = outside::unusable(*source, local) {
+                bail!("--from {}={source}: {why}", vantage.name());
+            }
         }
         let bound: Vec<IpAddr> =
             inventory.sockets.iter().map(|socket| socket.address.to_canonical()).collect();
         let (mut posts, mut gaps) = outside::posts(local, &bound, &wanted);
         posts.retain(|post| request.wants(Family::of(post.target.address)));
         if posts.is_empty() {
-            return traces_only(gaps);
+            return Ok(traces_only(gaps));
         }
-        match Outside::open(&posts, &own) {
+        Ok(match Outside::open(&posts, &own) {
             Ok(outside) => {
                 let jobs = jobs(request, &posts, inventory);
                 Self { outside: Some(outside), jobs, gaps }
@@ -58,7 +68,7 @@ impl Network {
                 gaps.extend(wanted.iter().map(|wanted| unavailable(wanted.vantage.name(), &error)));
                 traces_only(gaps)
             }
-        }
+        })
     }
 
     /// Whether anything is probed from the network.

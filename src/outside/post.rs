@@ -80,7 +80,11 @@ pub fn posts(local: &[LocalAddress], bound: &[IpAddr], wanted: &[Wanted]) -> (Ve
 pub fn unusable(source: IpAddr, local: &[LocalAddress]) -> Option<&'static str> {
     if local.iter().any(|local| local.address == source) {
         Some("it is an address of this host")
-    } else if source.is_unspecified() || source.is_multicast() || source.is_loopback() {
+    } else if source.is_unspecified()
+        || source.is_multicast()
+        || source.is_loopback()
+        || local.iter().any(|local| is_everybody(source, local))
+    {
         Some("it is the address of no neighbour")
     } else if Network::read().is_ok_and(|network| network.neighbours.contains(&source)) {
         Some("a neighbour has it, and would get the answers of this host")
@@ -273,6 +277,14 @@ fn has(local: &LocalAddress, address: IpAddr) -> bool {
     let (bits, width) = bits(address);
     let (own, own_width) = self::bits(local.address);
     width == own_width && network(bits, width, local.prefix) == network(own, width, local.prefix)
+}
+
+/// Whether an address stands for a network, or for all its hosts, and for none of them.
+fn is_everybody(address: IpAddr, local: &LocalAddress) -> bool {
+    let IpAddr::V4(v4) = address else { return false };
+    let mask = hosts_mask(32, local.prefix);
+    let host = u128::from(u32::from(v4)) & mask;
+    v4.is_broadcast() || (has(local, address) && mask > 1 && (host == 0 || host == mask))
 }
 
 /// An address as a number, and of how many bits.

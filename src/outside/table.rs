@@ -92,22 +92,23 @@ fn batch(table: &str, sources: &[SocketAddr], clients: &[SocketAddr], seq: u32) 
     let mut swallows = Vec::new();
     for source in sources {
         for transport in [Transport::Tcp, Transport::Udp] {
-            let probe = || Expressions::from_host(source.ip()).from_port(transport, source.port());
-            let reply = || Expressions::to_host(source.ip()).to_port(transport, source.port());
+            let probe = Expressions::from_host(source.ip()).from_port(transport, source.port());
             // What ends a connection of ours is of no interest.
-            let traced = if transport == Transport::Tcp { probe().syn() } else { probe() };
+            let traced = if transport == Transport::Tcp { probe.syn() } else { probe };
             batch.rule(table, PROBE_IN, &traced.trace().accept());
-            // The reply of a host behind this one.
-            batch.rule(table, PROBE_IN, &reply().trace().accept());
-            batch.rule(table, PROBE_END, &probe().accept());
-            batch.rule(table, PROBE_FORWARDED, &probe().accept());
-            batch.rule(table, REPLY_OUT, &reply().trace().accept());
-            swallows.push(reply().drop());
+            let reply = Expressions::to_host(source.ip()).to_port(transport, source.port());
+            swallows.push(reply.drop());
         }
-        let error = || Expressions::to_host(source.ip()).quoting(*source);
-        batch.rule(table, PROBE_IN, &error().trace().accept());
-        batch.rule(table, REPLY_OUT, &error().trace().accept());
-        swallows.push(error().drop());
+        swallows.push(Expressions::to_host(source.ip()).quoting(*source).drop());
+        // Between these NAT may have changed the port: of several probes that it leads to one port, all but the first
+        // have another one, until the reply is on its last way.
+        let probe = || Expressions::from_host(source.ip()).accept();
+        let reply = || Expressions::to_host(source.ip()).trace().accept();
+        batch.rule(table, PROBE_END, &probe());
+        batch.rule(table, PROBE_FORWARDED, &probe());
+        batch.rule(table, REPLY_OUT, &reply());
+        // The reply of a host behind this one.
+        batch.rule(table, PROBE_IN, &reply());
     }
     for swallow in swallows {
         batch.rule(table, REPLY_END, &swallow);

@@ -136,6 +136,12 @@ impl Prepared {
         self
     }
 
+    /// Changes the command that starts it.
+    pub(crate) fn with(mut self, change: impl FnOnce(&mut Command)) -> Self {
+        change(&mut self.command);
+        self
+    }
+
     /// Runs as an ordinary user.
     pub(crate) fn by_ordinary_user(mut self) -> Self {
         // The user may not be allowed to walk to the program; an open descriptor is a way in.
@@ -212,7 +218,17 @@ pub(crate) struct Running {
 impl Running {
     /// Sends SIGINT, as Ctrl-C does.
     pub(crate) fn interrupt(&self) {
-        kill_process(Pid::from_child(&self.child), Signal::INT).unwrap();
+        self.signal(Signal::INT);
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The number of its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// Whether it has not ended.

@@ -55,7 +55,7 @@ pub(crate) fn rows(table: &str) -> BTreeMap<Place, Row> {
     rows
 }
 
-fn targets_of(word: &str) -> Vec<IpAddr> {
+pub(crate) fn targets_of(word: &str) -> Vec<IpAddr> {
     let addresses: &[&str] = match word {
         "lo4" => &["127.0.0.1"],
         "lo6" => &["::1"],

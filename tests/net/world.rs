@@ -12,6 +12,7 @@
 //! The namespace belongs to the test's thread: what the thread starts is in it too. In such a thread `/proc/net`
 //! still shows the old namespace, `/proc/thread-self/net` the new one.
 
+use crate::host::Host;
 use crate::sockets::{Spec, tcp};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -19,7 +20,7 @@ use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
 use socket2::{Domain, SockAddr, Socket, Type};
 use std::fs;
-use std::io::{self, BufRead as _, PipeReader, PipeWriter, Read as _, Write as _};
+use std::io::{self, PipeWriter, Write as _};
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, Ipv6Addr, Shutdown, SocketAddr, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
@@ -39,6 +40,7 @@ const BACKLOG: i32 = 4096;
 pub(crate) struct World {
     sockets: Vec<Socket>,
     servers: Vec<Server>,
+    hosts: Vec<Host>,
 }
 
 impl World {
@@ -53,29 +55,22 @@ impl World {
             );
         }
         feed("ip", &["-batch", "-"], "link set lo up\n");
-        Self { sockets: Vec::new(), servers: Vec::new() }
+        Self::of_this_thread()
+    }
+
+    /// The namespace of this thread, whose it is already.
+    pub(crate) fn of_this_thread() -> Self {
+        Self { sockets: Vec::new(), servers: Vec::new(), hosts: Vec::new() }
     }
 
     /// Adds the interface `lan0`, one end of a veth pair, with these addresses (`10.77.0.2/24`).
     ///
     /// The kernel adds no addresses of its own, and all of these can be used when this returns.
     pub(crate) fn veth(self, addresses: &[&str]) -> Self {
-        let news = RouteNews::subscribe();
-        let mut batch = vec![
-            format!("link add lan0 index {LAN_INDEX} type veth peer name wire0"),
-            "link set lan0 addrgenmode none".into(),
-            "link set wire0 addrgenmode none".into(),
-        ];
-        batch.extend(addresses.iter().map(|address| {
-            let nodad = if address.contains(':') { "nodad" } else { "" };
-            format!("addr add {address} dev lan0 {nodad}")
-        }));
-        batch.extend(["link set lan0 up\nlink set wire0 up\n".into()]);
-        feed("ip", &["-batch", "-"], &batch.join("\n"));
-        let parsed = addresses.iter().map(|address| address.split('/').next()?.parse().ok());
-        for address in parsed {
-            news.wait_for_local(address.expect("an address and a prefix"));
-        }
+        let link = format!("link add lan0 index {LAN_INDEX} type veth peer name wire0\n");
+        feed("ip", &["-batch", "-"], &link);
+        feed("ip", &["-batch", "-"], "link set wire0 addrgenmode none\nlink set wire0 up\n");
+        bring_up("lan0", addresses);
         self
     }
 
@@ -170,8 +165,11 @@ impl World {
         let socket = spec.bound();
         socket.set_recv_buffer_size(1).unwrap();
         let client = UdpSocket::bind("127.0.0.1:0").unwrap();
-        for _ in 0..64 {
-            client.send_to(&[0; 512], spec.address_for_a_client()).unwrap();
+        // Where a large datagram finds no room any more, a small one may.
+        for size in [512, 1] {
+            for _ in 0..64 {
+                client.send_to(&[0; 512][..size], spec.address_for_a_client()).unwrap();
+            }
         }
         self.sockets.push(socket);
         self
@@ -215,26 +213,11 @@ impl World {
 
     /// The same with another address, in a network of 24 bits.
     pub(crate) fn neighbour_at(mut self, address: &'static str) -> Self {
-        let (here_reads, mut there_writes) = io::pipe().unwrap();
-        let (there_reads, here_writes) = io::pipe().unwrap();
-        let thread = thread::spawn(move || {
-            let _there = Self::new();
-            // SAFETY: gettid(2) cannot fail and takes nothing.
-            let id = unsafe { libc::gettid() };
-            writeln!(there_writes, "{id}").unwrap();
-            (&there_reads).read_exact(&mut [0]).expect("the order");
-            let up = format!("addr add {address}/24 dev wire0\nlink set wire0 up\n");
-            feed("ip", &["-batch", "-"], &up);
-            let _server = tcp(&format!("{address}:9999")).listening(BACKLOG);
-            writeln!(there_writes, "ready").unwrap();
-            wait_for(&there_reads);
-        });
-        let mut told = io::BufReader::new(here_reads).lines().map_while(Result::ok);
-        let id = told.next().expect("the neighbour has a namespace");
-        feed("ip", &["-batch", "-"], &format!("link set wire0 netns {id}\n"));
-        (&here_writes).write_all(b"!").unwrap();
-        assert_eq!(told.next().as_deref(), Some("ready"), "the neighbour serves");
-        self.servers.push(Server { stop: Some(here_writes), thread: Some(thread) });
+        let there = Host::new();
+        there.takes("wire0", &[&format!("{address}/24")]);
+        let listening = move || tcp(&format!("{address}:9999")).listening(BACKLOG);
+        self.sockets.push(there.does(listening));
+        self.hosts.push(there);
         self
     }
 
@@ -255,6 +238,22 @@ impl World {
         });
         self.servers.push(Server { stop: Some(stop), thread: Some(thread) });
         self
+    }
+}
+
+/// Gives a device of this thread's namespace these addresses, and no other; they can be used when this returns.
+pub(crate) fn bring_up(device: &str, addresses: &[&str]) {
+    let news = RouteNews::subscribe();
+    let mut batch = vec![format!("link set {device} addrgenmode none")];
+    batch.extend(addresses.iter().map(|address| {
+        let nodad = if address.contains(':') { "nodad" } else { "" };
+        format!("addr add {address} dev {device} {nodad}")
+    }));
+    batch.push(format!("link set {device} up\n"));
+    feed("ip", &["-batch", "-"], &batch.join("\n"));
+    let parsed = addresses.iter().map(|address| address.split('/').next()?.parse().ok());
+    for address in parsed {
+        news.wait_for_local(address.expect("an address and a prefix"));
     }
 }
 
@@ -316,11 +315,6 @@ impl Drop for Server {
             assert!(end.is_ok() || thread::panicking(), "a server of the harness panicked");
         }
     }
-}
-
-/// Blocks until something can be read from the pipe, or its other end is closed.
-fn wait_for(pipe: &PipeReader) {
-    poll(&mut [PollFd::new(pipe, PollFlags::IN)], None).expect("poll");
 }
 
 /// Whether a TCP client gets a connection: the harness's own eyes, without portsight. `Err` has the kind of the
