@@ -3,11 +3,13 @@
 //! first probe and after the last.
 
 mod client;
+mod connect;
 mod delivery;
 mod diag;
 mod identify;
 mod local;
 mod pace;
+mod passage;
 mod payload;
 mod plan;
 mod rate;
@@ -19,10 +21,12 @@ mod taken;
 mod tcp;
 mod udp;
 
+pub use connect::{Call, connect};
 pub use delivery::delivery;
 pub use identify::{Question, identify};
 pub use local::only_local;
 pub use pace::Waits;
+pub use passage::passage;
 pub use plan::targets;
 pub use share::Progress;
 pub use syn::unavailable;

@@ -9,6 +9,7 @@ mod nat;
 mod reading;
 mod service;
 mod tally;
+pub mod why;
 
 pub use nat::{Translator, link};
 pub use service::identity;

@@ -4,6 +4,9 @@
 mod linux;
 
 pub use linux::cgroup::{Cgroup2, CgroupPaths};
+pub use linux::client_socket::{
+    Binding, Came, ClientSocket, bind_for_a_moment, connect_to_path, error_of,
+};
 pub use linux::clock::pause;
 pub use linux::host::{
     boot_id, capabilities, effective_uid, host_name, kernel_release, kernel_version,
@@ -27,9 +30,10 @@ pub use linux::probe_socket::{
 pub use linux::procfs::{Kin, OpenTable, Procfs, Table, Unreadable};
 pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
 pub use linux::raw_sender::{BATCH, RawSender, Sent};
+pub use linux::resolve::{NoAddress, resolve};
 pub use linux::sysctl::{
-    conntrack_room, has_legacy_nat, local_port_range, network_table, tracks_connections,
-    udp_datagrams_received,
+    PacketCounters, conntrack_room, has_legacy_nat, local_port_range, network_table,
+    packet_counters, tracks_connections, udp_datagrams_received, unprivileged_port_start,
 };
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;

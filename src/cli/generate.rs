@@ -47,6 +47,7 @@ pub(super) fn schema(command: Documented) -> Result<Exit> {
         Documented::Ls => Kind::Sockets,
         Documented::Who => Kind::Who,
         Documented::Check => Kind::Check,
+        Documented::Why => Kind::Why,
     };
     let schema = document::schema(kind);
     Ok(output::print(Exit::Success, |out| render::json(out, &schema))?.0)

@@ -176,7 +176,7 @@ struct ViewItem<'a> {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct IcmpItem {
+pub(super) struct IcmpItem {
     r#type: u8,
     code: u8,
     from: Option<IpAddr>,

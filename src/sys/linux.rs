@@ -1,6 +1,7 @@
 //! Linux.
 
 pub(super) mod cgroup;
+pub(super) mod client_socket;
 pub(super) mod clock;
 mod error_queue;
 pub(super) mod host;
@@ -15,6 +16,7 @@ pub(super) mod probe_socket;
 pub(super) mod procfs;
 pub(super) mod raw_receiver;
 pub(super) mod raw_sender;
+pub(super) mod resolve;
 mod socket_filter;
 pub(super) mod sysctl;
 pub(super) mod terminal;

@@ -6,6 +6,7 @@ use crate::model::Family;
 use std::net::IpAddr;
 
 const RTM_GETROUTE: u16 = 26;
+const RTM_GETNEIGH: u16 = 30;
 const RTM_GETRULE: u16 = 34;
 
 const RTA_DST: u16 = 1;
@@ -22,6 +23,10 @@ const FRA_PRIORITY: u16 = 6;
 const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
 const FRA_TABLE: u16 = 15;
 const FRA_PROTOCOL: u16 = 21;
+
+const NDA_DST: u16 = 1;
+/// `NUD_INCOMPLETE | NUD_FAILED`: it was asked for and has not answered.
+const NUD_SILENT: u16 = 0x01 | 0x20;
 
 fn family_number(family: Family) -> u8 {
     match family {
@@ -68,6 +73,28 @@ pub fn route(payload: &[u8]) -> Option<Route> {
     Some(Route { is_local, device })
 }
 
+/// A request for the neighbours of a family, on every link.
+#[must_use]
+pub fn neighbours(family: Family, seq: u32) -> Vec<u8> {
+    // struct ndmsg: family, three bytes of padding, device, state, flags, type.
+    let mut body = vec![0; 12];
+    body.splice(..1, [family_number(family)]);
+    netlink::request(RTM_GETNEIGH, netlink::DUMP, seq, &body)
+}
+
+/// The address of a neighbour, and whether it was asked for and has not answered.
+#[must_use]
+pub fn neighbour(payload: &[u8]) -> Option<(IpAddr, bool)> {
+    let (header, attributes) = payload.split_at_checked(12)?;
+    let state = u16::from_ne_bytes(header.get(8..10)?.try_into().ok()?);
+    let address = netlink::attribute(attributes, NDA_DST)?;
+    let address = match address.len() {
+        4 => IpAddr::from(<[u8; 4]>::try_from(address).ok()?),
+        _ => IpAddr::from(<[u8; 16]>::try_from(address).ok()?),
+    };
+    Some((address, state & NUD_SILENT != 0))
+}
+
 /// A request for the routing rules of a family, which the kernel sends in their order.
 #[must_use]
 pub fn rules(family: Family, seq: u32) -> Vec<u8> {
@@ -110,6 +137,22 @@ mod tests {
         assert_eq!(answer(RTN_LOCAL), Some(Route { is_local: true, device: Some(7) }));
         assert_eq!(answer(1), Some(Route { is_local: false, device: Some(7) }), "unicast leaves");
         assert_eq!(route(&[2, 32]), None);
+    }
+
+    #[test]
+    fn a_neighbour_that_was_asked_for_and_is_silent_is_known() {
+        let entry = |state: u8, address: &[u8]| {
+            let mut bytes = vec![2, 0, 0, 0, 7, 0, 0, 0, state, 0, 0, 1];
+            netlink::push_attribute(&mut bytes, NDA_DST, address);
+            neighbour(&bytes)
+        };
+        let ipv4 = IpAddr::from([10, 0, 0, 9]);
+        assert_eq!(entry(0x01, &[10, 0, 0, 9]), Some((ipv4, true)), "incomplete");
+        assert_eq!(entry(0x20, &[10, 0, 0, 9]), Some((ipv4, true)), "failed");
+        assert_eq!(entry(0x02, &[10, 0, 0, 9]), Some((ipv4, false)), "reachable");
+        assert_eq!(entry(0x02, &[0; 16]), Some((IpAddr::from([0; 16]), false)));
+        assert_eq!(entry(0x02, &[1, 2]), None);
+        assert_eq!(neighbour(&[2, 0]), None);
     }
 
     #[test]

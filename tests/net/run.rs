@@ -95,8 +95,8 @@ impl World {
 
 /// Asserts that a document is what its schema says.
 fn assert_valid(document: &Value) {
-    const COMMANDS: [&str; 3] = ["ls", "who", "check"];
-    static VALIDATORS: LazyLock<[Validator; 3]> = LazyLock::new(|| {
+    const COMMANDS: [&str; 4] = ["ls", "who", "check", "why"];
+    static VALIDATORS: LazyLock<[Validator; 4]> = LazyLock::new(|| {
         COMMANDS.map(|command| {
             let mut portsight = Command::new(env!("CARGO_BIN_EXE_portsight"));
             let schema = portsight.args(["schema", command]).output().unwrap();
