@@ -26,7 +26,7 @@ pub use delivery::delivery;
 pub use identify::{Question, identify};
 pub use local::only_local;
 pub use pace::Waits;
-pub use passage::passage;
+pub use passage::{passage, tracks_connections};
 pub use plan::targets;
 pub use share::Progress;
 pub use syn::unavailable;

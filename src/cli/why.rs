@@ -115,8 +115,7 @@ fn vantage(word: &str) -> Result<Gap> {
 /// 0 it works, 1 it fails and the cause is known, 3 else; a requested vantage that was not run is no answer either.
 fn exit(report: &Why) -> Exit {
     let not_run = report.gaps.iter().any(|gap| gap.need == Some(Need::LaterVersion));
-    let certainty = report.diagnosis.as_ref().map(|diagnosis| diagnosis.certainty);
-    match (sys::interrupted(), report.works, certainty) {
+    match (sys::interrupted(), report.works, sureness(report)) {
         (true, ..) => Exit::Interrupted,
         _ if not_run => Exit::Inconclusive,
         (_, true, _) => Exit::Success,
@@ -150,7 +149,11 @@ impl Asker<'_> {
         while !report.works && !left().is_zero() && !sys::interrupted() {
             sys::pause(AGAIN.min(left()));
             if left().is_zero() || self.may_have_changed(&report, patience()) {
-                report = self.ask(patience());
+                let new = self.ask(patience());
+                // The last look may be too short to see as much as the one before.
+                if new.works || sureness(&new) <= sureness(&report) {
+                    report = new;
+                }
             }
             if answers(&report) > answers(&first) {
                 break;
@@ -216,6 +219,11 @@ fn stop_command(socket: &crate::model::Socket) -> Option<String> {
     let pid = socket.held.owners.first()?.process.pid;
     let supervisor = inventory::supervisor(pid, &inventory::ancestors(pid));
     render::stop_command(socket, supervisor.as_ref())
+}
+
+/// How sure an answer is, the surest first.
+fn sureness(report: &Why) -> Option<Certainty> {
+    report.diagnosis.as_ref().map(|diagnosis| diagnosis.certainty)
 }
 
 /// How many addresses answer.

@@ -4,12 +4,15 @@
 use super::plan::SourceHalves;
 use crate::model::{Family, Passage, Port, Transport};
 use crate::sys::{self, ClientSocket};
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::time::Duration;
 
 /// So many tries must agree, since other traffic moves the counters too.
 const AGREE: usize = 3;
 /// How often it is tried.
 const TRIES: usize = 8;
+/// How long a datagram of ours to ourselves may take.
+const ARRIVES_WITHIN: Duration = Duration::from_millis(20);
 
 /// Sends a few SYNs to an address of this host, and tells what one of them caused; `None` where other traffic makes
 /// that unknown.
@@ -24,6 +27,23 @@ pub fn passage(to: SocketAddr) -> Option<Passage> {
         seen.push(new);
     }
     None
+}
+
+/// Whether the kernel tracks connections here, also where none is left: a refused one it forgets at once. Where that
+/// cannot be found out, it may.
+#[must_use]
+pub fn tracks_connections() -> bool {
+    if sys::tracks_connections() || sys::conntrack_room().is_none() {
+        return sys::tracks_connections();
+    }
+    let to_itself = || {
+        let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?;
+        socket.connect(socket.local_addr()?)?;
+        socket.set_read_timeout(Some(ARRIVES_WITHIN))?;
+        socket.send(&[])?;
+        socket.recv(&mut [0])
+    };
+    to_itself().is_err() || sys::tracks_connections()
 }
 
 fn once(to: SocketAddr) -> Option<Passage> {

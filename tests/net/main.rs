@@ -46,4 +46,5 @@ mod truth;
 mod udp;
 mod units;
 mod who;
+mod why;
 mod world;

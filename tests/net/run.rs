@@ -124,6 +124,12 @@ impl Prepared {
         self
     }
 
+    /// Sets a variable of its environment.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
     /// Sends standard output elsewhere.
     pub(crate) fn to(mut self, stdout: impl Into<Stdio>) -> Self {
         self.command.stdout(stdout);

@@ -79,12 +79,9 @@ impl Looker<'_> {
         self.find_owners(&mut after);
         let failed = cases.iter().any(|case| case.attempt.outcome != Outcome::Connected);
         let mut gaps = std::mem::take(&mut after.gaps);
-        let tracks_connections = sys::tracks_connections();
-        let published = if failed && tracks_connections {
-            published(&mut gaps)
-        } else {
-            Seen::Known(Vec::new())
-        };
+        let tracks_connections = failed && probe::tracks_connections();
+        let published =
+            if tracks_connections { published(&mut gaps) } else { Seen::Known(Vec::new()) };
         let is_free = after.at(endpoint).next().is_none();
         let refused = cases.iter().any(|case| {
             case.attempt.outcome == Outcome::Refused && matches!(case.way, Way::Local(_))

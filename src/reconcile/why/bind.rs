@@ -119,18 +119,7 @@ fn in_use(facts: &BindFacts, bound: &Bound) -> Option<Found> {
         holders.iter().filter(|socket| socket.state == SocketState::TimeWait).collect();
     let live = holders.iter().find(|socket| socket.state != SocketState::TimeWait);
     if let Some(socket) = live {
-        let in_range =
-            facts.ephemeral.is_some_and(|(low, high)| (low..=high).contains(&port.get()));
-        let peer = socket.peer.map_or_else(String::new, |peer| format!(" to {peer}"));
-        let text =
-            format!("{} uses {port} as its own end of a connection{peer}", holder(&socket.held));
-        let mut found = Found::new(Code::B03, sure, text);
-        if in_range && let Some((low, high)) = facts.ephemeral {
-            let text = format!("{low} to {high}: the kernel gives them to clients");
-            found = found.seen("range of source ports", text);
-            found = found.next(format!("sudo sysctl -w net.ipv4.ip_local_reserved_ports={port}"));
-        }
-        return Some(found.next(who));
+        return Some(by_connection(facts, socket).next(who));
     }
     if !left.is_empty() {
         let count = left.len();
@@ -151,6 +140,27 @@ fn in_use(facts: &BindFacts, bound: &Bound) -> Option<Found> {
     }
     let text = format!("something holds port {port} that the kernel's tables do not show");
     Some(Found::new(Code::B05, Certainty::Possible, text).next(who))
+}
+
+/// One end of a connection has it: a client, or what a server that is gone has accepted.
+fn by_connection(facts: &BindFacts, socket: &Socket) -> Found {
+    let port = facts.port;
+    let who = holder(&socket.held);
+    let peer = socket.peer.map_or_else(String::new, |peer| format!(" to {peer}"));
+    let given = |port: u16| facts.ephemeral.filter(|(low, high)| (*low..=*high).contains(&port));
+    let Some((low, high)) = given(port.get()) else {
+        let text = format!(
+            "{who} has a connection that is open on {port}{peer}, of a server that is gone"
+        );
+        return Found::new(Code::B01, Certainty::Proved, text);
+    };
+    // Where either end may be the client's, which one it is is not known.
+    let either = socket.peer.is_none_or(|peer| given(peer.port()).is_some());
+    let sure = if either { Certainty::Likely } else { Certainty::Proved };
+    let text = format!("{who} uses {port} as its own end of a connection{peer}");
+    let range = format!("{low} to {high}: the kernel gives them to clients");
+    let found = Found::new(Code::B03, sure, text).seen("range of source ports", range);
+    found.next(format!("sudo sysctl -w net.ipv4.ip_local_reserved_ports={port}"))
 }
 
 /// An open socket has it.

@@ -2,7 +2,7 @@
 
 use super::words::holder;
 use super::{Case, Facts, Found};
-use crate::model::{Certainty, Code, Seen, Socket, TakenBy, elapsed};
+use crate::model::{Certainty, Code, Owner, Seen, Socket, TakenBy, elapsed};
 use std::collections::BTreeSet;
 
 /// Programs that accept for a container.
@@ -24,15 +24,14 @@ pub(super) fn found(facts: &Facts, case: &Case) -> Option<Found> {
 /// It was closed before a word was said.
 fn ended(facts: &Facts, case: &Case, takers: &[&Socket]) -> Found {
     let port = facts.asked.port;
-    let is_proxy = |socket: &&&Socket| {
-        socket.held.owners.iter().any(|owner| PROXIES.contains(&owner.process.name.as_str()))
-    };
+    let is_proxy = |owner: &&Owner| PROXIES.contains(&owner.process.name.as_str());
+    let proxy = takers.iter().flat_map(|socket| &socket.held.owners).find(is_proxy);
     let taken = case.attempt.opened.as_ref().map(|opened| &opened.taken);
-    if let Some(socket) = takers.iter().find(is_proxy) {
+    if let Some(Owner { process, .. }) = proxy {
         let text = format!(
-            "{} accepts for a container, and nothing behind it answers: the program inside is not up, or listens on \
-             its own loopback only",
-            holder(&socket.held)
+            "{} {} accepts for a container, and nothing behind it answers: the program inside is not up, or listens \
+             on its own loopback only",
+            process.name, process.pid
         );
         let found = Found::new(Code::C04, Certainty::Likely, text);
         return found

@@ -224,8 +224,7 @@ fn nothing(facts: &Facts, case: &Case, sure: Certainty) -> Found {
         let next = format!("portsight why {}", at(&facts.asked.host, socket.port));
         return found.seen("listener", binding(socket)).next(next);
     }
-    let mut found =
-        Found::new(Code::R01, sure, format!("nothing listens on port {port} of this host"));
+    let mut found = Found::new(Code::R01, sure, format!("nothing listens on port {port} here"));
     match case.passage {
         Some(passage) if passage.delivered < 2 => {
             let text = "a firewall rule resets it as well: this host's own stack did not answer";
