@@ -64,6 +64,7 @@ pub(super) fn run(args: &args::Why, printer: &Printer) -> Result<Exit> {
     let document = || document::why(&about, &report);
     let (exit, written) = output::print(exit, |out| match printer.format() {
         Output::Table => {
+            render::header(out, &about.surroundings)?;
             render::why_text(out, &report, &printer.appearance(started.unix_seconds()))
         }
         Output::Plain => render::why_records(out, &report, Records::Plain),

@@ -377,3 +377,6 @@ fn hints(facts: &Facts, primary: Option<Code>) -> Vec<String> {
     }
     hints
 }
+
+#[cfg(test)]
+mod tests;

@@ -97,7 +97,7 @@ fn reset(facts: &Facts, case: &Case, socket: &Socket) -> Found {
 /// The counters around one attempt, in words.
 pub(super) fn counters(passage: &Passage) -> String {
     let Passage { sent, arrived, delivered, .. } = passage;
-    format!("for one SYN {sent} packets sent, {arrived} arrived, {delivered} delivered")
+    format!("for one SYN: {sent} sent, {arrived} arrived, {delivered} delivered")
 }
 
 /// A rule sends the packets on, to where nobody listens. `None` where somebody does: then the rule is not for packets
