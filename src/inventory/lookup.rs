@@ -43,7 +43,7 @@ pub fn exact(packets: &[Packet]) -> Vec<Lookup> {
 pub fn way_from(address: IpAddr, scope: u32) -> Result<Option<(bool, u32)>, String> {
     match way_to(address, scope) {
         Way::Local(device) => Ok(Some((true, device))),
-        Way::Out(device) => Ok(Some((false, device))),
+        Way::Out { device, .. } => Ok(Some((false, device))),
         // The other one is what a route that says `unreachable` gives.
         Way::Refused(error) if error.is("ENETUNREACH") || error.is("EHOSTUNREACH") => Ok(None),
         Way::Refused(error) => Err(error.text),
@@ -60,8 +60,10 @@ pub fn way_to(address: IpAddr, scope: u32) -> Way {
     };
     match ask() {
         // A route over several devices names none.
-        Ok(Some(Route { is_local: true, device })) => Way::Local(device.unwrap_or_default()),
-        Ok(Some(Route { is_local: false, device })) => Way::Out(device.unwrap_or_default()),
+        Ok(Some(Route { is_local: true, device, .. })) => Way::Local(device.unwrap_or_default()),
+        Ok(Some(Route { is_local: false, device, gateway })) => {
+            Way::Out { device: device.unwrap_or_default(), gateway }
+        }
         Ok(None) => Way::Unknown("the kernel's answer cannot be read".to_owned()),
         Err(AnswerError::Refused(error)) => Way::Refused(sys::error_of(&error)),
         Err(error) => Way::Unknown(error.with_cause()),

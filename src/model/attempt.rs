@@ -1,7 +1,7 @@
 //! What a client sees when it connects, and what the kernel shows of that.
 
 use super::{Family, Icmp, TakenBy};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 /// How an attempt to connect ended.
@@ -58,8 +58,13 @@ impl Errno {
 pub enum Way {
     /// It stays here; the index of the device that has the address.
     Local(u32),
-    /// It leaves by the device with this index.
-    Out(u32),
+    /// It leaves.
+    Out {
+        /// The index of the device; 0 where the route has several.
+        device: u32,
+        /// The router that takes it; `None` where the address is on the link.
+        gateway: Option<IpAddr>,
+    },
     /// The kernel's routing says no, with this error.
     Refused(Errno),
     /// The kernel did not tell; the text says why.
@@ -93,14 +98,14 @@ pub struct Passage {
     pub overflowed: u64,
 }
 
-/// What the kernel knows of a neighbour on the link.
+/// What the kernel knows of the neighbour on the link that packets go to: the address itself, or a router.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Neighbour {
     /// It has answered.
     Answers,
     /// It was asked for and has not answered.
     Silent,
-    /// There is no entry: nobody asked, or the way goes through a router.
+    /// There is no entry: nobody asked.
     NotAsked,
 }
 

@@ -58,6 +58,15 @@ impl Case {
         self.attempt.to.ip()
     }
 
+    /// The neighbour on the link that packets to it go to.
+    #[must_use]
+    pub fn next_hop(&self) -> IpAddr {
+        match self.way {
+            Way::Out { gateway: Some(gateway), .. } => gateway,
+            _ => self.address(),
+        }
+    }
+
     /// The device on which the kernel looks for the socket; `None` for an address that is not of this host.
     fn device(&self) -> Option<u32> {
         match self.way {

@@ -12,7 +12,7 @@ use crate::probe::{self, Call};
 use crate::reconcile::why::{Case, Facts, Proxy};
 use crate::sys::{self, LocalAddresses, NoAddress};
 use std::fs;
-use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::time::Duration;
 
 /// Of a name with more addresses only so many are tried.
@@ -209,10 +209,10 @@ impl Looker<'_> {
 /// few seconds later.
 fn ask_neighbours(cases: &mut [Case]) {
     let out = |case: &&mut Case| {
-        matches!(case.way, Way::Out(_)) && case.attempt.outcome != Outcome::Connected
+        matches!(case.way, Way::Out { .. }) && case.attempt.outcome != Outcome::Connected
     };
     let cases: Vec<&mut Case> = cases.iter_mut().filter(out).collect();
-    let addresses: Vec<IpAddr> = cases.iter().map(|case| case.attempt.to.ip()).collect();
+    let addresses: Vec<IpAddr> = cases.iter().map(|case| case.next_hop()).collect();
     let Ok(neighbours) = inventory::neighbours(&addresses) else { return };
     for (case, neighbour) in cases.into_iter().zip(neighbours) {
         case.neighbour = neighbour;
@@ -239,6 +239,12 @@ fn try_proxy(value: &str) -> Result<Vec<ClientAttempt>, String> {
 /// The addresses of a name or of an address with its zone.
 fn resolved(host: &str, port: u16) -> Resolved {
     if let Ok(address) = host.parse::<IpAddr>() {
+        // The kernel takes a client of no address to the loopback.
+        let address = match address {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+            address => address,
+        };
         return Resolved::Literal(SocketAddr::new(address, port));
     }
     match sys::resolve(host, port) {

@@ -3,6 +3,7 @@
 use super::words::holder;
 use super::{Case, Facts, Found};
 use crate::model::{Certainty, Code, Icmp, Neighbour, Way, elapsed};
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 /// From then on an error is no answer, but what becomes of a question to the link that nobody answers.
@@ -57,17 +58,20 @@ fn whose(case: &Case, error: &Icmp) -> Option<String> {
 
 /// Nobody answers for the address on the link.
 pub(super) fn no_neighbour(case: &Case, sure: Certainty) -> Found {
-    let address = case.address();
-    let asked = if address.is_ipv4() { "ARP" } else { "neighbour discovery" };
-    let text =
-        format!("nobody answers {asked} for {address}: there is no such machine on the link");
+    let (address, hop) = (case.address(), case.next_hop());
+    let asked = if hop.is_ipv4() { "ARP" } else { "neighbour discovery" };
+    let text = if hop == address {
+        format!("nobody answers {asked} for {address}: there is no such machine on the link")
+    } else {
+        format!("nobody answers {asked} for {hop}, the router on the way to {address}")
+    };
     let found = Found::new(Code::H04, sure, text);
     let entry = match case.neighbour {
         Neighbour::Silent => "asked for, no answer",
         Neighbour::Answers => "answers now",
         Neighbour::NotAsked => "no entry",
     };
-    found.seen("neighbour entry", entry).next(format!("ip neighbour show {address}"))
+    found.seen("neighbour entry", entry).next(format!("ip neighbour show {hop}"))
 }
 
 /// `lo` is down, and packets of this host to itself take it.
@@ -81,6 +85,11 @@ pub(super) fn without_loopback(case: &Case) -> Found {
 pub(super) fn by_routing(facts: &Facts, case: &Case) -> Option<Found> {
     let errno = case.attempt.errno.as_ref()?;
     let address = case.address();
+    // No TCP goes to many at once, whatever the routes are.
+    let broadcast = address == IpAddr::V4(Ipv4Addr::BROADCAST);
+    if address.is_multicast() || broadcast {
+        return None;
+    }
     let next = format!("ip route get {address}");
     let agrees = matches!(&case.way, Way::Refused(error) if error == errno);
     let sure = if agrees { Certainty::Proved } else { Certainty::Likely };

@@ -167,11 +167,13 @@ fn elsewhere(facts: &Facts, case: &Case) -> Found {
     let text = format!("{address} does not answer: it is down, or a firewall on the way drops");
     let found = Found::new(Code::T01, Certainty::Possible, text);
     let found = match case.neighbour {
-        Neighbour::Answers => found.seen("neighbour", format!("{address} answers on the link")),
+        Neighbour::Answers => {
+            found.seen("neighbour", format!("{} answers on the link", case.next_hop()))
+        }
         _ => found,
     };
     match case.way {
-        Way::Out(_) => found.next(format!("ip route get {address}")),
+        Way::Out { .. } => found.next(format!("ip route get {address}")),
         _ => found,
     }
     .next(format!("portsight why {} --wait 1m", facts.target()))

@@ -300,9 +300,13 @@ fn an_error_without_icmp_is_of_routing_only_where_routing_says_so() {
     assert_eq!(with(refused("ENETUNREACH"), "ENETUNREACH"), "H05 proved");
     assert_eq!(with(refused("EACCES"), "EACCES"), "H06 proved");
     assert_eq!(with(refused("EINVAL"), "EHOSTUNREACH"), "H06 likely", "two errors");
-    assert_eq!(with(Way::Out(2), "ENETUNREACH"), "H05 likely", "contradictory");
-    assert_eq!(with(Way::Out(2), "EACCES"), "T02 likely");
-    assert_eq!(with(Way::Out(2), "EINVAL"), "nothing");
+    assert_eq!(
+        with(Way::Out { device: 2, gateway: None }, "ENETUNREACH"),
+        "H05 likely",
+        "contradictory"
+    );
+    assert_eq!(with(Way::Out { device: 2, gateway: None }, "EACCES"), "T02 likely");
+    assert_eq!(with(Way::Out { device: 2, gateway: None }, "EINVAL"), "nothing");
 }
 
 #[test]

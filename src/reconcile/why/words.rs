@@ -42,7 +42,7 @@ pub(super) fn binding(socket: &Socket) -> String {
 /// What of this host is at the port, for one address.
 pub(super) fn beside(facts: &Facts, case: &Case) -> String {
     match &case.way {
-        Way::Out(_) => return "not an address of this host".to_owned(),
+        Way::Out { .. } => return "not an address of this host".to_owned(),
         Way::Refused(errno) => return format!("routing: {}", errno.text),
         Way::Unknown(text) => return format!("routing is not known: {text}"),
         Way::Local(_) => {}

@@ -67,6 +67,27 @@ fn a_neighbour_that_nobody_is_is_told_from_one_that_refuses() {
 
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
+fn a_router_that_is_not_there_is_named() {
+    let world = World::new().veth(&LAN).neighbour();
+    feed("ip", &["route", "add", "default", "via", "10.77.0.5"], "");
+    let report = assert_says(&world, "203.0.113.9:80", "H04 likely");
+    assert!(text(&report).contains("10.77.0.5, the router on the way"), "{report:#}");
+    // Near miss: a router that is there, and hands nothing on.
+    feed("ip", &["route", "replace", "default", "via", "10.77.0.9"], "");
+    assert_says(&world, "203.0.113.9:80", "T01 possible");
+}
+
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_host_without_ipv6_is_told() {
+    let world = World::new().accepts(tcp("127.0.0.1:27330"));
+    feed("sysctl", &["-qw", "net.ipv6.conf.all.disable_ipv6=1"], "");
+    assert_says(&world, "[::1]:27330", "H05 proved");
+    assert_says(&world, "127.0.0.1:27330", "works");
+}
+
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
 fn routes_that_lead_nowhere_and_that_forbid_are_told_apart() {
     let world = World::new().veth(&LAN);
     assert_says(&world, "203.0.113.9:80", "H05 proved");

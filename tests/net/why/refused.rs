@@ -92,6 +92,7 @@ fn a_server_at_another_address_is_named() {
     assert_says(&world, "10.77.0.2:27104", "R03 proved");
     assert_says(&world, "box:27103", "R04 proved");
     assert_says(&world, "127.0.0.1:27108", "R08 proved");
+    assert_says(&world, "0.0.0.0:27103", "works");
     // Near misses: another name of another loopback address, and a server at every address.
     assert_says(&world, "other:27103", "R08 proved");
     assert_says(&world, "127.0.1.1:27103", "R04 proved");

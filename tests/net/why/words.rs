@@ -71,6 +71,20 @@ fn a_server_that_comes_up_is_waited_for() {
     assert_eq!(interrupted.end().status, 130);
 }
 
+/// What keeps us from looking makes an answer less sure, and never a wrong one.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn without_proc_and_without_descriptors_no_reason_is_made_up() {
+    let world = World::new().accepts(tcp("127.0.0.1:27951"));
+    let prepare = |port: u16| world.prepare(&format!("why 127.0.0.1:{port} -o json"));
+    assert_eq!(told(&prepare(27951).without_proc().run()), "works");
+    assert!(told(&prepare(27984).without_proc().run()).starts_with("R01 "));
+    for descriptors in 4..8 {
+        let run = prepare(27951).with_descriptors(descriptors).run();
+        assert_ne!(run.status, 1, "no reason was seen: {run:#?}");
+    }
+}
+
 /// Another host gets one connection, which is closed in order.
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
