@@ -14,7 +14,8 @@ use super::output::{self, Printer, environment};
 use crate::document;
 use crate::inventory::{self, Services};
 use crate::model::{
-    Certainty, Code, Evidence, Gap, Hides, Need, Outcome, Surroundings, Transport, Why,
+    Asked, Certainty, Code, Evidence, Gap, Hides, Need, Outcome, Socket, Surroundings, Transport,
+    Tried, Why,
 };
 use crate::probe;
 use crate::reconcile::why;
@@ -193,7 +194,7 @@ impl Asker<'_> {
         }
     }
 
-    fn looker<'a>(&'a self, asked: &'a crate::model::Asked) -> Looker<'a> {
+    fn looker<'a>(&'a self, asked: &'a Asked) -> Looker<'a> {
         let (services, surroundings) = (self.services, self.surroundings);
         Looker { asked, services, surroundings, variable: environment }
     }
@@ -216,7 +217,7 @@ impl Asker<'_> {
 }
 
 /// The command that frees the port of a socket.
-fn stop_command(socket: &crate::model::Socket) -> Option<String> {
+fn stop_command(socket: &Socket) -> Option<String> {
     let pid = socket.held.owners.first()?.process.pid;
     let supervisor = inventory::supervisor(pid, &inventory::ancestors(pid));
     render::stop_command(socket, supervisor.as_ref())
@@ -229,7 +230,7 @@ fn sureness(report: &Why) -> Option<Certainty> {
 
 /// How many addresses answer.
 fn answers(report: &Why) -> usize {
-    let answers = |tried: &&crate::model::Tried| tried.attempt.outcome == Outcome::Connected;
+    let answers = |tried: &&Tried| tried.attempt.outcome == Outcome::Connected;
     report.attempts.iter().filter(answers).count()
 }
 

@@ -111,8 +111,10 @@ fn opened(call: &Call, socket: &ClientSocket) -> Opened {
     let start = Instant::now();
     let connection = call.device.zip(socket.source().ok());
     let connection = connection.map(|(device, from)| Connection { from, to: call.to, device });
-    let taken = connection
-        .map_or(TakenBy::Nobody, |connection| OtherEnds::new().of(connection, || socket.is_up()));
+    let taken = match connection {
+        Some(connection) => OtherEnds::new().of(connection, || socket.is_up()),
+        None => TakenBy::Unknown("the other end is not of this host".to_owned()),
+    };
     let mut time = MOMENTS;
     loop {
         sys::wait_readable(std::iter::once(socket), time.saturating_sub(start.elapsed()));

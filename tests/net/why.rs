@@ -9,13 +9,13 @@ mod silent;
 mod udp;
 mod words;
 
-use crate::run::{Prepared, Run};
+use crate::run::{Prepared, Run, mount_for_this_thread};
 use crate::sockets::Spec;
 use crate::world::World;
 use serde_json::Value;
+use std::ffi::{CStr, CString};
 use std::fs;
-use std::io::{self, Read as _};
-use std::ptr;
+use std::io::Read as _;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// The answer in a few words: `R05 proved`, `works`, `works U01 likely`, `nothing`.
@@ -85,30 +85,16 @@ impl Accepts for World {
 /// For this thread, and the programs that it starts, the file at this path has this text.
 ///
 /// The thread has a mount namespace of its own then, which ends with it.
-fn with_file(path: &'static std::ffi::CStr, text: &str) {
+fn with_file(path: &'static CStr, text: &str) {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let file = format!("/var/tmp/portsight-test-file-{}-{number}", std::process::id());
     fs::write(&file, text).unwrap();
-    let source = std::ffi::CString::new(file.clone()).unwrap();
-    // SAFETY: unshare(2) and mount(2) get strings that live through the calls, and null pointers. The new mount
-    // namespace is this thread's only, and is cut off from the old one before anything is mounted.
-    let failed = unsafe {
-        libc::unshare(libc::CLONE_NEWNS) != 0
-            || libc::mount(
-                ptr::null(),
-                c"/".as_ptr(),
-                ptr::null(),
-                libc::MS_REC | libc::MS_PRIVATE,
-                ptr::null(),
-            ) != 0
-            || libc::mount(source.as_ptr(), path.as_ptr(), ptr::null(), libc::MS_BIND, ptr::null())
-                != 0
-    };
-    let error = io::Error::last_os_error();
+    let source = CString::new(file.clone()).unwrap();
+    let mounted = mount_for_this_thread(&source, path, c"none", libc::MS_BIND);
     // The mount keeps the file.
     fs::remove_file(&file).unwrap();
-    assert!(!failed, "did not run: {path:?} cannot be mounted over: {error}");
+    mounted.unwrap_or_else(|error| panic!("did not run: {path:?} cannot be mounted over: {error}"));
 }
 
 /// Both loopback addresses under the name that everybody uses.

@@ -177,7 +177,7 @@ fn by_socket(facts: &BindFacts, bound: &Bound, socket: &Socket) -> Found {
         let found = Found::new(Code::B05, sure, text);
         return found.seen("holder", told.unwrap_or_default()).next(next);
     }
-    let other_family = Family::of(socket.address.to_canonical()) != bound.at.family();
+    let other_family = Family::of(socket.address.to_canonical()) != Family::of(bound.at.ip());
     if other_family && bound.v6_only.is_ok() {
         let text =
             format!("{who} has {at}, and {} takes IPv4 too unless IPV6_V6ONLY is set", bound.at);
@@ -224,16 +224,5 @@ fn denied(facts: &BindFacts) -> Found {
                 "the kernel denies the port, and no privilege is missing: a security module does";
             Found::new(Code::B08, Certainty::Possible, text).next("sudo ausearch -m avc -ts recent")
         }
-    }
-}
-
-/// The family of a socket address.
-trait HasFamily {
-    fn family(&self) -> Family;
-}
-
-impl HasFamily for SocketAddr {
-    fn family(&self) -> Family {
-        Family::of(self.ip())
     }
 }

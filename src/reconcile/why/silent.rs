@@ -1,6 +1,7 @@
 //! Nothing came back.
 
-use super::refused::{counters, forwarded};
+use super::forwarded::forwarded;
+use super::refused::counters;
 use super::words::{binding, holder};
 use super::{Case, Facts, Found};
 use crate::model::{Certainty, Code, Hook, Lookup, Neighbour, Passage, Queue, Seen, Socket, Way};

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::model::{
-    Backend, Chain, Errno, Icmp, Need, Opened, Owner, Port, Process, Queue, Role, RuleId,
-    SocketState, Table, TableFamily, TakenBy, TargetPort, Through,
+    Asked, Backend, Chain, ClientAttempt, Errno, Gap, Hides, Hook, Icmp, Inventory, Lookup, Need,
+    Neighbour, Opened, Owner, Passage, Port, Process, Published, Queue, Resolution, Role, Seen,
+    Socket, SocketState, Surroundings, Table, TableFamily, TakenBy, TargetPort, Through, Way,
 };
 use crate::reconcile::tests::listener;
 use std::time::Duration;

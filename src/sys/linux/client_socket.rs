@@ -1,4 +1,5 @@
-//! A socket as an ordinary client has it, that tells everything which the kernel says of its attempt to connect.
+//! Sockets as ordinary clients and servers have them, that tell everything which the kernel says of an attempt to
+//! connect or to bind.
 
 use super::error_queue::queued_error;
 use super::probe_socket::{SourcePorts, new_socket};
