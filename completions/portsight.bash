@@ -100,7 +100,7 @@ _portsight() {
             return 0
             ;;
         portsight__subcmd__check)
-            opts="-4 -6 -o -q -v -h --proto --all-udp --ipv4 --ipv6 --from --method --exclude --timeout --retries --max-rate --fail-on --identify --output --json --color --quiet --verbose --help"
+            opts="-4 -6 -o -q -v -h --proto --all-udp --ipv4 --ipv6 --from --method --exclude --timeout --retries --max-rate --fail-on --expect --identify --output --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -135,6 +135,10 @@ _portsight() {
                     return 0
                     ;;
                 --fail-on)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --expect)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -105,13 +105,14 @@ set edit:completion:arg-completer[portsight] = {|@words|
         }
         &'portsight;check'= {
             cand --proto 'Which transport to probe'
-            cand --from 'From where to probe: loopback, self [default: loopback,self]'
+            cand --from 'From where to probe: loopback, self, lan, lan=ADDRESS, internet, internet=ADDRESS [default: loopback,lan as root, else loopback,self]'
             cand --method 'How to probe TCP ports'
             cand --exclude 'Ports to keep the probes away from'
             cand --timeout 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms]'
             cand --retries 'How often a silent port is asked again [default: once, and more often while that brings answers]'
             cand --max-rate 'Send no more than this many probes in a second'
             cand --fail-on 'The verdicts that make the exit status 1'
+            cand --expect 'What a port should be, as in lan:3306=shielded: else the exit status is 1 (may be given more than once)'
             cand -o 'How to print the result'
             cand --output 'How to print the result'
             cand --color 'When to use colour'
@@ -131,13 +132,14 @@ set edit:completion:arg-completer[portsight] = {|@words|
         }
         &'portsight;scan'= {
             cand --proto 'Which transport to probe'
-            cand --from 'From where to probe: loopback, self [default: loopback,self]'
+            cand --from 'From where to probe: loopback, self, lan, lan=ADDRESS, internet, internet=ADDRESS [default: loopback,lan as root, else loopback,self]'
             cand --method 'How to probe TCP ports'
             cand --exclude 'Ports to keep the probes away from'
             cand --timeout 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms]'
             cand --retries 'How often a silent port is asked again [default: once, and more often while that brings answers]'
             cand --max-rate 'Send no more than this many probes in a second'
             cand --fail-on 'The verdicts that make the exit status 1'
+            cand --expect 'What a port should be, as in lan:3306=shielded: else the exit status is 1 (may be given more than once)'
             cand -o 'How to print the result'
             cand --output 'How to print the result'
             cand --color 'When to use colour'

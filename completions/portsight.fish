@@ -95,7 +95,7 @@ complete -c portsight -n "__fish_portsight_using_subcommand who" -s h -l help -d
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l proto -d 'Which transport to probe' -r -f -a "tcp\t'Only TCP'
 udp\t'Only UDP'
 all\t'Both'"
-complete -c portsight -n "__fish_portsight_using_subcommand check" -l from -d 'From where to probe: loopback, self [default: loopback,self]' -r
+complete -c portsight -n "__fish_portsight_using_subcommand check" -l from -d 'From where to probe: loopback, self, lan, lan=ADDRESS, internet, internet=ADDRESS [default: loopback,lan as root, else loopback,self]' -r
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l method -d 'How to probe TCP ports' -r -f -a "auto\t'By SYN where CAP_NET_RAW allows it, else by connections'
 syn\t'By SYN: no connection is opened, and no application sees it'
 connect\t'By connections, which takes no privileges'"
@@ -104,6 +104,7 @@ complete -c portsight -n "__fish_portsight_using_subcommand check" -l timeout -d
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l retries -d 'How often a silent port is asked again [default: once, and more often while that brings answers]' -r
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l max-rate -d 'Send no more than this many probes in a second' -r
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l fail-on -d 'The verdicts that make the exit status 1' -r
+complete -c portsight -n "__fish_portsight_using_subcommand check" -l expect -d 'What a port should be, as in lan:3306=shielded: else the exit status is 1 (may be given more than once)' -r
 complete -c portsight -n "__fish_portsight_using_subcommand check" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 plain\t'One record on a line, fields separated by tabs, no heading'
 json\t'One JSON document'
@@ -123,7 +124,7 @@ complete -c portsight -n "__fish_portsight_using_subcommand check" -s h -l help 
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l proto -d 'Which transport to probe' -r -f -a "tcp\t'Only TCP'
 udp\t'Only UDP'
 all\t'Both'"
-complete -c portsight -n "__fish_portsight_using_subcommand scan" -l from -d 'From where to probe: loopback, self [default: loopback,self]' -r
+complete -c portsight -n "__fish_portsight_using_subcommand scan" -l from -d 'From where to probe: loopback, self, lan, lan=ADDRESS, internet, internet=ADDRESS [default: loopback,lan as root, else loopback,self]' -r
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l method -d 'How to probe TCP ports' -r -f -a "auto\t'By SYN where CAP_NET_RAW allows it, else by connections'
 syn\t'By SYN: no connection is opened, and no application sees it'
 connect\t'By connections, which takes no privileges'"
@@ -132,6 +133,7 @@ complete -c portsight -n "__fish_portsight_using_subcommand scan" -l timeout -d 
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l retries -d 'How often a silent port is asked again [default: once, and more often while that brings answers]' -r
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l max-rate -d 'Send no more than this many probes in a second' -r
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l fail-on -d 'The verdicts that make the exit status 1' -r
+complete -c portsight -n "__fish_portsight_using_subcommand scan" -l expect -d 'What a port should be, as in lan:3306=shielded: else the exit status is 1 (may be given more than once)' -r
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 plain\t'One record on a line, fields separated by tabs, no heading'
 json\t'One JSON document'

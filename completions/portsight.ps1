@@ -111,13 +111,14 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
         }
         'portsight;check' {
             [CompletionResult]::new('--proto', '--proto', [CompletionResultType]::ParameterName, 'Which transport to probe')
-            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'From where to probe: loopback, self [default: loopback,self]')
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'From where to probe: loopback, self, lan, lan=ADDRESS, internet, internet=ADDRESS [default: loopback,lan as root, else loopback,self]')
             [CompletionResult]::new('--method', '--method', [CompletionResultType]::ParameterName, 'How to probe TCP ports')
             [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'Ports to keep the probes away from')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms]')
             [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'How often a silent port is asked again [default: once, and more often while that brings answers]')
             [CompletionResult]::new('--max-rate', '--max-rate', [CompletionResultType]::ParameterName, 'Send no more than this many probes in a second')
             [CompletionResult]::new('--fail-on', '--fail-on', [CompletionResultType]::ParameterName, 'The verdicts that make the exit status 1')
+            [CompletionResult]::new('--expect', '--expect', [CompletionResultType]::ParameterName, 'What a port should be, as in lan:3306=shielded: else the exit status is 1 (may be given more than once)')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
@@ -138,13 +139,14 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
         }
         'portsight;scan' {
             [CompletionResult]::new('--proto', '--proto', [CompletionResultType]::ParameterName, 'Which transport to probe')
-            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'From where to probe: loopback, self [default: loopback,self]')
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'From where to probe: loopback, self, lan, lan=ADDRESS, internet, internet=ADDRESS [default: loopback,lan as root, else loopback,self]')
             [CompletionResult]::new('--method', '--method', [CompletionResultType]::ParameterName, 'How to probe TCP ports')
             [CompletionResult]::new('--exclude', '--exclude', [CompletionResultType]::ParameterName, 'Ports to keep the probes away from')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms]')
             [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'How often a silent port is asked again [default: once, and more often while that brings answers]')
             [CompletionResult]::new('--max-rate', '--max-rate', [CompletionResultType]::ParameterName, 'Send no more than this many probes in a second')
             [CompletionResult]::new('--fail-on', '--fail-on', [CompletionResultType]::ParameterName, 'The verdicts that make the exit status 1')
+            [CompletionResult]::new('--expect', '--expect', [CompletionResultType]::ParameterName, 'What a port should be, as in lan:3306=shielded: else the exit status is 1 (may be given more than once)')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')

@@ -140,7 +140,7 @@ _arguments "${_arguments_options[@]}" : \
 '--proto=[Which transport to probe]:PROTO:((tcp\:"Only TCP"
 udp\:"Only UDP"
 all\:"Both"))' \
-'*--from=[From where to probe\: loopback, self \[default\: loopback,self\]]:VANTAGE:_default' \
+'*--from=[From where to probe\: loopback, self, lan, lan=ADDRESS, internet, internet=ADDRESS \[default\: loopback,lan as root, else loopback,self\]]:VANTAGE:_default' \
 '--method=[How to probe TCP ports]:METHOD:((auto\:"By SYN where CAP_NET_RAW allows it, else by connections"
 syn\:"By SYN\: no connection is opened, and no application sees it"
 connect\:"By connections, which takes no privileges"))' \
@@ -149,6 +149,7 @@ connect\:"By connections, which takes no privileges"))' \
 '--retries=[How often a silent port is asked again \[default\: once, and more often while that brings answers\]]:N:_default' \
 '--max-rate=[Send no more than this many probes in a second]:N:_default' \
 '*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \
+'*--expect=[What a port should be, as in lan\:3306=shielded\: else the exit status is 1 (may be given more than once)]:VANTAGE:PORT=VERDICT:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
 json\:"One JSON document"
@@ -183,7 +184,7 @@ _arguments "${_arguments_options[@]}" : \
 '--proto=[Which transport to probe]:PROTO:((tcp\:"Only TCP"
 udp\:"Only UDP"
 all\:"Both"))' \
-'*--from=[From where to probe\: loopback, self \[default\: loopback,self\]]:VANTAGE:_default' \
+'*--from=[From where to probe\: loopback, self, lan, lan=ADDRESS, internet, internet=ADDRESS \[default\: loopback,lan as root, else loopback,self\]]:VANTAGE:_default' \
 '--method=[How to probe TCP ports]:METHOD:((auto\:"By SYN where CAP_NET_RAW allows it, else by connections"
 syn\:"By SYN\: no connection is opened, and no application sees it"
 connect\:"By connections, which takes no privileges"))' \
@@ -192,6 +193,7 @@ connect\:"By connections, which takes no privileges"))' \
 '--retries=[How often a silent port is asked again \[default\: once, and more often while that brings answers\]]:N:_default' \
 '--max-rate=[Send no more than this many probes in a second]:N:_default' \
 '*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \
+'*--expect=[What a port should be, as in lan\:3306=shielded\: else the exit status is 1 (may be given more than once)]:VANTAGE:PORT=VERDICT:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
 plain\:"One record on a line, fields separated by tabs, no heading"
 json\:"One JSON document"

@@ -1,7 +1,10 @@
-//! What the rules of the firewall say, where no probe could tell.
+//! What the rules of the firewall say: what they publish where no probe could tell, and the words of those that decided.
 //!
 //! Reading the rules changes none of them, but asking a kernel for `nf_tables` may make it load that module.
 
+mod ask;
 mod nat;
+mod rules;
 
 pub use nat::published;
+pub use rules::{chains, rules, rules_without_nft};

@@ -10,7 +10,8 @@
 //! | [`sys`] | model | syscalls, files and sockets; the only home of `unsafe` |
 //! | [`inventory`] | model, wire, sys | what is bound, and by whom |
 //! | [`probe`] | model, wire, sys | what answers a client on this host |
-//! | [`firewall`] | model, wire, sys | what the firewall's rules publish |
+//! | [`outside`] | model, wire, sys | what answers a neighbour, and which rule decided |
+//! | [`firewall`] | model, wire, sys | what the firewall's rules publish, and say |
 //! | [`reconcile`] | model | pure: inventory + answers → verdicts |
 //! | [`document`] | model | the JSON documents |
 //! | [`render`] | model, document | pure: a report → bytes |
@@ -26,6 +27,7 @@ pub mod document;
 pub mod firewall;
 pub mod inventory;
 pub mod model;
+pub mod outside;
 pub mod probe;
 pub mod reconcile;
 pub mod render;

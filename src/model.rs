@@ -5,6 +5,7 @@ pub mod about;
 pub mod attempt;
 pub mod diagnosis;
 pub mod endpoint;
+pub mod expectation;
 pub mod held;
 pub mod journey;
 pub mod portless;
@@ -24,6 +25,7 @@ pub use about::{About, Gap, Hides};
 pub use attempt::{ClientAttempt, Errno, Neighbour, Opened, Outcome, Passage, Way, elapsed};
 pub use diagnosis::{Code, Entry};
 pub use endpoint::{Endpoint, Family, Interface, Port, PortSet, Transport};
+pub use expectation::{Expectation, Expected};
 pub use held::{Held, Inode};
 pub use journey::{Decision, Journey, Reached, Reply, Step};
 pub use portless::{Portless, PortlessKind};
@@ -31,7 +33,8 @@ pub use probe::{Answer, Attempt, Delivery, Icmp, Lookup, Method, Sweep, TakenBy,
 pub use process::{Owner, OwnersUnknown, OwnersUnknownReason, Process, Role, Via};
 pub use published::{LeadsTo, Nat, Published, PublishedAt, TargetPort, Through};
 pub use rule::{
-    Backend, Base, Chain, ChainKind, Chains, Hook, Policy, Rule, RuleId, Table, TableFamily,
+    Backend, Base, Chain, ChainKind, Chains, Hook, Policy, Rule, RuleId, Rulebook, Table,
+    TableFamily,
 };
 pub use seen::{Need, Seen};
 pub use service::{
@@ -40,7 +43,8 @@ pub use service::{
 pub use socket::{Cookie, Inventory, Queue, Scope, Socket, SocketState};
 pub use unit::{Container, Manager, Runtime, Surroundings, Unit};
 pub use verdict::{
-    Certainty, Check, How, PortFinding, State, Tally, VantageSummary, Verdict, VerdictFrom, View,
+    Certainty, Check, Door, How, PortFinding, State, Tally, VantageSummary, Verdict, VerdictFrom,
+    View,
 };
 pub use who::{Arrival, Client, Holding, Holdings, Named, Supervisor};
 pub use why::{Asked, Diagnosis, Evidence, Resolution, Resolved, Tried, Why};

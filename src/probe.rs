@@ -27,6 +27,7 @@ pub use identify::{Question, identify};
 pub use local::only_local;
 pub use pace::Waits;
 pub use passage::{passage, tracks_connections};
+pub use payload::payload;
 pub use plan::targets;
 pub use share::Progress;
 pub use syn::unavailable;

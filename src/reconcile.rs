@@ -5,19 +5,22 @@
 //! cannot settle, the caller probes those once more, and the second look decides.
 
 mod case;
+mod doors;
 mod nat;
 mod reading;
 mod service;
 mod tally;
+mod traced;
 pub mod why;
 
+pub use doors::doors;
 pub use nat::{Translator, link};
 pub use service::identity;
 pub use tally::{lost, unsteady, vantages};
 
 use crate::model::{
-    Answer, Attempt, Delivery, Endpoint, Inventory, Lookup, Port, PortFinding, Seen, Socket, State,
-    Sweep, Target, Verdict, VerdictFrom, View,
+    Answer, Attempt, Delivery, Endpoint, Inventory, Lookup, Port, PortFinding, RuleId, Rulebook,
+    Seen, Socket, State, Sweep, Target, Verdict, VerdictFrom, View,
 };
 use case::Case;
 use std::collections::{BTreeMap, BTreeSet};
@@ -69,6 +72,8 @@ pub struct Facts {
     pub named: BTreeSet<Endpoint>,
     /// Whether the work was interrupted, so that there will be no second look.
     pub interrupted: bool,
+    /// What is known of the rules of the firewall.
+    pub rulebook: Rulebook,
 }
 
 impl Facts {
@@ -96,8 +101,10 @@ impl Facts {
     pub fn samples(&self) -> Vec<Pair> {
         const MOST: usize = 32;
         let samples = |sweep: &Sweep| -> Vec<Pair> {
-            let silent =
-                sweep.attempts.iter().filter(|(_, attempt)| attempt.answer == Answer::Silence);
+            // Silence that was traced is explained.
+            let silent = sweep.attempts.iter().filter(|(port, attempt)| {
+                attempt.answer == Answer::Silence && !sweep.journeys.contains_key(port)
+            });
             let ports: Vec<Port> = silent.map(|(port, _)| *port).collect();
             let step = ports.len().div_ceil(MOST).max(1);
             let pair = |port: &Port| Pair {
@@ -140,6 +147,37 @@ pub fn judge(facts: &Facts) -> Judgement {
     Judgement { items, unsettled }
 }
 
+/// The rules and policies that decided about the probes of the ports that get a finding.
+#[must_use]
+pub fn deciding_rules(facts: &Facts) -> BTreeSet<RuleId> {
+    let views = judge(facts).items.into_iter().flat_map(|item| item.views);
+    let of_views = views.filter_map(|view| Some(view.rule.known()?.id.clone()));
+    of_views.chain(doors::rules(facts)).collect()
+}
+
+/// The pairs of this host with itself that something stopped, or may have: a trace would tell what. The first so many.
+#[must_use]
+pub fn unexplained(facts: &Facts, most: usize) -> BTreeSet<Pair> {
+    let mut pairs = BTreeSet::new();
+    for item in judge(facts).items {
+        for view in &item.views {
+            let is_stopped = matches!(view.state, State::Filtered | State::Closed)
+                && view.verdict != Verdict::LocalOnly
+                && !view.vantage.is_network();
+            let sweeps = || facts.first.sweeps.iter();
+            let of_view = |sweep: &&Sweep| {
+                sweep.target.vantage == view.vantage
+                    && sweep.target.address == view.target
+                    && sweep.target.interface == view.interface
+            };
+            if let Some(sweep) = sweeps().find(of_view).filter(|_| is_stopped) {
+                pairs.insert(Pair { target: sweep.target.clone(), endpoint: item.endpoint });
+            }
+        }
+    }
+    pairs.into_iter().take(most).collect()
+}
+
 /// The ports that get a finding.
 fn endpoints(facts: &Facts) -> BTreeSet<Endpoint> {
     let in_question = |endpoint: &Endpoint| {
@@ -171,38 +209,53 @@ fn finding(
         let pair = Pair { target: sweep.target.clone(), endpoint };
         let again = facts.second.as_ref().and_then(|second| {
             let sweep = second.sweep(&pair.target, endpoint)?;
-            Some((second, sweep.method, sweep.attempts.get(&endpoint.port)?))
+            Some((second, sweep, sweep.attempts.get(&endpoint.port)?))
         });
-        let (look, method, recorded) = match again {
-            Some((second, method, attempt)) => {
+        let (look, judged_by, recorded) = match again {
+            Some((second, sweep, attempt)) => {
                 latest = second;
-                (second, method, Some(attempt))
+                (second, sweep, Some(attempt))
             }
-            None => (&facts.first, sweep.method, sweep.attempts.get(&endpoint.port)),
+            None => (&facts.first, *sweep, sweep.attempts.get(&endpoint.port)),
         };
         let Some(attempt) = recorded.cloned().or_else(|| refusal(sweep, endpoint.port)) else {
             continue;
         };
-        let mut judged = Case::new(facts, look, &pair, &attempt, *steady).judge();
+        let case = Case::new(facts, look, &pair, &attempt, *steady);
+        let journey = judged_by.journeys.get(&endpoint.port);
+        let mut judged = match journey {
+            Some(journey) if pair.target.vantage.is_network() => case.traced(journey),
+            Some(journey) => case.explained(journey),
+            None => case.judge(),
+        };
         // A refusal that was kept as one bit lacks what a view tells.
-        let wants_second_look = judged.wants_second_look || recorded.is_none();
+        let wants_second_look =
+            judged.wants_second_look || (recorded.is_none() && journey.is_none());
         if judged.wants_second_look && facts.second.is_none() && facts.interrupted {
             judged = case::Judged::inconclusive("interrupted before the second look");
         }
-        views.push(reading::view(&pair, method, &attempt, judged));
+        views.push(reading::view(&pair, judged_by.method, &attempt, judged));
         if wants_second_look && facts.second.is_none() {
             unsettled.push(pair);
         }
     }
+    let verdict_from = VerdictFrom::of(&views);
     PortFinding {
         endpoint,
         service: None,
         listeners: latest.after.at(endpoint).cloned().collect(),
-        verdict: views.iter().map(|view: &View| view.verdict).min(),
-        verdict_from: VerdictFrom::Local,
+        verdict: verdict(&views, verdict_from),
+        verdict_from,
         identity: Seen::Absent,
         views,
     }
+}
+
+/// The first verdict in their order, of the views from the network where there are any: what local clients get besides
+/// is theirs alone.
+fn verdict(views: &[View], from: VerdictFrom) -> Option<Verdict> {
+    let counts = |view: &&View| from == VerdictFrom::Local || view.vantage.is_network();
+    views.iter().filter(counts).map(|view| view.verdict).min()
 }
 
 /// The attempt at a port whose plain refusal was not recorded in detail.

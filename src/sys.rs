@@ -3,11 +3,13 @@
 
 mod linux;
 
+pub use linux::bpf::{Injection, Injector};
 pub use linux::cgroup::{Cgroup2, CgroupPaths};
 pub use linux::client_socket::{
     Binding, Came, ClientSocket, bind_for_a_moment, connect_to_path, error_of,
 };
 pub use linux::clock::pause;
+pub use linux::guardian::Guardian;
 pub use linux::host::{
     boot_id, capabilities, effective_uid, host_name, kernel_release, kernel_version,
 };
@@ -24,6 +26,7 @@ pub use linux::namespaces::{
     pid_namespace_is_initial,
 };
 pub use linux::netlink_socket::{NetlinkSocket, Protocol};
+pub use linux::nft::nft_list_table;
 pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
@@ -31,6 +34,7 @@ pub use linux::procfs::{Kin, OpenTable, Procfs, Table, Unreadable};
 pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
 pub use linux::raw_sender::{BATCH, RawSender, Sent};
 pub use linux::resolve::{NoAddress, resolve};
+pub use linux::shared_memory::SharedNote;
 pub use linux::sysctl::{
     PacketCounters, conntrack_room, has_legacy_nat, local_port_range, network_table,
     packet_counters, tracks_connections, udp_datagrams_received, unprivileged_port_start,

@@ -2,9 +2,12 @@
 //! outside; a message that is cut short or malformed yields an error or nothing, never a panic.
 
 pub mod fdinfo;
+pub mod frame;
 pub mod link;
+pub mod neighbour;
 pub mod netlink;
 pub mod nf_tables;
+pub mod nf_trace;
 pub mod packet;
 pub mod packet_diag;
 pub mod proc_net;

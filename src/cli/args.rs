@@ -243,7 +243,8 @@ pub(super) struct Check {
     /// Probe IPv6 addresses only
     #[arg(short = '6', long)]
     pub(super) ipv6: bool,
-    /// From where to probe: loopback, self [default: loopback,self]
+    /// From where to probe: loopback, self, lan, lan=ADDRESS, internet, internet=ADDRESS [default: loopback,lan as root,
+    /// else loopback,self]
     #[arg(long, value_name = "VANTAGE", value_delimiter = ',')]
     pub(super) from: Vec<String>,
     /// How to probe TCP ports
@@ -265,6 +266,9 @@ pub(super) struct Check {
     /// The verdicts that make the exit status 1
     #[arg(long, value_name = "VERDICT", value_delimiter = ',', default_value = "unexpected")]
     pub(super) fail_on: Vec<String>,
+    /// What a port should be, as in lan:3306=shielded: else the exit status is 1 (may be given more than once)
+    #[arg(long, value_name = "VANTAGE:PORT=VERDICT")]
+    pub(super) expect: Vec<String>,
     /// Ask each open TCP port what it serves, and warn of dangerous services: completes connections and speaks on
     /// them, so applications may log it
     #[arg(long)]

@@ -48,12 +48,14 @@ fn exit(check: &Check, request: &Request) -> Exit {
     let any = |is: &dyn Fn(Verdict) -> bool| {
         check.items.iter().flat_map(|item| &item.views).any(|view| is(view.verdict))
     };
+    let expected = |met| check.expected.iter().any(|expected| expected.is_met() == met);
     let blind = |hides| matches!(hides, Hides::Sockets | Hides::Views);
     if check.partial {
         Exit::Interrupted
-    } else if any(&|verdict| request.fail_on.contains(&verdict)) {
+    } else if any(&|verdict| request.fail_on.contains(&verdict)) || expected(Some(false)) {
         Exit::Negative
-    } else if any(&|verdict| verdict == Verdict::Inconclusive)
+    } else if expected(None)
+        || any(&|verdict| verdict == Verdict::Inconclusive)
         || check.gaps.iter().any(|gap| blind(gap.hides))
     {
         Exit::Inconclusive

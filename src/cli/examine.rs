@@ -1,15 +1,16 @@
 //! The work of `check`: inventory, probes, a second look at what they leave unsettled, and the report.
 
 use super::identify::identify;
+use super::network::{Network, rulebook};
 use super::output::Printer;
 use super::progress;
 use super::request::Request;
 use crate::inventory::{self, Packet, Services, SockDiag};
 use crate::model::{
     Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, PortSet,
-    Socket, Surroundings, Sweep, TakenBy, Target, Transport, Vantage,
+    Rulebook, Socket, Surroundings, Sweep, TakenBy, Target, Transport, Vantage,
 };
-use crate::probe::{self, Job, Knock, Patience, Progress, Waits};
+use crate::probe::{self, Job, Patience, Progress};
 use crate::reconcile::{self, Facts, Look, Pair};
 use crate::sys::{self, LocalAddresses};
 use anyhow::{Context, Result};
@@ -26,25 +27,50 @@ pub(super) fn examine(
 ) -> Result<Check> {
     let before = inventory::take(&mut SockDiag::default(), services);
     let local = sys::local_addresses().context("cannot list the addresses of this host")?;
-    let (targets, mut gaps) = targets(request, &local, &before);
-    gaps.extend(request.gaps.iter().cloned());
+    let mut network = Network::prepare(request, &local.usable, &before);
+    let mut vantages = request.vantages.clone();
+    let mut gaps = request.gaps.clone();
+    if network.is_there() || request.names_the_network() {
+        gaps.append(&mut network.gaps);
+    } else {
+        // Nobody asked for the network by name: the next best is what can be had.
+        vantages.retain(|vantage| !vantage.is_network());
+        vantages.push(Vantage::Own);
+    }
+    let (targets, missing) = targets(request, &vantages, &local, &before);
+    gaps.extend(missing);
     let jobs = jobs(request, &local, &targets, &before);
-    let total = jobs.iter().map(|job| u64::from(job.wanted.len())).sum();
+    let of_jobs: u64 = jobs.iter().map(|job| u64::from(job.wanted.len())).sum();
+    let total = of_jobs + network.total();
     let progress = Progress::new(sys::interrupted).at_most(request.max_rate);
     let mut facts = progress::shown(printer, &progress, total, || {
-        let first = look(&jobs, before, &progress, services);
-        let mut facts = Facts { first, second: None, named: request.named(), interrupted: false };
+        let first = look(&jobs, before, &progress, services, || network.sweep(&progress));
+        let mut facts = Facts {
+            first,
+            second: None,
+            named: request.named(),
+            interrupted: false,
+            rulebook: Rulebook::default(),
+        };
         let mut again: BTreeSet<Pair> = facts.samples().into_iter().collect();
         again.extend(reconcile::judge(&facts).unsettled);
         if !again.is_empty() && !progress.stopped() {
-            let (knock, waits) = (request.knock, request.waits);
-            facts.second = Some(look_again(&again, knock, waits, &progress, services));
+            let second = look_again(&again, request, &mut network, &progress, services);
+            facts.second = Some(second);
         }
+        let unexplained = reconcile::unexplained(&facts, MOST_TRACED);
+        let looks = std::iter::once(&mut facts.first).chain(&mut facts.second);
+        network.explain(&unexplained, looks.flat_map(|look| &mut look.sweeps), &progress);
         facts
     });
     facts.interrupted = progress.stopped();
+    // From here on nothing is injected any more.
+    drop(network);
+    facts.rulebook = rulebook(&reconcile::deciding_rules(&facts));
     gaps.extend(name_owners(&mut facts, surroundings));
     let mut check = report(facts, gaps, services);
+    let expectations = request.expectations.iter();
+    check.expected = expectations.map(|expectation| expectation.hold(&check.items)).collect();
     if request.identify {
         identify(&mut check, &targets, request, printer);
     }
@@ -54,17 +80,18 @@ pub(super) fn examine(
 /// The addresses to probe, and why others are not.
 fn targets(
     request: &Request,
+    vantages: &[Vantage],
     local: &LocalAddresses,
     inventory: &Inventory,
 ) -> (Vec<Target>, Vec<Gap>) {
     let bound: Vec<_> =
         inventory.sockets.iter().map(|socket| socket.address.to_canonical()).collect();
-    let mut wanted = probe::targets(&local.usable, &bound, &request.vantages);
+    let mut wanted = probe::targets(&local.usable, &bound, vantages);
     wanted.retain(|target| request.wants(Family::of(target.address)));
     // A host may well have no address but loopback: that is a gap only when it was asked for.
-    let mut gaps: Vec<Gap> = request
-        .vantages
+    let mut gaps: Vec<Gap> = vantages
         .iter()
+        .filter(|vantage| !vantage.is_network())
         .filter(|vantage| request.vantages_named || **vantage == Vantage::Loopback)
         .filter(|vantage| !wanted.iter().any(|target| target.vantage == **vantage))
         .map(|vantage| Gap {
@@ -75,7 +102,7 @@ fn targets(
         })
         .collect();
     let tentative = local.tentative.iter().filter(|local| request.wants(Family::of(local.address)));
-    gaps.extend(tentative.filter(|_| request.vantages.contains(&Vantage::Own)).map(|local| Gap {
+    gaps.extend(tentative.filter(|_| vantages.contains(&Vantage::Own)).map(|local| Gap {
         what: format!("{} on {}", local.address, local.interface.name),
         reason: "the kernel does not use the address (yet): duplicate address detection".to_owned(),
         need: Some(Need::Retry),
@@ -151,8 +178,14 @@ fn of_transport(
         .map(|endpoint| endpoint.port)
 }
 
-/// Probes, and takes the inventory after it.
-fn look(jobs: &[Job], before: Inventory, progress: &Progress, services: &Services) -> Look {
+/// Probes, from this host and by `network`, and takes the inventory after it.
+fn look(
+    jobs: &[Job],
+    before: Inventory,
+    progress: &Progress,
+    services: &Services,
+    network: impl FnOnce() -> Vec<Sweep>,
+) -> Look {
     // The kernel is asked for its lookups after each sweep: what a probe has left half open is soon gone.
     let one = |job: &Job| {
         let sweep = probe::sweep(job, progress);
@@ -168,13 +201,18 @@ fn look(jobs: &[Job], before: Inventory, progress: &Progress, services: &Service
     } else {
         jobs.iter().map(one).collect()
     };
-    let (sweeps, lookups): (Vec<Sweep>, Vec<_>) = swept.into_iter().unzip();
+    let (mut sweeps, mut lookups): (Vec<Sweep>, Vec<_>) = swept.into_iter().unzip();
+    let from_network = network();
+    lookups.extend(from_network.iter().map(|sweep| lookups_of(sweep, &before)));
+    sweeps.extend(from_network);
     let lookups = lookups.into_iter().flatten().collect();
     let after = inventory::take(&mut SockDiag::default(), services);
     let tracks_connections = sys::tracks_connections();
     Look { before, after, sweeps, lookups, deliveries: BTreeMap::new(), tracks_connections }
 }
 
+/// So many ports of this host are traced, one after the other.
+const MOST_TRACED: usize = 256;
 /// How many sweeps that mostly wait go on at a time.
 const AT_ONCE: usize = 16;
 /// So many ports are few.
@@ -197,14 +235,16 @@ fn beside_each_other<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Syn
 /// Looks once more at some pairs: with the counters around UDP probes that stay silent.
 fn look_again(
     pairs: &BTreeSet<Pair>,
-    knock: Knock,
-    waits: Waits,
+    request: &Request,
+    network: &mut Network,
     progress: &Progress,
     services: &Services,
 ) -> Look {
     let before = inventory::take(&mut SockDiag::default(), services);
     let mut ports: BTreeMap<(Target, Transport), PortSet> = BTreeMap::new();
-    for pair in pairs {
+    let (from_network, from_here): (BTreeSet<Pair>, BTreeSet<Pair>) =
+        pairs.iter().cloned().partition(|pair| pair.target.vantage.is_network());
+    for pair in &from_here {
         let key = (pair.target.clone(), pair.endpoint.transport);
         ports.entry(key).or_default().insert(pair.endpoint.port);
     }
@@ -216,13 +256,16 @@ fn look_again(
             detail: wanted.clone(),
             wanted,
             excluded: PortSet::new(),
-            knock,
+            knock: request.knock,
             patience: Patience::Patient,
-            waits,
+            waits: request.waits,
         })
         .collect();
-    let mut look = look(&jobs, before, progress, services);
-    for sweep in look.sweeps.iter().filter(|sweep| sweep.transport == Transport::Udp) {
+    let mut look =
+        look(&jobs, before, progress, services, || network.sweep_again(&from_network, progress));
+    let unexplained =
+        |sweep: &&Sweep| sweep.transport == Transport::Udp && !sweep.target.vantage.is_network();
+    for sweep in look.sweeps.iter().filter(unexplained) {
         let served = |port| {
             let endpoint = Endpoint { port, transport: Transport::Udp };
             look.after
@@ -307,6 +350,7 @@ fn report(facts: Facts, mut gaps: Vec<Gap>, services: &Services) -> Check {
         item.service = services.name(item.endpoint).map(str::to_owned);
     }
     let vantages = reconcile::vantages(&facts, &items);
+    let doors = reconcile::doors(&facts);
     gaps.extend(reconcile::lost(&facts));
     gaps.extend(reconcile::unsteady(&facts));
     let partial = facts.interrupted;
@@ -320,5 +364,5 @@ fn report(facts: Facts, mut gaps: Vec<Gap>, services: &Services) -> Check {
         seen.push(gap.clone());
         new
     });
-    Check { items, vantages, gaps, partial, identified: false }
+    Check { items, vantages, gaps, partial, identified: false, expected: Vec::new(), doors }
 }

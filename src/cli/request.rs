@@ -2,14 +2,19 @@
 
 use super::args::{Check, Method, Proto};
 use super::duration;
+use super::expect;
 use super::hint;
 use super::ports::Ports;
 use crate::inventory::Services;
-use crate::model::{Endpoint, Family, Gap, Hides, Need, PortSet, Transport, Vantage, Verdict};
+use crate::model::{
+    Endpoint, Expectation, Family, Gap, Hides, Need, PortSet, Transport, Vantage, Verdict,
+};
+use crate::outside::Wanted;
 use crate::probe::{self, Knock, Waits};
 use anyhow::{Context, Result, bail};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Up to so many named ports get a row each.
@@ -25,6 +30,8 @@ pub(super) struct Request {
     family: Option<Family>,
     /// The vantages to probe from.
     pub(super) vantages: Vec<Vantage>,
+    /// The addresses that probes from the network come from, where they were named.
+    sources: BTreeMap<Vantage, IpAddr>,
     /// Whether they were named, so that one without an address is a gap.
     pub(super) vantages_named: bool,
     /// A gap for each vantage that was named and that this version does not have.
@@ -33,6 +40,8 @@ pub(super) struct Request {
     pub(super) knock: Knock,
     /// The verdicts that make the exit status 1.
     pub(super) fail_on: BTreeSet<Verdict>,
+    /// What the report should say.
+    pub(super) expectations: BTreeSet<Expectation>,
     /// Whether open ports are asked what they serve.
     pub(super) identify: bool,
     /// What is known better about waiting.
@@ -65,6 +74,7 @@ impl Request {
                 _ => None,
             },
             vantages: Vec::new(),
+            sources: BTreeMap::new(),
             vantages_named: !args.from.is_empty(),
             gaps: Vec::new(),
             knock: match args.method {
@@ -72,7 +82,12 @@ impl Request {
                 Method::Syn => Knock::Syn,
                 Method::Connect => Knock::Connect,
             },
-            fail_on: args.fail_on.iter().map(|word| verdict(word)).collect::<Result<_>>()?,
+            fail_on: args
+                .fail_on
+                .iter()
+                .map(|word| expect::verdict(word))
+                .collect::<Result<_>>()?,
+            expectations: expect::parse(&args.expect, services)?,
             identify: args.identify,
             waits: Waits {
                 timeout: args.timeout.as_deref().map(timeout).transpose()?,
@@ -84,13 +99,17 @@ impl Request {
         request.must_be_allowed()?;
         for word in &args.from {
             match vantage(word)? {
-                Ok(vantage) => request.vantages.push(vantage),
+                Ok((vantage, source)) => {
+                    request.vantages.push(vantage);
+                    request.sources.extend(source.map(|source| (vantage, source)));
+                }
                 Err(gap) => request.gaps.push(gap),
             }
         }
         if args.from.is_empty() {
-            request.vantages = vec![Vantage::Loopback, Vantage::Own];
+            request.vantages = vec![Vantage::Loopback, Vantage::Lan];
         }
+        request.must_be_found_out()?;
         Ok(request)
     }
 
@@ -122,6 +141,26 @@ impl Request {
         Ok(())
     }
 
+    /// What is expected of a vantage or a transport that is left out can never be met.
+    fn must_be_found_out(&mut self) -> Result<()> {
+        for Expectation { vantage, endpoint, .. } in self.expectations.clone() {
+            if !self.transports.contains(&endpoint.transport) {
+                bail!("--expect asks for {endpoint}, and --proto leaves it out");
+            }
+            if self.excluded(endpoint.transport).contains(endpoint.port) {
+                bail!("--expect asks for {endpoint}, and --exclude leaves it out");
+            }
+            if self.vantages_named && !self.vantages.contains(&vantage) {
+                let name = vantage.name();
+                bail!("--expect asks for the vantage {name}, and --from leaves it out");
+            }
+            if !self.vantages.contains(&vantage) {
+                self.vantages.push(vantage);
+            }
+        }
+        Ok(())
+    }
+
     /// SYNs take a privilege, and who asks for them does not want connections.
     fn must_be_allowed(&self) -> Result<()> {
         let asked = self.knock == Knock::Syn && self.transports.contains(&Transport::Tcp);
@@ -133,6 +172,22 @@ impl Request {
             Some(error) => bail!("--method syn: no raw socket can be had: {error}"),
             None => Ok(()),
         }
+    }
+
+    /// The vantages of the network to probe from.
+    pub(super) fn network(&self) -> Vec<Wanted> {
+        let network = self.vantages.iter().filter(|vantage| vantage.is_network());
+        let wanted = network.map(|vantage| Wanted {
+            vantage: *vantage,
+            source: self.sources.get(vantage).copied(),
+        });
+        wanted.collect()
+    }
+
+    /// Whether a vantage of the network was named, so that it is a gap where it cannot be had.
+    pub(super) fn names_the_network(&self) -> bool {
+        let expects = |it: &Expectation| it.vantage.is_network();
+        self.vantages_named || self.expectations.iter().any(expects)
     }
 
     /// Whether addresses of a family are probed.
@@ -147,12 +202,21 @@ impl Request {
 
     /// The ports of a transport that are asked for, where `bound` are those that a socket is bound to.
     pub(super) fn ports(&self, transport: Transport, bound: &PortSet) -> PortSet {
-        match (&self.ports, transport) {
+        let mut ports = match (&self.ports, transport) {
             (_, Transport::Udp) if self.all_udp => PortSet::full(),
             (Some(named), _) => named.of(transport),
             (None, Transport::Tcp) => PortSet::full(),
             (None, Transport::Udp | Transport::Sctp) => bound.clone(),
-        }
+        };
+        ports.extend(
+            self.expected().filter(|it| it.transport == transport).map(|endpoint| endpoint.port),
+        );
+        ports
+    }
+
+    /// The ports of which something is expected.
+    fn expected(&self) -> impl Iterator<Item = Endpoint> {
+        self.expectations.iter().map(|expectation| expectation.endpoint)
     }
 
     /// The ports of a transport that no probe goes to.
@@ -162,35 +226,33 @@ impl Request {
 
     /// The ports that get a row in any case.
     pub(super) fn named(&self) -> BTreeSet<Endpoint> {
-        match &self.ports {
-            Some(ports) if ports.numbers() <= MOST_ROWS => ports
-                .iter()
-                .filter(|endpoint| self.transports.contains(&endpoint.transport))
-                .collect(),
-            _ => BTreeSet::new(),
+        let mut named: BTreeSet<Endpoint> = self.expected().collect();
+        if let Some(ports) = self.ports.as_ref().filter(|ports| ports.numbers() <= MOST_ROWS) {
+            let asked = |endpoint: &Endpoint| self.transports.contains(&endpoint.transport);
+            named.extend(ports.iter().filter(asked));
         }
+        named
     }
 }
 
-fn verdict(word: &str) -> Result<Verdict> {
-    let names = || Verdict::ALL.iter().map(|verdict| verdict.name());
-    if let Some(verdict) = Verdict::ALL.into_iter().find(|verdict| verdict.name() == word) {
-        return Ok(verdict);
-    }
-    let near = hint::did_you_mean(word, names());
-    bail!("{word:?} is no verdict: verdicts are {}{near}", names().collect::<Vec<_>>().join(", "));
-}
-
-/// The vantage of a word, or the gap that it leaves in this version.
-fn vantage(word: &str) -> Result<Result<Vantage, Gap>> {
+/// The vantage of a word and the address that it names, or the gap that it leaves in this version.
+fn vantage(word: &str) -> Result<Result<(Vantage, Option<IpAddr>), Gap>> {
     const NAMES: [&str; 4] = ["loopback", "self", "lan", "internet"];
-    let name = word.split_once(['=', ':']).map_or(word, |(name, _)| name);
-    Ok(match (word, name) {
-        ("loopback", _) => Ok(Vantage::Loopback),
-        ("self", _) => Ok(Vantage::Own),
-        (_, "lan" | "internet" | "ssh") => Err(Gap {
+    let (name, source) = match word.split_once('=') {
+        Some((name @ ("lan" | "internet"), address)) => {
+            let source = address.parse();
+            (name, Some(source.with_context(|| format!("{word:?} names no address"))?))
+        }
+        _ => (word, None),
+    };
+    Ok(match name {
+        "loopback" => Ok((Vantage::Loopback, None)),
+        "self" => Ok((Vantage::Own, None)),
+        "lan" => Ok((Vantage::Lan, source)),
+        "internet" => Ok((Vantage::Internet, source)),
+        _ if word.starts_with("ssh:") => Err(Gap {
             what: format!("the vantage {word}"),
-            reason: "this version probes from loopback and self only".to_owned(),
+            reason: "this version does not probe from other hosts".to_owned(),
             need: Some(Need::LaterVersion),
             hides: Hides::Views,
         }),

@@ -5,7 +5,8 @@ use super::identity::IdentityItem;
 use super::sockets::SocketItem;
 use super::unknown::UnknownList;
 use crate::model::{
-    About, Check, How, Icmp, Need, PortFinding, Tally, VantageSummary, Verdict, View,
+    About, Check, Door, Expectation, Expected, How, Icmp, PortFinding, Rule, Tally, VantageSummary,
+    Verdict, VerdictFrom, View,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -18,6 +19,8 @@ pub struct CheckBody<'a> {
     partial: bool,
     summary: BTreeMap<&'static str, u64>,
     vantages: Vec<VantageItem<'a>>,
+    expected: Vec<ExpectedItem>,
+    open_doors: Vec<DoorItem<'a>>,
     items: Vec<PortItem<'a>>,
 }
 
@@ -29,6 +32,8 @@ pub fn check<'a>(about: &'a About, check: &'a Check) -> Document<'a, CheckBody<'
         partial: check.partial,
         summary: summary(check),
         vantages: check.vantages.iter().map(VantageItem::from).collect(),
+        expected: check.expected.iter().map(ExpectedItem::from).collect(),
+        open_doors: check.doors.iter().map(DoorItem::from).collect(),
         items: check.items.iter().map(|finding| PortItem::at(finding, now)).collect(),
     };
     Document::new("portsight/check", about, &check.gaps, body)
@@ -89,6 +94,51 @@ impl From<&Tally> for TallyItem {
     }
 }
 
+/// A port that the firewall lets through although it stops most others, and that nobody serves.
+#[derive(Debug, Serialize, JsonSchema)]
+struct DoorItem<'a> {
+    vantage: &'static str,
+    proto: &'static str,
+    port: u16,
+    rule: Option<RuleItem<'a>>,
+}
+
+impl<'a> From<&'a Door> for DoorItem<'a> {
+    fn from(door: &'a Door) -> Self {
+        Self {
+            vantage: door.vantage.name(),
+            proto: door.endpoint.transport.name(),
+            port: door.endpoint.port.get(),
+            rule: door.rule.as_ref().map(RuleItem::from),
+        }
+    }
+}
+
+/// What should be, and what is: `met` is null where that could not be found out.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ExpectedItem {
+    vantage: &'static str,
+    proto: &'static str,
+    port: u16,
+    verdict: &'static str,
+    found: Option<&'static str>,
+    met: Option<bool>,
+}
+
+impl From<&Expected> for ExpectedItem {
+    fn from(expected: &Expected) -> Self {
+        let Expectation { vantage, endpoint, verdict } = expected.expectation;
+        Self {
+            vantage: vantage.name(),
+            proto: endpoint.transport.name(),
+            port: endpoint.port.get(),
+            verdict: verdict.name(),
+            found: expected.found.map(Verdict::name),
+            met: expected.is_met(),
+        }
+    }
+}
+
 /// A port.
 #[derive(Debug, Serialize, JsonSchema)]
 struct PortItem<'a> {
@@ -100,9 +150,8 @@ struct PortItem<'a> {
     #[schemars(extend("enum" = ["unexpected", "inconclusive", "overloaded", "filtered", "forwarded", "reachable", "local-only", "shielded", "closed", null]))]
     verdict: Option<&'static str>,
     verdict_from: &'static str,
-    /// The verdict over the network vantages: this version has none.
-    #[schemars(with = "Option<String>")]
-    network: (),
+    /// The verdict over the network vantages.
+    network: Option<&'static str>,
     views: Vec<ViewItem<'a>>,
     /// What serves it: with --identify, of an open TCP port.
     identity: Option<IdentityItem<'a>>,
@@ -122,7 +171,10 @@ impl<'a> PortItem<'a> {
             listeners: finding.listeners.iter().map(SocketItem::from).collect(),
             verdict: finding.verdict.map(Verdict::name),
             verdict_from: finding.verdict_from.name(),
-            network: (),
+            network: finding
+                .verdict
+                .filter(|_| finding.verdict_from == VerdictFrom::Network)
+                .map(Verdict::name),
             views: finding.views.iter().map(ViewItem::from).collect(),
             identity,
             unknown,
@@ -130,18 +182,18 @@ impl<'a> PortItem<'a> {
     }
 }
 
-/// A port that was not probed has no verdict. The views that something stopped have a rule and a hook, and no
-/// sensor traces them yet: they are unknown, not absent.
-fn unknown<'a>(finding: &PortFinding) -> UnknownList<'a> {
+/// A port that was not probed has no verdict. Where something stopped a probe that was not traced, the hook and the rule
+/// are unknown, not absent.
+fn unknown(finding: &PortFinding) -> UnknownList<'_> {
     let mut unknown = UnknownList::default();
     if finding.verdict.is_none() {
         unknown.add("verdict", "not probed", None);
     }
-    let stopped = finding.views.iter().enumerate().filter(|(_, view)| view.how.is_some());
-    for (at, _) in stopped {
-        for field in ["hook", "rule"] {
-            let field = format!("views[{at}].{field}");
-            unknown.add(&field, "not traced by this version", Some(Need::LaterVersion));
+    for (at, view) in finding.views.iter().enumerate() {
+        let _hook = unknown.read(&format!("views[{at}].hook"), &view.hook);
+        let rule = unknown.read(&format!("views[{at}].rule"), &view.rule);
+        if rule.is_some_and(|rule| rule.text.is_none()) {
+            unknown.add(&format!("views[{at}].rule.text"), "it could not be read", None);
         }
     }
     unknown
@@ -154,7 +206,7 @@ struct ViewItem<'a> {
     interface: &'a str,
     target: IpAddr,
     source: Option<IpAddr>,
-    #[schemars(extend("enum" = ["syn", "connect", "udp"]))]
+    #[schemars(extend("enum" = ["syn", "connect", "udp", "inject"]))]
     method: &'static str,
     #[schemars(extend("enum" = ["open", "closed", "filtered", "open|filtered", "unknown"]))]
     state: &'static str,
@@ -168,11 +220,39 @@ struct ViewItem<'a> {
     certainty: &'static str,
     #[schemars(extend("enum" = ["dropped", "rejected", "reset", "not-sent", "reply-dropped", null]))]
     how: Option<&'static str>,
-    #[schemars(with = "Option<String>")]
-    hook: (),
-    #[schemars(with = "Option<serde_json::Value>")]
-    rule: (),
+    #[schemars(extend("enum" = ["ingress", "prerouting", "input", "forward", "output", "postrouting", "egress", null]))]
+    hook: Option<&'static str>,
+    rule: Option<RuleItem<'a>>,
     note: Option<&'a str>,
+}
+
+/// A rule, or the policy of a chain.
+#[derive(Debug, Serialize, JsonSchema)]
+struct RuleItem<'a> {
+    family: &'static str,
+    table: &'a str,
+    chain: &'a str,
+    handle: Option<u64>,
+    text: Option<&'a str>,
+    #[schemars(extend("enum" = ["rule", "policy"]))]
+    kind: &'static str,
+    #[schemars(extend("enum" = ["nftables", "iptables-nft", "iptables-legacy"]))]
+    backend: &'static str,
+}
+
+impl<'a> From<&'a Rule> for RuleItem<'a> {
+    fn from(rule: &'a Rule) -> Self {
+        let chain = &rule.id.chain;
+        Self {
+            family: chain.table.family.name(),
+            table: &chain.table.name,
+            chain: &chain.name,
+            handle: rule.id.handle,
+            text: rule.text.as_deref(),
+            kind: if rule.id.handle.is_some() { "rule" } else { "policy" },
+            backend: rule.backend.name(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -198,8 +278,8 @@ impl<'a> From<&'a View> for ViewItem<'a> {
             verdict: view.verdict.name(),
             certainty: view.certainty.name(),
             how: view.how.map(How::name),
-            hook: (),
-            rule: (),
+            hook: view.hook.known().map(|hook| hook.name()),
+            rule: view.rule.known().map(RuleItem::from),
             note: view.note.as_deref(),
         }
     }
@@ -215,7 +295,7 @@ impl From<&Icmp> for IcmpItem {
 mod tests {
     use super::*;
     use crate::document::samples::{self, With};
-    use crate::model::{Certainty, State, Vantage};
+    use crate::model::{Certainty, Seen, State, Vantage};
     use serde_json::{Value, json};
 
     fn document(check_: &Check) -> Value {
@@ -231,6 +311,8 @@ mod tests {
             certainty: Certainty::Likely,
             how: Some(How::Rejected),
             note: Some("no rule was traced".into()),
+            hook: Seen::Skipped("not traced"),
+            rule: Seen::Skipped("not traced"),
             ..samples::view(Vantage::Own, State::Filtered, Verdict::Filtered)
         };
         let open = samples::view(Vantage::Loopback, State::Open, Verdict::Reachable);
@@ -252,7 +334,7 @@ mod tests {
             })
         );
         assert_eq!(item["views"][0]["rtt_us"], 42);
-        let unknown = |field| json!({"field": field, "reason": "not traced by this version", "need": "a later version"});
+        let unknown = |field| json!({"field": field, "reason": "not traced", "need": null});
         assert_eq!(item["unknown"], json!([unknown("views[1].hook"), unknown("views[1].rule")]));
     }
 

@@ -193,7 +193,7 @@ impl With for Socket {
 pub(crate) fn view(vantage: Vantage, state: State, verdict: Verdict) -> View {
     let (interface, target) = match vantage {
         Vantage::Loopback => (interface(1, "lo"), [127, 0, 0, 1]),
-        Vantage::Own => (interface(2, "eth0"), [10, 0, 0, 5]),
+        Vantage::Own | Vantage::Lan | Vantage::Internet => (interface(2, "eth0"), [10, 0, 0, 5]),
     };
     let (reason, rtt) = match state {
         State::Open => ("syn-ack", Some(Duration::from_micros(42))),
@@ -215,6 +215,8 @@ pub(crate) fn view(vantage: Vantage, state: State, verdict: Verdict) -> View {
         verdict,
         certainty: Certainty::Proved,
         how: None,
+        hook: Seen::Absent,
+        rule: Seen::Absent,
         note: None,
     }
 }
@@ -225,7 +227,7 @@ pub(crate) fn finding(number: u16, listeners: Vec<Socket>, views: Vec<View>) -> 
         endpoint: Endpoint { port: port(number), transport: Transport::Tcp },
         service: None,
         verdict: views.iter().map(|view| view.verdict).min(),
-        verdict_from: VerdictFrom::Local,
+        verdict_from: VerdictFrom::of(&views),
         identity: Seen::Absent,
         listeners,
         views,
@@ -317,5 +319,7 @@ pub(crate) fn check(items: Vec<PortFinding>) -> Check {
         gaps: Vec::new(),
         partial: false,
         identified: false,
+        expected: Vec::new(),
+        doors: Vec::new(),
     }
 }

@@ -1,14 +1,12 @@
 //! The ports that rules of destination NAT publish.
 
+use super::ask::{self, dump};
 use crate::model::{Chain, Family, Gap, Hides, Need, Published, Table};
-use crate::sys::{self, NetlinkSocket, Protocol};
-use crate::wire::netlink::{self, AnswerError};
+use crate::sys;
+use crate::wire::netlink::AnswerError;
 use crate::wire::nf_tables::{self, LeadsTo, Rule, Translation};
 use std::collections::HashSet;
 use std::io;
-
-/// How often the rules are read when they change while they are read.
-const TRIES: u32 = 3;
 
 /// The ports that the rules of our thread's network namespace publish, those of one chain in their order, and what
 /// could not be seen.
@@ -51,19 +49,12 @@ struct Ruleset {
 impl Ruleset {
     /// Reads it; it is empty where the kernel has no `nf_tables`.
     fn read() -> Result<Self, AnswerError> {
-        let mut netlink = match NetlinkSocket::open(Protocol::Netfilter) {
-            Err(error) if error.raw_os_error() == Some(libc::EPROTONOSUPPORT) => {
-                return Ok(Self::default());
-            }
-            opened => opened?,
+        let Some(mut netlink) = ask::open()? else { return Ok(Self::default()) };
+        let Some(dormant) = ask::first(dump(&mut netlink, nf_tables::tables, nf_tables::dormant))?
+        else {
+            return Ok(Self::default());
         };
-        let dormant = match dump(&mut netlink, nf_tables::tables, nf_tables::dormant) {
-            // What nfnetlink says of a subsystem that it does not have.
-            Err(AnswerError::Refused(error)) if error.raw_os_error() == Some(libc::EINVAL) => {
-                return Ok(Self::default());
-            }
-            dormant => dormant?.into_iter().collect(),
-        };
+        let dormant = dormant.into_iter().collect();
         let nat_chains = dump(&mut netlink, nf_tables::chains, nf_tables::nat_chain)?;
         let rules = dump(&mut netlink, nf_tables::rules, nf_tables::rule)?;
         Ok(Self { dormant, nat_chains, rules })
@@ -94,29 +85,6 @@ impl Ruleset {
                 let all = self.rules.iter().map(|rule| &rule.chain);
                 all.filter(|chain| chain.table == *table).cloned().collect()
             }
-        }
-    }
-}
-
-/// The entries of a table of the kernel's, asked for again when it changes meanwhile.
-fn dump<T>(
-    netlink: &mut NetlinkSocket,
-    request: impl Fn(u32) -> Vec<u8>,
-    parse: impl Fn(&[u8]) -> Option<T>,
-) -> Result<Vec<T>, AnswerError> {
-    let mut tries = 0;
-    loop {
-        tries += 1;
-        let mut entries = Vec::new();
-        let seq = netlink.next_seq();
-        let mut answer = netlink::Answer::dump(seq);
-        let read = netlink.converse(&request(seq), |datagram| {
-            answer.take(datagram, |_, payload| entries.extend(parse(payload)))
-        });
-        match read {
-            Ok(()) => return Ok(entries),
-            Err(AnswerError::Interrupted) if tries < TRIES => {}
-            Err(error) => return Err(error),
         }
     }
 }

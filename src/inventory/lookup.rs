@@ -1,12 +1,13 @@
 //! The kernel's own answer to "which socket would a packet to this port be delivered to?".
 
 use super::ask;
-use crate::model::{Family, Lookup, Neighbour, Transport, Way};
+use crate::model::{Lookup, Neighbour, Transport, Way};
 use crate::sys::{self, NetlinkSocket, Protocol};
+use crate::wire::neighbour;
 use crate::wire::netlink::AnswerError;
 use crate::wire::route::{self, Route};
 use crate::wire::sock_diag::{self, state};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -75,16 +76,13 @@ pub fn way_to(address: IpAddr, scope: u32) -> Way {
 /// # Errors
 /// When the kernel does not tell; the text says why.
 pub fn neighbours(addresses: &[IpAddr]) -> Result<Vec<Neighbour>, String> {
-    let mut known = HashMap::new();
-    let families: BTreeSet<Family> = addresses.iter().map(|address| Family::of(*address)).collect();
-    for family in families {
-        let request = |seq| route::neighbours(family, seq);
-        let (rows, problem) = ask::rows(Protocol::Route, request, route::neighbour);
-        known.extend(rows);
-        if let Some(error) = problem {
-            return Err(error.with_cause());
-        }
+    let entry =
+        |payload: &[u8]| Some((neighbour::address(payload)?, neighbour::is_silent(payload)));
+    let (rows, problem) = ask::rows(Protocol::Route, neighbour::dump, entry);
+    if let Some(error) = problem {
+        return Err(error.with_cause());
     }
+    let known: HashMap<IpAddr, bool> = rows.into_iter().collect();
     let state = |address: &IpAddr| match known.get(address) {
         Some(true) => Neighbour::Silent,
         Some(false) => Neighbour::Answers,

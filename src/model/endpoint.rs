@@ -8,6 +8,9 @@ use std::num::NonZeroU16;
 pub struct Port(NonZeroU16);
 
 impl Port {
+    /// The port 1.
+    pub const FIRST: Self = Self(NonZeroU16::MIN);
+
     /// How many ports there are.
     pub const COUNT: u32 = 65_535;
 

@@ -21,8 +21,8 @@ pub enum Reached {
     Nothing,
     /// It came to the first rule, and not to the end of those before a socket.
     Rules,
-    /// It passed all rules before the sockets of this host, on the way to this address and port.
-    Host(SocketAddr),
+    /// It passed all rules before the sockets of this host. With where to, when that is not where it was sent to.
+    Host(Option<SocketAddr>),
     /// It passed all rules on the way through this host, to this address and port.
     Through(SocketAddr),
 }
@@ -77,6 +77,12 @@ impl Journey {
     #[must_use]
     pub fn reply_stopped_by(&self) -> Option<&RuleId> {
         self.reply.as_ref().filter(|reply| !reply.left).and_then(|reply| dropped(&reply.steps))
+    }
+
+    /// Whether a rule or policy ended the probe or its reply.
+    #[must_use]
+    pub fn is_barred(&self) -> bool {
+        self.stopped_by().is_some() || self.reply_stopped_by().is_some()
     }
 
     /// The last rule or policy that let the probe go on.

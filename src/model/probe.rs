@@ -1,10 +1,11 @@
 //! What came back when a client on this host knocked. An answer is an observation; what it means is for
 //! `reconcile` to say.
 
-use super::{Cookie, Gap, Interface, Port, PortSet, Transport};
+use super::{Cookie, Gap, Interface, Journey, Port, PortSet, Transport};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Where a probe comes from.
@@ -14,16 +15,31 @@ pub enum Vantage {
     Loopback,
     /// This host, to its own other addresses: the kernel carries it over `lo`.
     Own,
+    /// A neighbour on the network of an interface: a frame that the interface seems to receive.
+    Lan,
+    /// A host beyond every network of ours: the same, through the interface of the default route.
+    Internet,
 }
 
 impl Vantage {
+    /// Every vantage, in the order of the type.
+    pub const ALL: [Self; 4] = [Self::Loopback, Self::Own, Self::Lan, Self::Internet];
+
     /// Its name on the command line and in the documents.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Loopback => "loopback",
             Self::Own => "self",
+            Self::Lan => "lan",
+            Self::Internet => "internet",
         }
+    }
+
+    /// Whether it sees this host as others on the network do.
+    #[must_use]
+    pub fn is_network(self) -> bool {
+        matches!(self, Self::Lan | Self::Internet)
     }
 }
 
@@ -36,6 +52,8 @@ pub enum Method {
     Connect,
     /// UDP: a datagram.
     Udp,
+    /// A SYN or a datagram in a frame that an interface seems to receive.
+    Inject,
 }
 
 impl Method {
@@ -46,6 +64,7 @@ impl Method {
             Self::Syn => "syn",
             Self::Connect => "connect",
             Self::Udp => "udp",
+            Self::Inject => "inject",
         }
     }
 }
@@ -226,6 +245,9 @@ pub struct Sweep {
     pub attempts: BTreeMap<Port, Attempt>,
     /// The ports that refused: TCP with a reset, UDP with the port-unreachable of RFC 1122 from the target itself.
     pub refused: PortSet,
+    /// The ways of probes through the rules of the firewall, where the kernel was asked to trace them. Probes that had
+    /// the same way share it.
+    pub journeys: BTreeMap<Port, Arc<Journey>>,
     /// The ports that were wanted.
     pub wanted: PortSet,
     /// How many probes were sent.
@@ -251,6 +273,7 @@ impl Sweep {
             },
             attempts: BTreeMap::new(),
             refused: PortSet::new(),
+            journeys: BTreeMap::new(),
             wanted,
             sent: 0,
             rescued: 0,

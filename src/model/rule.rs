@@ -1,5 +1,6 @@
 //! Rules of the firewall: where they stand, and what they say.
 
+use super::Step;
 use std::collections::BTreeMap;
 
 /// The family of a table of `nf_tables` (`linux/netfilter.h`, `enum nfproto`).
@@ -166,3 +167,35 @@ pub struct Rule {
 
 /// The chains of all tables in a network namespace: those in which a way through rules begins, and the others.
 pub type Chains = BTreeMap<Chain, Option<Base>>;
+
+/// What is known of the rules of the firewall.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rulebook {
+    /// The chains.
+    pub chains: Chains,
+    /// The rules that were asked for.
+    pub rules: BTreeMap<RuleId, Rule>,
+}
+
+impl Rulebook {
+    /// Where a way through rules begins that leads to this chain by way of those before it.
+    #[must_use]
+    pub fn hook<'a>(&self, way: impl DoubleEndedIterator<Item = &'a RuleId>) -> Option<Hook> {
+        let base = |rule: &RuleId| self.chains.get(&rule.chain).copied().flatten();
+        way.rev().find_map(base).map(|base| base.hook)
+    }
+
+    /// Where a packet was that this rule on its way decided about.
+    #[must_use]
+    pub fn hook_at(&self, steps: &[Step], rule: &RuleId) -> Option<Hook> {
+        let until = steps.iter().rposition(|step| step.rule == *rule).map_or(0, |at| at + 1);
+        self.hook(steps.iter().map(|step| &step.rule).take(until))
+    }
+
+    /// A rule in words, as far as it was asked for.
+    #[must_use]
+    pub fn rule(&self, id: &RuleId) -> Rule {
+        let unread = || Rule { id: id.clone(), text: None, backend: Backend::Nftables };
+        self.rules.get(id).cloned().unwrap_or_else(unread)
+    }
+}

@@ -1,6 +1,9 @@
 //! What the reconciler makes of the facts.
 
-use super::{Endpoint, Gap, Icmp, Identity, Interface, Method, Seen, Socket, Transport, Vantage};
+use super::{
+    Endpoint, Expected, Gap, Hook, Icmp, Identity, Interface, Method, Rule, Seen, Socket,
+    Transport, Vantage,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -194,6 +197,10 @@ pub struct View {
     pub certainty: Certainty,
     /// How it was stopped, for `filtered` and `shielded`.
     pub how: Option<How>,
+    /// Where on its way the firewall decided.
+    pub hook: Seen<Hook>,
+    /// What decided: the rule or policy that stopped the probe or its reply, else the last that let the probe go on.
+    pub rule: Seen<Rule>,
     /// A sentence on what the verdict rests on, or what would settle it.
     pub note: Option<String>,
 }
@@ -203,14 +210,24 @@ pub struct View {
 pub enum VerdictFrom {
     /// Over `loopback` and `self`: the network was not tested.
     Local,
+    /// Over `lan` and `internet`.
+    Network,
 }
 
 impl VerdictFrom {
+    /// Over the vantages of the network where any of the views is from there.
+    #[must_use]
+    pub fn of(views: &[View]) -> Self {
+        let network = views.iter().any(|view| view.vantage.is_network());
+        if network { Self::Network } else { Self::Local }
+    }
+
     /// Its name in the documents.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Local => "local",
+            Self::Network => "network",
         }
     }
 }
@@ -283,6 +300,21 @@ pub struct Check {
     pub partial: bool,
     /// Whether open ports were asked what they serve.
     pub identified: bool,
+    /// What should be, held against what was found.
+    pub expected: Vec<Expected>,
+    /// Ports that the firewall lets through from the network, and that nobody serves.
+    pub doors: Vec<Door>,
+}
+
+/// A port that the firewall lets through although it stops most others, and that nobody serves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Door {
+    /// From where.
+    pub vantage: Vantage,
+    /// The port.
+    pub endpoint: Endpoint,
+    /// What lets it through, where that is a rule or a policy.
+    pub rule: Option<Rule>,
 }
 
 impl Check {

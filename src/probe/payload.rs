@@ -18,8 +18,9 @@ const NTP: &[u8] = &{
     packet
 };
 
-/// The payload for a port.
-pub(super) fn payload(port: Port) -> &'static [u8] {
+/// What a datagram to a port carries.
+#[must_use]
+pub fn payload(port: Port) -> &'static [u8] {
     match port.get() {
         53 | 5353 | 5355 => DNS,
         123 => NTP,

@@ -77,6 +77,7 @@ mod tests {
     fn local(address: &str, index: u32, name: &str) -> LocalAddress {
         LocalAddress {
             address: address.parse().unwrap(),
+            prefix: 24,
             interface: Interface { index, name: name.into() },
         }
     }

@@ -61,7 +61,7 @@ impl Progress {
     }
 
     /// So many more ports have been probed.
-    pub(super) fn advance(&self, ports: usize) {
+    pub fn advance(&self, ports: usize) {
         self.done.fetch_add(u64::try_from(ports).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 }

@@ -2,26 +2,30 @@
 
 use super::{Facts, Look, Pair};
 use crate::model::{
-    Answer, Attempt, Certainty, Cookie, Delivery, How, Inventory, Lookup, Seen, Socket,
-    SocketState, State, TakenBy, Transport, Verdict,
+    Answer, Attempt, Certainty, Cookie, Delivery, Hook, How, Inventory, Lookup, Rule, Rulebook,
+    Seen, Socket, SocketState, State, TakenBy, Transport, Verdict,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 
+/// Why a rule is not known.
+const NOT_TRACED: &str = "not traced";
+
 /// Everything that bears on one pair.
 #[derive(Debug)]
 pub(super) struct Case<'a> {
-    look: &'a Look,
-    pair: &'a Pair,
-    answer: &'a Answer,
+    pub(super) look: &'a Look,
+    pub(super) pair: &'a Pair,
+    pub(super) answer: &'a Answer,
+    pub(super) rulebook: &'a Rulebook,
     /// Whether silence means anything on the way to this address.
     silence_is_steady: bool,
     /// Sockets that serve the port and take packets for this address, before and after the probe.
-    here: Vec<&'a Socket>,
+    pub(super) here: Vec<&'a Socket>,
     /// The same, but only before or only after.
-    passing: Vec<&'a Socket>,
+    pub(super) passing: Vec<&'a Socket>,
     /// Sockets that serve the port towards another address, family or device.
-    elsewhere: Vec<&'a Socket>,
+    pub(super) elsewhere: Vec<&'a Socket>,
 }
 
 /// A judgement of one pair.
@@ -33,20 +37,32 @@ pub(super) struct Judged {
     pub(super) note: Option<String>,
     /// The state, where the sockets tell more than the answer alone.
     pub(super) state: Option<State>,
+    /// Where on its way the firewall decided, and what did.
+    pub(super) hook: Seen<Hook>,
+    pub(super) rule: Seen<Rule>,
     /// Whether the pair should be looked at once more before this is said.
     pub(super) wants_second_look: bool,
 }
 
 impl Judged {
     fn new(verdict: Verdict, certainty: Certainty) -> Self {
-        Self { verdict, certainty, how: None, note: None, state: None, wants_second_look: false }
+        Self {
+            verdict,
+            certainty,
+            how: None,
+            note: None,
+            state: None,
+            hook: Seen::Absent,
+            rule: Seen::Absent,
+            wants_second_look: false,
+        }
     }
 
-    fn proved(verdict: Verdict) -> Self {
+    pub(super) fn proved(verdict: Verdict) -> Self {
         Self::new(verdict, Certainty::Proved)
     }
 
-    fn likely(verdict: Verdict) -> Self {
+    pub(super) fn likely(verdict: Verdict) -> Self {
         Self::new(verdict, Certainty::Likely)
     }
 
@@ -55,19 +71,19 @@ impl Judged {
         Self::likely(Verdict::Inconclusive).note(note).after_second_look()
     }
 
-    fn how(self, how: How) -> Self {
+    pub(super) fn how(self, how: How) -> Self {
         Self { how: Some(how), ..self }
     }
 
-    fn note(self, note: impl Into<String>) -> Self {
+    pub(super) fn note(self, note: impl Into<String>) -> Self {
         Self { note: Some(note.into()), ..self }
     }
 
-    fn state(self, state: State) -> Self {
+    pub(super) fn state(self, state: State) -> Self {
         Self { state: Some(state), ..self }
     }
 
-    fn after_second_look(self) -> Self {
+    pub(super) fn after_second_look(self) -> Self {
         Self { wants_second_look: true, ..self }
     }
 }
@@ -84,6 +100,7 @@ impl<'a> Case<'a> {
             look,
             pair,
             answer: &attempt.answer,
+            rulebook: &facts.rulebook,
             silence_is_steady,
             here: Vec::new(),
             passing: Vec::new(),
@@ -109,7 +126,16 @@ impl<'a> Case<'a> {
         case
     }
 
+    /// By what came back alone.
     pub(super) fn judge(&self) -> Judged {
+        let judged = self.judge_by_answer();
+        if judged.how.is_none() {
+            return judged;
+        }
+        Judged { hook: Seen::Skipped(NOT_TRACED), rule: Seen::Skipped(NOT_TRACED), ..judged }
+    }
+
+    fn judge_by_answer(&self) -> Judged {
         match self.answer {
             Answer::SynAck(TakenBy::Other(address)) => Judged::proved(Verdict::Forwarded)
                 .note(format!("taken by the socket at {address}{}", self.holder(*address))),
@@ -154,7 +180,7 @@ impl<'a> Case<'a> {
 
     /// A UDP probe that was answered. The answer looks the same when another socket gave it: the kernel rewrites its
     /// address, where it tracks connections.
-    fn replied(&self) -> Judged {
+    pub(super) fn replied(&self) -> Judged {
         let judged = self.answered();
         if judged.verdict == Verdict::Reachable && self.look.tracks_connections {
             let note = "it answers; which socket did cannot be seen where connections are tracked";
@@ -164,7 +190,7 @@ impl<'a> Case<'a> {
     }
 
     /// A probe that somebody answered.
-    fn answered(&self) -> Judged {
+    pub(super) fn answered(&self) -> Judged {
         if !self.here.is_empty() {
             return Judged::proved(Verdict::Reachable);
         }
@@ -283,14 +309,14 @@ impl<'a> Case<'a> {
     }
 
     /// The socket that the kernel would deliver to, where that is one that should take the probe.
-    fn looked_up(&self) -> Option<&'a Socket> {
+    pub(super) fn looked_up(&self) -> Option<&'a Socket> {
         let Some(Lookup::Socket(cookie)) = self.look.lookups.get(self.pair) else { return None };
         self.here.iter().find(|socket| socket.cookie == *cookie).copied()
     }
 
     /// What the socket itself shows: an accept queue without room, for which the kernel drops the SYN of every new
     /// client, or drops that were counted at the socket while it was probed.
-    fn dropped_at(&self, socket: &Socket) -> Option<Judged> {
+    pub(super) fn dropped_at(&self, socket: &Socket) -> Option<Judged> {
         let queue = |inventory: &'a Inventory| {
             let mut sockets = inventory.at(self.pair.endpoint);
             let same = sockets.find(|other| other.cookie == socket.cookie)?;
@@ -321,23 +347,23 @@ impl<'a> Case<'a> {
     }
 
     /// Whether a socket blocks the port and answers nobody.
-    fn is_held(&self) -> bool {
+    pub(super) fn is_held(&self) -> bool {
         self.look.after.at(self.pair.endpoint).any(|socket| !socket.state.serves())
     }
 
-    fn may_lack_servers(&self) -> bool {
+    pub(super) fn may_lack_servers(&self) -> bool {
         self.look.before.may_lack_servers() || self.look.after.may_lack_servers()
     }
 
     /// "bound to 127.0.0.1", for the sockets that serve the port elsewhere.
-    fn bindings(&self) -> String {
+    pub(super) fn bindings(&self) -> String {
         let bindings: BTreeSet<String> =
             self.elsewhere.iter().map(|socket| binding(socket)).collect();
         format!("bound to {}", bindings.into_iter().collect::<Vec<_>>().join(" and "))
     }
 
     /// " (sshd 812)", for the process that listens at an address.
-    fn holder(&self, address: SocketAddr) -> String {
+    pub(super) fn holder(&self, address: SocketAddr) -> String {
         let mut sockets = self.look.after.sockets.iter();
         let listener = sockets.find(|socket| {
             socket.state == SocketState::Listen
@@ -383,7 +409,7 @@ fn binding(socket: &Socket) -> String {
 }
 
 /// What happened to the probe.
-fn story(how: How) -> &'static str {
+pub(super) fn story(how: How) -> &'static str {
     match how {
         How::Dropped => "the probe was dropped",
         How::Rejected => "the probe was rejected",

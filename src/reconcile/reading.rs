@@ -25,6 +25,8 @@ pub(super) fn view(pair: &Pair, method: Method, attempt: &Attempt, judged: Judge
         verdict: judged.verdict,
         certainty: judged.certainty,
         how: judged.how,
+        hook: judged.hook,
+        rule: judged.rule,
         note: judged.note,
     }
 }
@@ -35,7 +37,7 @@ fn read(pair: &Pair, method: Method, answer: &Answer) -> (State, &'static str) {
     match answer {
         Answer::SynAck(_) => (State::Open, "syn-ack"),
         Answer::Payload(_) => (State::Open, "udp-response"),
-        Answer::Rst if method == Method::Syn => (State::Closed, "reset"),
+        Answer::Rst if matches!(method, Method::Syn | Method::Inject) => (State::Closed, "reset"),
         Answer::Rst => (State::Closed, "conn-refused"),
         Answer::Icmp(icmp) if udp && icmp.is_port_unreachable(pair.target.address) => {
             (State::Closed, "port-unreach")

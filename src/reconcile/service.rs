@@ -135,6 +135,8 @@ mod tests {
             verdict: Verdict::Reachable,
             certainty: Certainty::Proved,
             how: None,
+            hook: Seen::Absent,
+            rule: Seen::Absent,
             note: None,
         }
     }

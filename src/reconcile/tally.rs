@@ -2,7 +2,7 @@
 
 use super::Facts;
 use crate::model::{
-    Answer, Attempt, Endpoint, Gap, Hides, Need, Port, PortFinding, Sweep, Tally, Vantage,
+    Answer, Attempt, Endpoint, Gap, Hides, Need, Port, PortFinding, Reached, Sweep, Tally, Vantage,
     VantageSummary, Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,8 +76,20 @@ fn add(summary: &mut VantageSummary, facts: &Facts, sweep: &Sweep, listed: &BTre
     let unlisted =
         sweep.attempts.iter().filter(|(port, _)| !lists(**port) && !sweep.refused.contains(**port));
     let steady = facts.silence_is_steady(sweep);
-    let counts = |answer: &Answer| stopped(answer) && (steady || *answer != Answer::Silence);
-    tally.shielded += unlisted.filter(|(_, attempt)| counts(&attempt.answer)).count() as u64;
+    for (port, attempt) in unlisted {
+        match sweep.journeys.get(port) {
+            // A datagram that came to no socket: the kernel sends few errors.
+            Some(journey) if journey.reached == Reached::Host(None) && !journey.is_barred() => {
+                tally.closed += u64::from(attempt.answer == Answer::Silence);
+            }
+            Some(_) => tally.shielded += u64::from(!attempt.answer.got_through()),
+            None => {
+                let counts =
+                    stopped(&attempt.answer) && (steady || attempt.answer != Answer::Silence);
+                tally.shielded += u64::from(counts);
+            }
+        }
+    }
 }
 
 /// The ports of a sweep whose probe failed on our side, with the error. One that the second look settled is not

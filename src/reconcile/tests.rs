@@ -115,6 +115,7 @@ impl World {
             second: second.map(Self::look),
             named: [self.endpoint].into_iter().collect(),
             interrupted: false,
+            rulebook: Rulebook::default(),
         })
     }
 
@@ -195,7 +196,8 @@ fn what_was_half_opened_is_sure_only_where_nothing_is_tracked() {
         first.tracks_connections = tracks_connections;
         first.sweeps[0].method = Method::Syn;
         let named = [TCP_80].into_iter().collect();
-        let facts = Facts { first, second: None, named, interrupted: false };
+        let facts =
+            Facts { first, second: None, named, interrupted: false, rulebook: Rulebook::default() };
         let view = judge(&facts).items[0].views[0].clone();
         assert_eq!((view.verdict, view.certainty), (Verdict::Reachable, certainty));
         assert_eq!((view.method, view.note.is_some()), (Method::Syn, tracks_connections));
@@ -209,7 +211,8 @@ fn a_refusal_is_called_what_the_method_calls_it() {
         let mut first = World::tcp(&[], Answer::Rst).look();
         first.sweeps[0].method = method;
         let named = [TCP_80].into_iter().collect();
-        let facts = Facts { first, second: None, named, interrupted: false };
+        let facts =
+            Facts { first, second: None, named, interrupted: false, rulebook: Rulebook::default() };
         let view = judge(&facts).items[0].views[0].clone();
         assert_eq!((view.method, view.reason, view.state), (method, reason, State::Closed));
     }
@@ -285,8 +288,13 @@ fn a_connection_that_is_half_open_shows_that_the_reply_was_dropped() {
 #[test]
 fn without_the_second_look_that_it_wants_a_verdict_is_inconclusive() {
     let world = World::tcp(&[listener("0.0.0.0")], Answer::Silence);
-    let mut facts =
-        Facts { first: world.look(), second: None, named: BTreeSet::new(), interrupted: true };
+    let mut facts = Facts {
+        first: world.look(),
+        second: None,
+        named: BTreeSet::new(),
+        interrupted: true,
+        rulebook: Rulebook::default(),
+    };
     assert_eq!(judge(&facts).items[0].verdict, Some(Verdict::Inconclusive));
     facts.interrupted = false;
     assert_eq!(judge(&facts).items[0].verdict, Some(Verdict::Filtered));
@@ -296,7 +304,13 @@ fn without_the_second_look_that_it_wants_a_verdict_is_inconclusive() {
 fn a_port_that_was_not_probed_has_no_verdict() {
     let mut look = World::tcp(&[listener("0.0.0.0")], Answer::Rst).look();
     look.sweeps[0].attempts.clear();
-    let facts = Facts { first: look, second: None, named: BTreeSet::new(), interrupted: false };
+    let facts = Facts {
+        first: look,
+        second: None,
+        named: BTreeSet::new(),
+        interrupted: false,
+        rulebook: Rulebook::default(),
+    };
     let item = &judge(&facts).items[0];
     assert_eq!((item.verdict, item.views.len()), (None, 0));
     assert_eq!(vantages(&facts, &judge(&facts).items)[0].transports[&Transport::Tcp].not_probed, 1);
@@ -345,6 +359,7 @@ fn a_ports_verdict_is_the_gravest_of_its_views() {
         second: None,
         named: BTreeSet::new(),
         interrupted: false,
+        rulebook: Rulebook::default(),
     };
     let mut own = facts.first.sweeps[0].clone();
     own.target.vantage = Vantage::Own;
@@ -363,7 +378,15 @@ fn a_port_has_a_finding_when_it_is_bound_open_or_named() {
     let findings = |sockets: &[Socket], answer: Answer, named: bool| {
         let world = World::tcp(sockets, answer);
         let named = named.then_some(TCP_80).into_iter().collect();
-        judge(&Facts { first: world.look(), second: None, named, interrupted: false }).items.len()
+        judge(&Facts {
+            first: world.look(),
+            second: None,
+            named,
+            interrupted: false,
+            rulebook: Rulebook::default(),
+        })
+        .items
+        .len()
     };
     assert_eq!(findings(&[], Answer::Rst, false), 0);
     assert_eq!(findings(&[], Answer::Silence, false), 0);
@@ -379,6 +402,7 @@ fn each_address_has_one_view_of_a_port_also_when_both_transports_were_probed() {
         second: None,
         named: BTreeSet::new(),
         interrupted: false,
+        rulebook: Rulebook::default(),
     };
     let udp = World::udp(&[], icmp(3), None).look().sweeps.remove(0);
     facts.first.sweeps.push(udp);
@@ -396,6 +420,7 @@ fn a_refusal_kept_as_one_bit_is_looked_at_again_when_its_port_has_a_finding() {
         second: None,
         named: [TCP_80].into_iter().collect(),
         interrupted: false,
+        rulebook: Rulebook::default(),
     };
     assert_eq!(judge(&facts).unsettled.len(), 1);
 }
@@ -417,6 +442,7 @@ fn every_port_is_counted_once() {
         second: None,
         named: [TCP_80].into_iter().collect(),
         interrupted: false,
+        rulebook: Rulebook::default(),
     };
     let items = judge(&facts).items;
     let summary = &vantages(&facts, &items)[0];

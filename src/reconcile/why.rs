@@ -25,6 +25,9 @@ use crate::model::{
     Tried, Why,
 };
 
+/// What stands for a rule that is not known.
+const NOT_TRACED: &str = "not traced";
+
 /// A reason for one case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Found {
@@ -62,7 +65,7 @@ impl Found {
     /// A rule that a trace has shown is the best evidence.
     fn by_rule(self, decided: Option<&Decided>) -> Self {
         let Some(Decided { rule, .. }) = decided else {
-            return self.seen("rule", "not traced").next("sudo nft -a list ruleset");
+            return self.seen("rule", NOT_TRACED).next("sudo nft -a list ruleset");
         };
         let Rule { id: RuleId { chain, handle }, text, .. } = rule;
         let handle = handle.map_or_else(String::new, |handle| format!(" handle {handle}"));
@@ -107,6 +110,11 @@ pub fn judge(facts: &Facts) -> Why {
     let of_all = of_name(facts).or(proxy).map(|found| (Some(found), None));
     let first = of_all.or_else(|| candidates.into_iter().chain(unexplained).next());
     let (primary, failure) = first.unwrap_or_default();
+    let untraced = |found: &Found| found.evidence.iter().any(|it| it.text == NOT_TRACED);
+    let mut gaps = facts.gaps.clone();
+    if primary.as_ref().is_some_and(untraced) {
+        gaps.push(facts.untraced.clone());
+    }
     let mut also_checked = also_checked(facts, primary.as_ref().map(|found| found.code));
     also_checked.extend(hints(facts, primary.as_ref().map(|found| found.code)));
     let mut evidence: Vec<Evidence> = lookup_evidence(facts).into_iter().collect();
@@ -123,7 +131,7 @@ pub fn judge(facts: &Facts) -> Why {
         diagnosis: primary.map(Found::diagnosis),
         evidence,
         also_checked,
-        gaps: facts.gaps.clone(),
+        gaps,
     }
 }
 

@@ -2,12 +2,13 @@
 
 use super::number::{count, seconds, thousands};
 use super::owners::{nobody, short_name};
-use super::reason::{reason, target};
+use super::reason::{reason, rule, target};
 use super::records::Records;
 use super::table::{self, Cell, Column, Room};
 use super::{Appearance, Shown, identity, style};
 use crate::model::{
-    Check, Method, PortFinding, State, Transport, Vantage, VantageSummary, Verdict, View,
+    Check, Expectation, Method, PortFinding, State, Transport, Vantage, VantageSummary, Verdict,
+    View,
 };
 use std::collections::BTreeSet;
 use std::io::{self, Write};
@@ -57,6 +58,8 @@ pub fn check_table(
     }
     writeln!(out, "{}", summary(check, duration))?;
     identity::risks(out, check)?;
+    expectations(out, check)?;
+    doors(out, check)?;
     if vantages.contains(&Vantage::Own) {
         let lo = "note: self probes are carried over lo: an open there proves nothing about the network.";
         writeln!(out, "{lo}")?;
@@ -64,10 +67,52 @@ pub fn check_table(
     Ok(shown)
 }
 
+/// A line for each port that the firewall lets through to nobody.
+fn doors(out: &mut dyn Write, check: &Check) -> io::Result<()> {
+    /// More would bury the rest.
+    const MOST: usize = 8;
+    for door in check.doors.iter().take(MOST) {
+        let by = door.rule.as_ref().map_or_else(String::new, |it| format!(" by {}", rule(it)));
+        let (endpoint, vantage) = (door.endpoint, door.vantage.name());
+        writeln!(
+            out,
+            "open door: {endpoint} is let through from {vantage}{by}, and nobody serves it"
+        )?;
+    }
+    let more = check.doors.len().saturating_sub(MOST);
+    if more > 0 {
+        writeln!(out, "open door: {} more; --json lists them", thousands(more as u64))?;
+    }
+    Ok(())
+}
+
+/// A line for each expectation that is not met, and one for all that are.
+fn expectations(out: &mut dyn Write, check: &Check) -> io::Result<()> {
+    for expected in &check.expected {
+        let Expectation { vantage, endpoint, verdict } = expected.expectation;
+        let place = format!("{endpoint} from {}", vantage.name());
+        match (expected.is_met(), expected.found) {
+            (Some(true), _) => {}
+            (_, Some(found)) => {
+                writeln!(out, "NOT AS EXPECTED: {place} is {found}, not {verdict}")?;
+            }
+            (_, None) => writeln!(out, "NOT KNOWN: whether {place} is {verdict}")?,
+        }
+    }
+    let met = check.expected.iter().filter(|expected| expected.is_met() == Some(true)).count();
+    if met > 0 {
+        let of = check.expected.len();
+        writeln!(out, "As expected: {met} of {of}.")?;
+    }
+    Ok(())
+}
+
 fn column(vantage: Vantage) -> Column {
     match vantage {
         Vantage::Loopback => Column { title: "LOOPBACK", room: Room::Drop(0) },
         Vantage::Own => Column { title: "SELF", room: Room::Drop(1) },
+        Vantage::Lan => Column { title: "LAN", room: Room::Drop(3) },
+        Vantage::Internet => Column { title: "INTERNET", room: Room::Drop(2) },
     }
 }
 
@@ -154,7 +199,7 @@ fn by(vantages: &[VantageSummary]) -> String {
         .filter_map(|method| match method {
             Method::Syn => Some("SYN"),
             Method::Connect => Some("connect"),
-            Method::Udp => None,
+            Method::Udp | Method::Inject => None,
         })
         .collect();
     if names.is_empty() { String::new() } else { format!(" (by {})", names.join(" and ")) }

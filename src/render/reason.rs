@@ -3,12 +3,16 @@
 use super::bind;
 use super::owners::holders;
 use super::sanitize::sanitize;
-use crate::model::{Certainty, How, Icmp, PortFinding, Socket, Verdict, VerdictFrom, View};
+use crate::model::{
+    Certainty, How, Icmp, PortFinding, Rule, Seen, Socket, Verdict, VerdictFrom, View,
+};
 use std::net::IpAddr;
 
 /// The view that decides the port's verdict; `None` when the port was not probed.
 pub(super) fn deciding(finding: &PortFinding) -> Option<&View> {
-    finding.views.iter().min_by_key(|view| view.verdict)
+    let counts =
+        |view: &&View| finding.verdict_from == VerdictFrom::Local || view.vantage.is_network();
+    finding.views.iter().filter(counts).min_by_key(|view| view.verdict)
 }
 
 /// What stands behind the verdict's word: where it holds, why, and how sure it is.
@@ -37,6 +41,7 @@ fn place(finding: &PortFinding, view: &View) -> String {
     let is_shared = finding
         .views
         .iter()
+        .filter(|other| other.vantage.is_network() == view.vantage.is_network())
         .all(|other| [view.verdict, Verdict::LocalOnly].contains(&other.verdict));
     if is_trouble && !is_shared { format!(" at {}", target(view)) } else { String::new() }
 }
@@ -63,8 +68,25 @@ fn why(finding: &PortFinding, view: &View) -> String {
         (None, false) => String::new(),
     };
     match view.verdict {
-        Verdict::Filtered | Verdict::Shielded => format!("{cause}; the rule was not traced"),
+        Verdict::Filtered | Verdict::Shielded => match (&view.rule, &view.note) {
+            (Seen::Known(rule), _) => format!("{cause} by {}", self::rule(rule)),
+            (Seen::Absent, Some(note)) => format!("{cause}: {}", sanitize(note)),
+            _ => format!("{cause}; the rule was not traced"),
+        },
         _ => cause,
+    }
+}
+
+/// `inet filter input handle 12 "tcp dport 8080 drop"`
+pub(super) fn rule(rule: &Rule) -> String {
+    let chain = &rule.id.chain;
+    let place = [chain.table.family.name(), &chain.table.name, &chain.name].join(" ");
+    let place = sanitize(&place).into_owned();
+    let text = rule.text.as_deref().map(|text| format!(" \"{}\"", sanitize(text)));
+    let text = text.unwrap_or_default();
+    match rule.id.handle {
+        Some(handle) => format!("{place} handle {handle}{text}"),
+        None => format!("the policy of {place}"),
     }
 }
 

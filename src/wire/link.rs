@@ -1,18 +1,23 @@
-//! The network devices over `NETLINK_ROUTE` (`linux/if_link.h`), as far as they hold sockets: the kernel takes
-//! in the datagrams of a tunnel itself, through a UDP socket that no process holds.
+//! The network devices over `NETLINK_ROUTE` (`linux/if_link.h`): how frames come to them, and which of them hold
+//! sockets, since the kernel takes in the datagrams of a tunnel itself, through a UDP socket that no process holds.
 
 use super::netlink::{self, attribute, text};
 
 const RTM_GETLINK: u16 = 18;
 
+const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_XDP: u16 = 43;
+const IFLA_XDP_ATTACHED: u16 = 2;
 
 /// The size of `struct ifinfomsg`, and where its flags stand.
 const IFINFOMSG: usize = 16;
 const FLAGS: usize = 8;
+const TYPE: usize = 2;
+const INDEX: usize = 4;
 /// A device has its socket only while it is up.
 const IFF_UP: u32 = 1;
 
@@ -25,6 +30,40 @@ pub struct Tunnel {
     pub kind: &'static str,
     /// The UDP port that it listens at; `None` where this table does not tell (`WireGuard`).
     pub port: Option<u16>,
+}
+
+/// A device, as far as frames come to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Device {
+    /// Its index.
+    pub index: u32,
+    /// Whether it is up.
+    pub is_up: bool,
+    /// Its address, where it is one of Ethernet (`ARPHRD_ETHER`); zeros for a device whose packets have no such header.
+    pub mac: [u8; 6],
+    /// Whether an XDP program sees its frames before the kernel makes packets of them (`XDP_ATTACHED_DRV`, `_HW`,
+    /// `_MULTI`).
+    pub native_xdp: bool,
+}
+
+/// The device that an entry of the answer stands for.
+#[must_use]
+pub fn device(payload: &[u8]) -> Option<Device> {
+    /// `ARPHRD_ETHER`.
+    const ETHERNET: u16 = 1;
+    /// `XDP_ATTACHED_NONE` and `XDP_ATTACHED_SKB`: nothing, or a program that sees packets.
+    const NOT_NATIVE: [u8; 2] = [0, 2];
+    let attributes = payload.get(IFINFOMSG..)?;
+    let kind = u16::from_ne_bytes(payload.get(TYPE..TYPE + 2)?.try_into().ok()?);
+    let mac = attribute(attributes, IFLA_ADDRESS).filter(|_| kind == ETHERNET);
+    let attached = attribute(attributes, IFLA_XDP)
+        .and_then(|xdp| attribute(xdp, IFLA_XDP_ATTACHED)?.first().copied());
+    Some(Device {
+        index: netlink::u32_at(INDEX, payload)?,
+        is_up: netlink::u32_at(FLAGS, payload)? & IFF_UP != 0,
+        mac: mac.and_then(|mac| mac.try_into().ok()).unwrap_or_default(),
+        native_xdp: attached.is_some_and(|attached| !NOT_NATIVE.contains(&attached)),
+    })
 }
 
 /// A request for all devices.
@@ -101,9 +140,31 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_device_has_its_address_and_says_whether_xdp_is_before_us() {
+        let entry = |kind: u16, attached: u8| {
+            let mut xdp = Vec::new();
+            netlink::push_attribute(&mut xdp, IFLA_XDP_ATTACHED, &[attached]);
+            let mut payload = vec![0; IFINFOMSG];
+            payload[TYPE..TYPE + 2].copy_from_slice(&kind.to_ne_bytes());
+            payload[INDEX] = 7;
+            payload[FLAGS] = 1;
+            netlink::push_attribute(&mut payload, IFLA_ADDRESS, &[2, 0, 0, 0, 0, 9]);
+            netlink::push_attribute(&mut payload, IFLA_XDP, &xdp);
+            device(&payload).unwrap()
+        };
+        let ethernet = Device { index: 7, is_up: true, mac: [2, 0, 0, 0, 0, 9], native_xdp: false };
+        assert_eq!(entry(1, 0), ethernet);
+        assert_eq!(entry(1, 2), ethernet, "generic XDP sees what is injected");
+        assert!(entry(1, 1).native_xdp && entry(1, 4).native_xdp);
+        assert_eq!(entry(65_534, 0).mac, [0; 6], "a tun device");
+        assert_eq!(device(&[0; 15]), None);
+    }
+
     proptest! {
         #[test]
         fn any_bytes_end_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _any = device(&bytes);
             let _any = tunnel(&bytes);
         }
     }

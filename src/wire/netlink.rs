@@ -169,6 +169,17 @@ fn messages(
     })
 }
 
+/// The messages of a datagram that answers no request, each with its type and what follows the header. It ends at the
+/// first that is malformed.
+pub fn messages_of_any(datagram: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let (header, payload) = frame(datagram, at)?;
+        at += align(HEADER + payload.len());
+        Some((header.kind, payload))
+    })
+}
+
 fn frame(datagram: &[u8], at: usize) -> Option<(Header, &[u8])> {
     let rest = datagram.get(at..)?;
     let (header, _) = Header::read_from_prefix(rest).ok()?;

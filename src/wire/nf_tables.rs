@@ -1,9 +1,17 @@
-//! The destination NAT of `nf_tables` over `NETLINK_NETFILTER` (`linux/netfilter/nf_tables.h`,
-//! `linux/netfilter/nfnetlink.h`): what rules publish, as far as that can be read from each rule alone. These are the
-//! rules of `nft`, of `iptables` where it is `iptables-nft`, and of whoever else talks to the kernel.
+//! The rules of `nf_tables` over `NETLINK_NETFILTER` (`linux/netfilter/nf_tables.h`, `linux/netfilter/nfnetlink.h`):
+//! what they publish, as far as that can be read from each rule alone, and what they say, in words. These are the rules
+//! of `nft`, of `iptables` where it is `iptables-nft`, and of whoever else talks to the kernel.
 
+pub mod build;
+mod chains;
 mod expressions;
+mod iptables;
+mod listed;
+mod numbers;
 mod registers;
+mod sets;
+mod statements;
+mod text;
 mod xtables;
 
 #[cfg(test)]
@@ -13,11 +21,22 @@ use super::netlink::{self, attribute, text};
 use crate::model::{Chain, Family, Published, Table, TableFamily};
 use expressions::Reading;
 
+pub use chains::placed_chain;
+pub use listed::{ListedRule, listed_rule, rules_of};
+pub use sets::{Element, Set, Sets, elements, set, sets, some_elements};
+pub use text::Interfaces;
+
 /// `NFNL_SUBSYS_NFTABLES`, the upper half of a message's type.
 const SUBSYSTEM: u16 = 10 << 8;
+const NFT_MSG_NEWTABLE: u16 = SUBSYSTEM;
 const NFT_MSG_GETTABLE: u16 = SUBSYSTEM | 1;
+const NFT_MSG_NEWCHAIN: u16 = SUBSYSTEM | 3;
 const NFT_MSG_GETCHAIN: u16 = SUBSYSTEM | 4;
+const NFT_MSG_NEWRULE: u16 = SUBSYSTEM | 6;
 const NFT_MSG_GETRULE: u16 = SUBSYSTEM | 7;
+
+/// What a batch of messages is for: `NFNL_SUBSYS_NFTABLES`.
+const NFNL_BATCH_RESOURCE: u16 = 10;
 
 /// The size of `struct nfgenmsg`: the family, a version, the generation of the rules.
 const NFGENMSG: usize = 4;
@@ -102,7 +121,7 @@ pub fn dormant(payload: &[u8]) -> Option<Table> {
 /// The chain that an entry of the answer stands for, where destination NAT begins in it.
 #[must_use]
 pub fn nat_chain(payload: &[u8]) -> Option<Chain> {
-    let (family, attributes) = split(payload)?;
+    let (family, attributes) = split(payload).filter(has_nat)?;
     let hook = attribute(attributes, NFTA_CHAIN_HOOK)?;
     let hook = attribute(hook, NFTA_HOOK_HOOKNUM).and_then(be32)?;
     let is_nat = text(attribute(attributes, NFTA_CHAIN_TYPE)?) == "nat";
@@ -113,7 +132,7 @@ pub fn nat_chain(payload: &[u8]) -> Option<Chain> {
 /// The rule that an entry of the answer stands for; `None` for a rule of a family without NAT.
 #[must_use]
 pub fn rule(payload: &[u8]) -> Option<Rule> {
-    let (family, attributes) = split(payload)?;
+    let (family, attributes) = split(payload).filter(has_nat)?;
     let chain = chain(family, attributes, NFTA_RULE_TABLE, NFTA_RULE_CHAIN)?;
     let expressions = attribute(attributes, NFTA_RULE_EXPRESSIONS).unwrap_or_default();
     let (leads_to, translation) = Reading::of(packets_of(family), expressions);
@@ -134,16 +153,55 @@ fn packets_of(family: TableFamily) -> Option<Family> {
     }
 }
 
+/// Whether the entry is of a family with NAT.
+fn has_nat((family, _): &(TableFamily, &[u8])) -> bool {
+    matches!(family, TableFamily::Inet | TableFamily::Ip | TableFamily::Ip6)
+}
+
 /// The family and the attributes of an entry.
 fn split(payload: &[u8]) -> Option<(TableFamily, &[u8])> {
-    let family = match payload.first()? {
+    let family = family(*payload.first()?)?;
+    Some((family, payload.get(NFGENMSG..)?))
+}
+
+/// The family with this number (`linux/netfilter.h`).
+pub(super) fn family(number: u8) -> Option<TableFamily> {
+    Some(match number {
         1 => TableFamily::Inet,
         2 => TableFamily::Ip,
+        3 => TableFamily::Arp,
+        5 => TableFamily::Netdev,
+        7 => TableFamily::Bridge,
         10 => TableFamily::Ip6,
-        // Those of bridges, devices and ARP.
         _ => return None,
+    })
+}
+
+/// The beginning of a request that is for one family, with attributes that are names.
+fn body(family: TableFamily, names: &[(u16, &str)]) -> Vec<u8> {
+    let family = match family {
+        TableFamily::Inet => 1,
+        TableFamily::Ip => 2,
+        TableFamily::Arp => 3,
+        TableFamily::Netdev => 5,
+        TableFamily::Bridge => 7,
+        TableFamily::Ip6 => 10,
     };
-    Some((family, payload.get(NFGENMSG..)?))
+    let mut body = vec![family, 0, 0, 0];
+    for (kind, name) in names {
+        netlink::push_attribute(&mut body, *kind, &[name.as_bytes(), &[0]].concat());
+    }
+    body
+}
+
+/// What programs keep with a rule or an element, of which the kernel knows nothing: a type, a length, and so many bytes.
+fn userdata(mut bytes: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
+    std::iter::from_fn(move || {
+        let (&[kind, len], rest) = bytes.split_first_chunk()?;
+        let (value, rest) = rest.split_at_checked(usize::from(len))?;
+        bytes = rest;
+        Some((kind, value))
+    })
 }
 
 /// A number as `nf_tables` sends it: in network byte order.

@@ -6,7 +6,6 @@ use crate::model::Family;
 use std::net::IpAddr;
 
 const RTM_GETROUTE: u16 = 26;
-const RTM_GETNEIGH: u16 = 30;
 const RTM_GETRULE: u16 = 34;
 
 const RTA_DST: u16 = 1;
@@ -24,10 +23,6 @@ const FRA_PRIORITY: u16 = 6;
 const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
 const FRA_TABLE: u16 = 15;
 const FRA_PROTOCOL: u16 = 21;
-
-const NDA_DST: u16 = 1;
-/// `NUD_INCOMPLETE | NUD_FAILED`: it was asked for and has not answered.
-const NUD_SILENT: u16 = 0x01 | 0x20;
 
 fn family_number(family: Family) -> u8 {
     match family {
@@ -85,24 +80,6 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
     }
 }
 
-/// A request for the neighbours of a family, on every link.
-#[must_use]
-pub fn neighbours(family: Family, seq: u32) -> Vec<u8> {
-    // struct ndmsg: family, three bytes of padding, device, state, flags, type.
-    let mut body = vec![0; 12];
-    body.splice(..1, [family_number(family)]);
-    netlink::request(RTM_GETNEIGH, netlink::DUMP, seq, &body)
-}
-
-/// The address of a neighbour, and whether it was asked for and has not answered.
-#[must_use]
-pub fn neighbour(payload: &[u8]) -> Option<(IpAddr, bool)> {
-    let (header, attributes) = payload.split_at_checked(12)?;
-    let state = u16::from_ne_bytes(header.get(8..10)?.try_into().ok()?);
-    let address = netlink::attribute(attributes, NDA_DST).and_then(address)?;
-    Some((address, state & NUD_SILENT != 0))
-}
-
 /// A request for the routing rules of a family, which the kernel sends in their order.
 #[must_use]
 pub fn rules(family: Family, seq: u32) -> Vec<u8> {
@@ -150,22 +127,6 @@ mod tests {
         netlink::push_attribute(&mut bytes, RTA_GATEWAY, &[10, 0, 0, 1]);
         let gateway = Some([10, 0, 0, 1].into());
         assert_eq!(route(&bytes), Some(Route { is_local: false, device: None, gateway }));
-    }
-
-    #[test]
-    fn a_neighbour_that_was_asked_for_and_is_silent_is_known() {
-        let entry = |state: u8, address: &[u8]| {
-            let mut bytes = vec![2, 0, 0, 0, 7, 0, 0, 0, state, 0, 0, 1];
-            netlink::push_attribute(&mut bytes, NDA_DST, address);
-            neighbour(&bytes)
-        };
-        let ipv4 = IpAddr::from([10, 0, 0, 9]);
-        assert_eq!(entry(0x01, &[10, 0, 0, 9]), Some((ipv4, true)), "incomplete");
-        assert_eq!(entry(0x20, &[10, 0, 0, 9]), Some((ipv4, true)), "failed");
-        assert_eq!(entry(0x02, &[10, 0, 0, 9]), Some((ipv4, false)), "reachable");
-        assert_eq!(entry(0x02, &[0; 16]), Some((IpAddr::from([0; 16]), false)));
-        assert_eq!(entry(0x02, &[1, 2]), None);
-        assert_eq!(neighbour(&[2, 0]), None);
     }
 
     #[test]

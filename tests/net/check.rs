@@ -148,7 +148,7 @@ fn the_addresses_of_a_world_can_be_used_at_once() {
 fn each_port_of_the_big_world_has_its_true_verdict() {
     let world = big_world();
     // 56/udp is undecided, and nothing is unexpected: 3.
-    let report = world.portsight("check -o json").exits(3).document();
+    let report = world.portsight("check --from loopback,self -o json").exits(3).document();
     assert_views(&report, BIG_WORLD);
     assert_eq!(report["schema"], "portsight/check");
     assert_eq!(report["format_version"], "1.0");
@@ -158,7 +158,10 @@ fn each_port_of_the_big_world_has_its_true_verdict() {
 #[ignore = "needs a network namespace: scripts/test"]
 fn without_rules_nothing_is_filtered_and_nothing_is_undecided() {
     let world = big_world_without_rules();
-    assert_views(&world.portsight("check -o json").exits(0).document(), BIG_WORLD_WITHOUT_RULES);
+    assert_views(
+        &world.portsight("check --from loopback,self -o json").exits(0).document(),
+        BIG_WORLD_WITHOUT_RULES,
+    );
 }
 
 /// A check leaves connections in accept queues, and datagrams in receive queues: it must not judge itself by them.
@@ -167,7 +170,7 @@ fn without_rules_nothing_is_filtered_and_nothing_is_undecided() {
 fn a_second_check_says_what_the_first_said() {
     let world = big_world();
     for _ in 0..2 {
-        assert_views(&world.json("check"), BIG_WORLD);
+        assert_views(&world.json("check --from loopback,self"), BIG_WORLD);
     }
 }
 
@@ -198,7 +201,7 @@ fn a_listener_for_one_device_or_scope_is_local_only_elsewhere() {
         9105/udp  lo4,v6           closed  port-unreach  local-only  -  *
     ";
     assert_world_is_true(table);
-    assert_views(&world.json("check"), table);
+    assert_views(&world.json("check --from loopback,self"), table);
 }
 
 /// It is probed at the ports that are bound to it, and only there.
@@ -240,7 +243,7 @@ fn a_server_that_waits_for_data_is_reachable() {
         .listens(tcp("0.0.0.0:80").deferred())
         .listens(tcp("[::]:81").deferred());
     assert_views(
-        &world.portsight("check --proto tcp -o json").exits(0).document(),
+        &world.portsight("check --from loopback,self --proto tcp -o json").exits(0).document(),
         "80/tcp  v4  open    syn-ack       reachable   -  *
          80/tcp  v6  closed  conn-refused  local-only  -  *
          81/tcp  v6  open    syn-ack       reachable   -  *
@@ -271,7 +274,7 @@ fn an_open_port_that_nothing_here_explains_is_unexpected() {
     );
     assert_eq!(connects(at("10.77.0.2:8073")), Ok(()), "the neighbour answers");
     assert_views(
-        &world.portsight("check -4 -o json").exits(1).document(),
+        &world.portsight("check --from loopback,self -4 -o json").exits(1).document(),
         "8073/tcp  lo4   closed  conn-refused  closed      -  *
          8073/tcp  lan4  open    syn-ack       unexpected  -  *",
     );
@@ -303,8 +306,8 @@ fn a_named_port_has_its_row_also_when_nobody_listens() {
 #[ignore = "needs a network namespace: scripts/test"]
 fn the_table_says_the_verdicts_of_the_document() {
     let world = big_world();
-    let report = world.json("check");
-    let table = world.portsight("check").stdout;
+    let report = world.json("check --from loopback,self");
+    let table = world.portsight("check --from loopback,self").stdout;
     for item in items(&report) {
         let rows: Vec<_> =
             table.lines().filter(|l| l.split_whitespace().next() == Some(&name(item))).collect();

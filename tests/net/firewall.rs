@@ -37,10 +37,11 @@ fn rejecting_world() -> World {
 #[ignore = "needs a network namespace: scripts/test"]
 fn each_reject_is_told_from_a_refusal() {
     let world = rejecting_world();
-    let by_connection = world.json("check 81-86,91-97 --proto tcp --method connect");
+    let by_connection =
+        world.json("check --from loopback,self 81-86,91-97 --proto tcp --method connect");
     assert_views(&by_connection, REJECTED);
     assert_errors(&by_connection, false);
-    let by_syn = world.json("check 81-86,91-97 --proto tcp --method syn");
+    let by_syn = world.json("check --from loopback,self 81-86,91-97 --proto tcp --method syn");
     let reason = |port: u16| match port {
         81 | 91 => "port-unreach",
         82 | 92 => "admin-prohibited",
@@ -120,7 +121,7 @@ fn assert_errors(report: &Value, heard_at_link: bool) {
 fn each_reject_of_udp_is_judged_by_the_socket() {
     let world = rejecting_world();
     assert_views(
-        &world.json("check 81-83,91-94 --proto udp -4"),
+        &world.json("check --from loopback,self 81-83,91-94 --proto udp -4"),
         "PORT    TARGETS      STATE     REASON            VERDICT    HOW       CERTAINTY
          81/udp  v4       closed    port-unreach      filtered  rejected  likely
          82/udp  v4       filtered  admin-prohibited  filtered  rejected  likely
@@ -193,7 +194,7 @@ fn a_rule_for_one_address_is_seen_at_that_address_only() {
         }",
     );
     assert_views(
-        &world.json("check 443 --proto tcp"),
+        &world.json("check --from loopback,self 443 --proto tcp"),
         "443/tcp  lo4        open      syn-ack       reachable  -        proved
          443/tcp  lan6,link  open      syn-ack       reachable  -        proved
          443/tcp  lan4       filtered  no-response   filtered   dropped  likely
@@ -239,7 +240,7 @@ fn a_reply_that_is_dropped_is_told_from_a_probe_that_is() {
         }",
     );
     assert_views(
-        &world.json("check 81-83 --proto tcp -4"),
+        &world.json("check --from loopback,self 81-83 --proto tcp -4"),
         "PORT    TARGETS  STATE     REASON       VERDICT   HOW            CERTAINTY
          81/tcp  v4       filtered  no-response  filtered  reply-dropped  likely
          82/tcp  v4       filtered  no-response  filtered  reply-dropped  likely

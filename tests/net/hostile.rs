@@ -42,9 +42,13 @@ fn a_hostile_name_changes_nothing_but_its_own_cell() {
         .with_argument(hostile)
         .holding(udp("127.0.0.1:7002"))
         .start();
-    for arguments in
-        ["ls", "ls -v", "ls -o plain", "check 80,7001-7002", "check 80,7001-7002 -o plain"]
-    {
+    for arguments in [
+        "ls",
+        "ls -v",
+        "ls -o plain",
+        "check --from loopback,self 80,7001-7002",
+        "check 80,7001-7002 -o plain",
+    ] {
         let run = world.portsight(arguments);
         assert_eq!(dangerous(&run.stdout, &['\n', '\t']), [], "{arguments}: {run:?}");
         assert_eq!(dangerous(&run.stderr, &['\n']), [], "{arguments}: {run:?}");
@@ -133,7 +137,7 @@ fn without_proc_the_sockets_are_listed_and_the_gap_is_told() {
         assert!(run.stdout.contains("80/tcp"), "{run:?}");
         assert!(run.stderr.contains("/proc"), "the note: {run:?}");
     }
-    for arguments in ["check", "check 80", "who 81"] {
+    for arguments in ["check", "check --from loopback,self 80", "who 81"] {
         let run = world.prepare(arguments).without_proc().run();
         assert!([0, 1, 3].contains(&run.status), "no crash: {run:?}");
         assert!(!run.stderr.contains("panicked"), "{run:?}");

@@ -266,7 +266,7 @@ fn a_danger_depends_on_the_binding() {
         .speaks(tcp("127.0.0.1:6379"), talks(b"", REDIS))
         .speaks(tcp("0.0.0.0:6380"), talks(b"", REDIS))
         .speaks(tcp("10.77.0.2:6381"), talks(b"", REDIS));
-    let report = world.json("check --identify --proto tcp -4");
+    let report = world.json("check --from loopback,self --identify --proto tcp -4");
     let risk = |port: &str| &identity(&report, port)["risk"];
     assert_eq!(risk("6379/tcp")["severity"], "medium");
     for port in ["6380/tcp", "6381/tcp"] {
@@ -277,15 +277,18 @@ fn a_danger_depends_on_the_binding() {
     assert_eq!(identity(&report, "6380/tcp")["target"], "127.0.0.1", "loopback first");
     assert_eq!(identity(&report, "6381/tcp")["target"], "10.77.0.2");
 
-    let run = world.portsight("check --identify --proto tcp -4");
+    let run = world.portsight("check --from loopback,self --identify --proto tcp -4");
     assert!(run.stdout.contains("IDENTITY") && run.stdout.contains("redis 7.0.15"), "{run:#?}");
     assert!(
         run.stdout.contains("risk (high): 6380/tcp redis: ") && run.stdout.contains("  advice: ")
     );
-    let csv = world.portsight("check 6379 --identify --proto tcp -4 -o csv").stdout;
+    let csv =
+        world.portsight("check --from loopback,self 6379 --identify --proto tcp -4 -o csv").stdout;
     assert!(csv.contains("note,identity,product,version,tls,certificate_until,risk\r\n"), "{csv}");
     assert!(csv.contains(",redis,Redis,7.0.15,,,redis-no-auth\r\n"), "{csv}");
-    let plain = world.portsight("check 6379 --identify --proto tcp -4 -o plain").stdout;
+    let plain = world
+        .portsight("check --from loopback,self 6379 --identify --proto tcp -4 -o plain")
+        .stdout;
     assert!(plain.contains("\tredis\tRedis\t7.0.15\t-\t-\tredis-no-auth\n"), "{plain}");
 }
 
@@ -294,17 +297,17 @@ fn a_danger_depends_on_the_binding() {
 #[ignore = "needs a network namespace: scripts/test"]
 fn nobody_is_asked_without_the_option() {
     let world = World::new().speaks(local(22), talks(b"SSH-2.0-x\r\n", &[]));
-    let report = world.json("check 22-23 --proto tcp -4");
+    let report = world.json("check --from loopback,self 22-23 --proto tcp -4");
     for port in ["22/tcp", "23/tcp"] {
         assert_eq!(identity(&report, port), &Value::Null);
         assert_eq!(unknown(&report, port, "identity"), "");
     }
-    assert!(!world.portsight("check 22 -4").stdout.contains("IDENTITY"));
+    assert!(!world.portsight("check --from loopback,self 22 -4").stdout.contains("IDENTITY"));
     // A closed port has nothing to ask.
-    let report = world.json("check 22-23 --proto tcp -4 --identify");
+    let report = world.json("check --from loopback,self 22-23 --proto tcp -4 --identify");
     assert_eq!(identity(&report, "23/tcp"), &Value::Null);
     assert_eq!(unknown(&report, "23/tcp", "identity"), "");
-    let run = world.portsight("check --identify --proto udp");
+    let run = world.portsight("check --from loopback,self --identify --proto udp");
     assert_eq!(run.status, 2, "{run:#?}");
     run.says_in_one_line(&["--identify", "--proto udp"]);
 }
@@ -397,7 +400,7 @@ fn silent_ports_wait_beside_each_other() {
     let ports = 7001..=7064;
     let world = ports.clone().fold(World::new(), |world, port| world.listens(local(port)));
     let started = Instant::now();
-    let report = world.json("check 7001-7064 --identify --proto tcp -4");
+    let report = world.json("check --from loopback,self 7001-7064 --identify --proto tcp -4");
     // One after the other would be 128 s.
     assert!(started.elapsed() < Duration::from_secs(40), "{:?}", started.elapsed());
     assert!(items(&report).iter().all(|item| item["identity"].is_null()));
@@ -408,7 +411,8 @@ fn silent_ports_wait_beside_each_other() {
         fs::write("/proc/thread-self/comm", "asked").unwrap();
         silent(stream);
     });
-    let running = world.prepare("check 7001 --identify --proto tcp -4 -o json").start();
+    let running =
+        world.prepare("check --from loopback,self 7001 --identify --proto tcp -4 -o json").start();
     while !threads().any(|name| name == "asked") {
         std::thread::yield_now();
     }
@@ -435,7 +439,7 @@ fn a_service_of_ipv6_or_of_one_address_is_asked_there() {
         .speaks(tcp("127.0.0.53:24"), talks(b"SSH-2.0-stub\r\n", &[]))
         .speaks(tcp("10.77.0.2:25").on("lan0"), talks(b"SSH-2.0-device\r\n", &[]))
         .speaks(tcp("0.0.0.0:26").deferred(), talks(b"", &[(b"GET", b"HTTP/1.1 204 x\r\n\r\n")]));
-    let report = world.json("check 22-26 --identify --proto tcp");
+    let report = world.json("check --from loopback,self 22-26 --identify --proto tcp");
     for (port, product, target) in [
         ("22/tcp", "six", "::1"),
         ("23/tcp", "link", "fe80::77"),
@@ -452,7 +456,10 @@ fn a_service_of_ipv6_or_of_one_address_is_asked_there() {
 #[ignore = "needs a network namespace: scripts/test"]
 fn an_ordinary_user_can_ask_too() {
     let world = World::new().speaks(local(22), talks(b"SSH-2.0-x\r\n", &[]));
-    let run = world.prepare("check 22 --identify --proto tcp -4 -o json").by_ordinary_user().run();
+    let run = world
+        .prepare("check --from loopback,self 22 --identify --proto tcp -4 -o json")
+        .by_ordinary_user()
+        .run();
     assert_eq!(told(&run.document(), "22/tcp"), "ssh x - - - -");
 }
 
@@ -491,7 +498,7 @@ fn nothing_is_said_to_others_or_to_an_excluded_port() {
                 }
             }",
         );
-    let arguments = "check 8000-8001,8070-8072 --identify --proto tcp -4 --exclude 8001 -o json";
+    let arguments = "check --from loopback,self 8000-8001,8070-8072 --identify --proto tcp -4 --exclude 8001 -o json";
     let report = world.portsight(arguments).document();
     assert_eq!(told(&report, "8000/tcp"), "ssh x - - - -");
     assert_eq!(told(&report, "8070/tcp"), "ssh x - - - -", "another socket of this host");
@@ -536,7 +543,8 @@ fn no_word_follows_an_address_that_goes_away() {
             neigh add {address} lladdr 02:00:00:00:00:09 dev lan0 nud permanent\n"
         );
         feed("ip", &["-batch", "-"], &neighbour);
-        let arguments = format!("check 7001 --identify --proto tcp {family} -o json");
+        let arguments =
+            format!("check --from loopback,self 7001 --identify --proto tcp {family} -o json");
         let running = world.prepare(&arguments).start();
         while !threads().any(|name| name == address) {
             std::thread::yield_now();
@@ -750,7 +758,7 @@ fn a_real_web_server_is_known_and_nothing_is_left() {
     let words =
         ["python3", "-u", "-m", "http.server", "8000", "--bind", "127.0.0.1", "--directory"];
     let _server = Program::start(&[&words[..], &[empty.0.to_str().unwrap()]].concat(), "Serving");
-    let report = world.json("check 8000 --identify --proto tcp -4");
+    let report = world.json("check --from loopback,self 8000 --identify --proto tcp -4");
     let identity = identity(&report, "8000/tcp");
     assert_eq!(identity["protocol"], "http");
     assert_eq!(identity["product"], "SimpleHTTP");

@@ -36,6 +36,7 @@ mod options;
 mod ordinary;
 mod owners;
 mod published;
+mod rules;
 mod run;
 mod safety;
 mod scan;

@@ -37,12 +37,12 @@ fn vantages_families_and_transports_can_be_chosen() {
     };
     let set = |addresses: &[&str]| addresses.iter().map(|a| (*a).to_owned()).collect();
     let all = set(&["127.0.0.1", "::1", "10.77.0.2", "fd77::2", "fe80::77"]);
-    assert_eq!(targets("check 22"), all);
+    assert_eq!(targets("check --from loopback,self 22"), all);
     assert_eq!(targets("check 22 --from loopback,self"), all);
     assert_eq!(targets("check 22 --from loopback"), set(&["127.0.0.1", "::1"]));
     assert_eq!(targets("check 22 --from self"), set(&["10.77.0.2", "fd77::2", "fe80::77"]));
-    assert_eq!(targets("check 22 -4"), set(&["127.0.0.1", "10.77.0.2"]));
-    assert_eq!(targets("check 22 -6"), set(&["::1", "fd77::2", "fe80::77"]));
+    assert_eq!(targets("check --from loopback,self 22 -4"), set(&["127.0.0.1", "10.77.0.2"]));
+    assert_eq!(targets("check --from loopback,self 22 -6"), set(&["::1", "fd77::2", "fe80::77"]));
     assert_eq!(targets("check 22 -6 --from loopback"), set(&["::1"]));
     assert_eq!(targets("scan 22 -4 --from self"), set(&["10.77.0.2"]));
 
@@ -50,11 +50,20 @@ fn vantages_families_and_transports_can_be_chosen() {
         names(&world.json(arguments)).into_iter().collect()
     };
     assert_eq!(ports("check"), set(&["22/tcp", "8080/tcp", "9000/tcp", "53/udp"]));
-    assert_eq!(ports("check --proto all"), set(&["22/tcp", "8080/tcp", "9000/tcp", "53/udp"]));
-    assert_eq!(ports("check --proto tcp"), set(&["22/tcp", "8080/tcp", "9000/tcp"]));
-    assert_eq!(ports("check --proto udp"), set(&["53/udp"]));
-    assert_eq!(ports("check 50-53 --proto udp"), set(&["50/udp", "51/udp", "52/udp", "53/udp"]));
-    assert_eq!(ports("check ssh,80 --proto tcp"), set(&["22/tcp", "80/tcp"]));
+    assert_eq!(
+        ports("check --from loopback,self --proto all"),
+        set(&["22/tcp", "8080/tcp", "9000/tcp", "53/udp"])
+    );
+    assert_eq!(
+        ports("check --from loopback,self --proto tcp"),
+        set(&["22/tcp", "8080/tcp", "9000/tcp"])
+    );
+    assert_eq!(ports("check --from loopback,self --proto udp"), set(&["53/udp"]));
+    assert_eq!(
+        ports("check --from loopback,self 50-53 --proto udp"),
+        set(&["50/udp", "51/udp", "52/udp", "53/udp"])
+    );
+    assert_eq!(ports("check --from loopback,self ssh,80 --proto tcp"), set(&["22/tcp", "80/tcp"]));
 }
 
 /// An excluded port gets no packet: the rule that counts them has seen none.
@@ -62,7 +71,7 @@ fn vantages_families_and_transports_can_be_chosen() {
 #[ignore = "needs a network namespace: scripts/test"]
 fn an_excluded_port_gets_no_packet() {
     let world = small_world();
-    let report = world.json("check --exclude 8999-9000");
+    let report = world.json("check --from loopback,self --exclude 8999-9000");
     assert_eq!(world.counted("probes"), 0);
     assert!(views(&report).all(|(item, _)| name(item) != "9000/tcp"));
     // It has its row all the same, and no verdict.
@@ -86,18 +95,18 @@ fn the_exit_status_says_what_was_found() {
         }",
     );
     for (status, arguments) in [
-        (0, "check 22"),
-        (0, "check 8080 --proto tcp"),
-        (0, "check 3306"),
-        (0, "check 22 --fail-on filtered"),
-        (1, "check 8080 --fail-on filtered"),
-        (1, "check 8080 --fail-on unexpected,filtered"),
-        (0, "check 8080 --proto tcp --fail-on unexpected"),
-        (1, "check 3306 --fail-on closed"),
-        (3, "check 57 --proto udp"),
+        (0, "check --from loopback,self 22"),
+        (0, "check --from loopback,self 8080 --proto tcp"),
+        (0, "check --from loopback,self 3306"),
+        (0, "check --from loopback,self 22 --fail-on filtered"),
+        (1, "check --from loopback,self 8080 --fail-on filtered"),
+        (1, "check --from loopback,self 8080 --fail-on unexpected,filtered"),
+        (0, "check --from loopback,self 8080 --proto tcp --fail-on unexpected"),
+        (1, "check --from loopback,self 3306 --fail-on closed"),
+        (3, "check --from loopback,self 57 --proto udp"),
         // An answer of --fail-on comes first.
-        (1, "check 57 --proto udp --fail-on inconclusive"),
-        (1, "check 22,57 --fail-on reachable"),
+        (1, "check --from loopback,self 57 --proto udp --fail-on inconclusive"),
+        (1, "check --from loopback,self 22,57 --fail-on reachable"),
         (0, "ls"),
         (0, "ls port=1"),
         (0, "who 22"),
@@ -120,21 +129,21 @@ fn a_wrong_word_is_named_in_one_line() {
         ("who 0", &["0", "65535"]),
         ("who 70000", &["70000", "65535"]),
         ("who 10-5", &["10-5"]),
-        ("check 0", &["0", "65535"]),
-        ("check 70000", &["70000", "65535"]),
-        ("check 10-5", &["10-5"]),
-        ("check 80,70000", &["70000"]),
-        ("check abc", &["abc"]),
-        ("check 22 --exclude abc", &["abc"]),
+        ("check --from loopback,self 0", &["0", "65535"]),
+        ("check --from loopback,self 70000", &["70000", "65535"]),
+        ("check --from loopback,self 10-5", &["10-5"]),
+        ("check --from loopback,self 80,70000", &["70000"]),
+        ("check --from loopback,self abc", &["abc"]),
+        ("check --from loopback,self 22 --exclude abc", &["abc"]),
         ("check 22 --from moon", &["moon", "loopback", "self"]),
         ("check 22 --from loopbak", &["loopbak", "loopback"]),
-        ("check 22 --proto icmp", &["icmp", "tcp", "udp"]),
-        ("check 53/udp --proto tcp", &["nothing to probe", "tcp"]),
-        ("check --all-udp --proto tcp", &["--all-udp", "--proto tcp"]),
+        ("check --from loopback,self 22 --proto icmp", &["icmp", "tcp", "udp"]),
+        ("check --from loopback,self 53/udp --proto tcp", &["nothing to probe", "tcp"]),
+        ("check --from loopback,self --all-udp --proto tcp", &["--all-udp", "--proto tcp"]),
         ("ls --json -o plain", &["--json", "--output"]),
         ("who", &["PORT"]),
-        ("check 22 --fail-on sometimes", &["sometimes", "filtered"]),
-        ("check 22 -o yaml", &["yaml", "json"]),
+        ("check --from loopback,self 22 --fail-on sometimes", &["sometimes", "filtered"]),
+        ("check --from loopback,self 22 -o yaml", &["yaml", "json"]),
         ("ls -o jsn", &["jsn", "json"]),
         ("ls --color perhaps", &["perhaps", "auto"]),
         ("ls prot=22", &["prot"]),
@@ -152,7 +161,14 @@ fn a_wrong_word_is_named_in_one_line() {
 #[ignore = "needs a network namespace: scripts/test"]
 fn an_output_that_cannot_be_written_is_an_error() {
     let world = small_world();
-    for arguments in ["ls", "ls -o json", "ls -o plain", "who 22", "check 22", "check 22 -o json"] {
+    for arguments in [
+        "ls",
+        "ls -o json",
+        "ls -o plain",
+        "who 22",
+        "check --from loopback,self 22",
+        "check 22 -o json",
+    ] {
         let full = File::options().write(true).open("/dev/full").unwrap();
         let run = world.prepare(arguments).to(full).run();
         assert_eq!(run.status, 2, "{arguments}: {run:#?}");
@@ -166,9 +182,11 @@ fn an_output_that_cannot_be_written_is_an_error() {
 fn every_document_says_where_it_comes_from() {
     let world = small_world();
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    for (arguments, schema) in
-        [("ls", "portsight/ls"), ("who 22", "portsight/who"), ("check 22", "portsight/check")]
-    {
+    for (arguments, schema) in [
+        ("ls", "portsight/ls"),
+        ("who 22", "portsight/who"),
+        ("check --from loopback,self 22", "portsight/check"),
+    ] {
         let document = world.json(arguments);
         assert_eq!(document["schema"], schema);
         assert_eq!(document["format_version"], "1.0");

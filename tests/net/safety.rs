@@ -98,7 +98,10 @@ fn no_probe_is_sent_where_a_routing_rule_could_send_it_out() {
         "rule add pref 100 lookup local\nrule del pref 0\nrule add pref 10 ipproto tcp dport 9999 lookup 77\n\
         route add table 77 default via 10.77.0.9 dev lan0",
     );
-    let report = world.portsight("check 9999 -4 --proto tcp -o json").exits(3).document();
+    let report = world
+        .portsight("check --from loopback,self 9999 -4 --proto tcp -o json")
+        .exits(3)
+        .document();
     assert_eq!(world.counted("wire"), 0);
     assert!(gaps(&report).contains("routing rule"), "{}", gaps(&report));
     assert_eq!(only_item(&report)["verdict"], Value::Null);
@@ -109,7 +112,8 @@ fn no_probe_is_sent_where_a_routing_rule_could_send_it_out() {
 fn a_loopback_that_is_down_is_no_firewall() {
     let world = World::new().veth(&["10.77.0.2/24"]).listens(tcp("0.0.0.0:22"));
     ip("link set lo down");
-    let report = world.portsight("check 22 -4 --proto tcp -o json").exits(3).document();
+    let report =
+        world.portsight("check --from loopback,self 22 -4 --proto tcp -o json").exits(3).document();
     assert!(gaps(&report).contains("lo is down"), "{}", gaps(&report));
     assert_eq!(only_item(&report)["verdict"], Value::Null);
 }
@@ -131,8 +135,10 @@ fn a_rate_limit_is_not_a_closed_door() {
             }
         }",
     );
-    let report =
-        world.portsight("check 1-2000,9001-9023 -4 --proto tcp -o json").exits(3).document();
+    let report = world
+        .portsight("check --from loopback,self 1-2000,9001-9023 -4 --proto tcp -o json")
+        .exits(3)
+        .document();
     for (item, view) in views(&report) {
         let verdict = view["verdict"].as_str().unwrap();
         assert!(["reachable", "inconclusive", "closed"].contains(&verdict), "{item:#}");
@@ -158,7 +164,7 @@ fn only_the_queue_of_the_socket_that_was_asked_counts() {
             }",
         );
     assert_views(
-        &world.json("check 8080 --proto tcp -4"),
+        &world.json("check --from loopback,self 8080 --proto tcp -4"),
         "PORT      TARGETS  STATE     REASON       VERDICT     HOW      CERTAINTY
          8080/tcp  lo4      filtered  no-response  filtered    dropped  likely
          8080/tcp  lan4     filtered  no-response  overloaded  -        proved",
@@ -172,7 +178,7 @@ fn a_bound_address_that_no_interface_has_is_probed() {
     let world = World::new().veth(&LAN);
     ip("route add local 10.9.0.0/24 dev lo");
     let world = world.listens(tcp("10.9.0.5:8000")).echoes(udp("10.9.0.5:8002"));
-    let report = world.json("check 8000/tcp,8002/udp -4");
+    let report = world.json("check --from loopback,self 8000/tcp,8002/udp -4");
     let verdicts: Vec<_> = views(&report)
         .filter(|(_, view)| view["target"] == "10.9.0.5")
         .map(|(item, view)| (item["port"].clone(), view["verdict"].clone()))

@@ -102,7 +102,9 @@ fn twenty_full_scans_of_a_busy_host_have_no_wrong_port() {
 fn twenty_full_scans(method: &str) {
     let (world, truth) = sixty_listeners();
     for round in 1..=20 {
-        let run = world.portsight(&format!("check --proto tcp --method {method} -o json"));
+        let run = world.portsight(&format!(
+            "check --from loopback,self --proto tcp --method {method} -o json"
+        ));
         let report = run.document();
         let found = open(&report);
         let missed: Vec<_> = truth.difference(&found).collect();
@@ -166,7 +168,10 @@ fn a_full_scan_past_a_firewall_has_no_wrong_port() {
         }))
         .collect();
     for _ in 0..3 {
-        let report = world.portsight("check --proto tcp -4 -o json").exits(0).document();
+        let report = world
+            .portsight("check --from loopback,self --proto tcp -4 -o json")
+            .exits(0)
+            .document();
         assert_views(&report, &table);
         for vantage in ["loopback", "self"] {
             // Nobody listens on 990 of the dropped ports and 180 of those that ICMP rejects. A reset that a rule
@@ -182,7 +187,9 @@ fn a_full_scan_past_a_firewall_has_no_wrong_port() {
 #[ignore = "needs a network namespace: scripts/test"]
 fn the_borders_of_a_filtered_range_are_exact() {
     let world = firewalled_world();
-    let report = world.json("check 19990-20009,20990-21009,29990-30009,30290-30309 --proto tcp -4");
+    let report = world.json(
+        "check --from loopback,self 19990-20009,20990-21009,29990-30009,30290-30309 --proto tcp -4",
+    );
     let lines: Vec<_> = names(&report)
         .iter()
         .map(|name| {
@@ -278,6 +285,10 @@ fn nmap_agrees() {
             "what the world was given, as nmap sees it"
         );
         assert_eq!(of_state("check", "open"), open, "{target}");
-        assert_eq!(of_state("check 500-700,3500-3700", "filtered"), filtered, "{target}");
+        assert_eq!(
+            of_state("check --from loopback,self 500-700,3500-3700", "filtered"),
+            filtered,
+            "{target}"
+        );
     }
 }

@@ -73,7 +73,8 @@ fn judgements(report: &Value) -> BTreeMap<(u64, String), [String; 3]> {
 fn both_methods_say_the_same_of_each_rule() {
     let world = ruled_world();
     let by = |method: &str| {
-        let report = world.json(&format!("check 81-94 --proto tcp --method {method}"));
+        let report =
+            world.json(&format!("check --from loopback,self 81-94 --proto tcp --method {method}"));
         assert!(views(&report).all(|(_, view)| view["method"] == method), "{report:#}");
         report
     };
@@ -161,14 +162,17 @@ fn a_scan_by_syn_is_seen_by_no_application() {
         world.listens(tcp(&format!("[::]:{}", 1000 + number)).dual())
     });
     let before = passive_opens();
-    let report = world.portsight("check --proto tcp --method syn -o json").exits(0).document();
+    let report = world
+        .portsight("check --from loopback,self --proto tcp --method syn -o json")
+        .exits(0)
+        .document();
     assert_eq!(items(&report).len(), 30);
     assert_eq!(passive_opens(), before, "connections were opened");
     assert_eq!(sockets("-Htan state syn-recv state time-wait state established"), [""; 0]);
     let queued = |line: &String| line.split_whitespace().nth(1) != Some("0");
     assert_eq!(sockets("-Htln").into_iter().filter(queued).collect::<Vec<_>>(), [""; 0]);
     // The counter does count.
-    world.portsight("check --proto tcp --method connect -o json").exits(0);
+    world.portsight("check --from loopback,self --proto tcp --method connect -o json").exits(0);
     assert_ne!(passive_opens(), before);
 }
 

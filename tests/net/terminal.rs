@@ -64,8 +64,13 @@ fn without_colour(text: &str) -> String {
 fn a_reader_that_leaves_is_no_error() {
     let world = (1..=300)
         .fold(World::new(), |world, port| world.listens(tcp(&format!("127.0.0.1:{port}"))));
-    for arguments in ["ls", "ls -o plain", "ls -o json", "check 1-300 -4", "check 1-300 -4 -o json"]
-    {
+    for arguments in [
+        "ls",
+        "ls -o plain",
+        "ls -o json",
+        "check --from loopback,self 1-300 -4",
+        "check 1-300 -4 -o json",
+    ] {
         let (reads, writes) = pipe().unwrap();
         // SAFETY: fcntl(2) with F_SETPIPE_SZ takes a number.
         let size = unsafe { libc::fcntl(writes.as_raw_fd(), libc::F_SETPIPE_SZ, 4096) };
@@ -95,7 +100,8 @@ fn a_reader_that_leaves_is_no_error() {
 fn ctrl_c_gives_what_is_known_so_far() {
     let world = endless_world();
     let (mut screen, theirs) = terminal(80);
-    let running = world.prepare("check --proto tcp -o json").errors_to(theirs).start();
+    let running =
+        world.prepare("check --from loopback,self --proto tcp -o json").errors_to(theirs).start();
     assert!(speaks_within(20, &screen), "progress on a terminal");
     let mut begun = [0; 256];
     let length = screen.read(&mut begun).unwrap();

@@ -24,7 +24,7 @@ fn a_receive_queue_without_room_shows_its_drops() {
 fn silence_without_a_socket_is_shielded_and_a_port_unreachable_closed() {
     let world = World::new().nft(DROP_56);
     assert_views(
-        &world.json("check 56-57 --proto udp -4"),
+        &world.json("check --from loopback,self 56-57 --proto udp -4"),
         "56/udp  lo4  *       no-response   shielded  dropped  *
          57/udp  lo4  closed  port-unreach  closed    -        *",
     );
@@ -55,7 +55,7 @@ fn assert_noise_is_no_evidence(milliseconds: i64) {
         .nft(DROP_56)
         .noise(at("127.0.0.1:57"), milliseconds);
     for _ in 0..10 {
-        let report = world.json("check 55-57 --proto udp -4");
+        let report = world.json("check --from loopback,self 55-57 --proto udp -4");
         for (item, view) in views(&report) {
             // 56 gets nothing. The others get their probes, if that can be told.
             let verdict = view["verdict"].as_str().unwrap();
@@ -72,7 +72,10 @@ fn assert_noise_is_no_evidence(milliseconds: i64) {
 fn an_old_datagram_in_the_queue_is_no_evidence() {
     let world = World::new().stuffed(udp("127.0.0.1:56")).nft(DROP_56);
     assert_views(
-        &world.portsight("check 56 --proto udp -4 -o json").exits(3).document(),
+        &world
+            .portsight("check --from loopback,self 56 --proto udp -4 -o json")
+            .exits(3)
+            .document(),
         "56/udp  lo4  open|filtered  no-response  inconclusive  -  *",
     );
 }

@@ -59,6 +59,12 @@ fn assert_says(world: &World, arguments: &str, expected: &str) -> Value {
     assert_told(world, arguments, expected, expected)
 }
 
+/// Asserts a reason that blames a rule: root has it traced, so it is proved; to an ordinary user it is likely.
+#[track_caller]
+fn assert_blames_a_rule(world: &World, arguments: &str, code: &str) -> Value {
+    assert_told(world, arguments, &format!("{code} proved"), &format!("{code} likely"))
+}
+
 /// The sentence of an answer.
 fn text(report: &Value) -> &str {
     report["diagnosis"]["text"].as_str().unwrap_or_default()

@@ -1,18 +1,21 @@
 //! The facts for `why`: who is asked what, and in which order.
 
+use super::super::network::rulebook;
 use super::proxy;
 use crate::firewall;
 use crate::inventory::{self, Across, Namespaces, Packet, Services, SockDiag};
 use crate::model::{
-    Asked, ClientAttempt, Endpoint, Gap, Hides, Interface, Inventory, Lookup, Need, Neighbour,
-    Outcome, Published, Resolution, Resolved, Seen, Socket, Surroundings, Target, Transport,
-    Vantage, Way,
+    Asked, ClientAttempt, Endpoint, Gap, Hides, Interface, Inventory, Journey, Lookup, Need,
+    Neighbour, Outcome, PortSet, Published, Resolution, Resolved, Seen, Socket, Surroundings,
+    Target, Transport, Vantage, Way,
 };
+use crate::outside::Outside;
 use crate::probe::{self, Call};
-use crate::reconcile::why::{Case, Facts, Proxy};
+use crate::reconcile::why::{Case, Decided, Facts, Proxy};
 use crate::sys::{self, LocalAddresses, NoAddress};
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Of a name with more addresses only so many are tried.
@@ -73,6 +76,7 @@ impl Looker<'_> {
         for case in &mut cases {
             self.look_closer(case, &local);
         }
+        let untraced = self.trace(&mut cases, &local);
         let mut after = self.table();
         let endpoint = self.endpoint();
         self.ask_lookups(&mut cases);
@@ -106,6 +110,7 @@ impl Looker<'_> {
             surroundings: self.surroundings.clone(),
             kernel: sys::kernel_release(),
             gaps,
+            untraced,
             resolution,
         }
     }
@@ -151,6 +156,54 @@ impl Looker<'_> {
             }
             _ => {}
         }
+    }
+
+    /// Traces one more packet for each address of this host that does not answer, where we may. Forks a child, so it is
+    /// done while there is one thread.
+    ///
+    /// Gives the reason for what no trace shows.
+    fn trace(&self, cases: &mut [Case], local: &LocalAddresses) -> Gap {
+        let untraced = |reason: String, need| Gap {
+            what: "the rule that decided".to_owned(),
+            reason,
+            need,
+            hides: Hides::Published,
+        };
+        let failed = |case: &&mut Case| {
+            matches!(case.way, Way::Local(_)) && case.attempt.outcome != Outcome::Connected
+        };
+        let mut failed: Vec<&mut Case> = cases.iter_mut().filter(failed).collect();
+        let addresses: Vec<IpAddr> = failed.iter().map(|case| case.attempt.to.ip()).collect();
+        let not_told = untraced("the kernel's trace does not tell it".to_owned(), None);
+        if addresses.is_empty() {
+            return not_told;
+        }
+        let mut outside = match Outside::open(&[], &addresses) {
+            Ok(outside) => outside,
+            Err(error) => {
+                return untraced(error.to_string(), error.is_denied().then_some(Need::Root));
+            }
+        };
+        let port = PortSet::from_iter([self.asked.port]);
+        let mut journeys: Vec<Option<Arc<Journey>>> = Vec::new();
+        for case in &failed {
+            let Way::Local(device) = case.way else { continue };
+            let target = target(case.attempt.to, device, local);
+            let told = outside.explain(&target, self.asked.transport, &port, probe::payload);
+            journeys.push(told.into_values().next());
+        }
+        drop(outside);
+        let told = || failed.iter().zip(&journeys);
+        let rules = told().filter_map(|(case, journey)| {
+            Some(Decided::rule(journey.as_ref()?, case.attempt.outcome)?.0.clone())
+        });
+        let rulebook = rulebook(&rules.collect());
+        for (case, journey) in failed.iter_mut().zip(&journeys) {
+            let Some(journey) = journey else { continue };
+            case.decided = Decided::of(journey, case.attempt.outcome, &rulebook);
+            case.reached = Some(journey.reached);
+        }
+        not_told
     }
 
     /// Where the kernel would deliver a packet for each case.
@@ -276,6 +329,7 @@ fn cases(calls: Vec<(Call, Way)>, attempts: Vec<ClientAttempt>) -> Vec<Case> {
         delivery: None,
         neighbour: Neighbour::NotAsked,
         decided: None,
+        reached: None,
     };
     calls.into_iter().zip(attempts).map(case).collect()
 }

@@ -3,8 +3,8 @@
 use super::words;
 use crate::model::{
     Asked, Certainty, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook, Inventory,
-    Lookup, Neighbour, Passage, Published, Resolution, Rule, Seen, Socket, Surroundings, Transport,
-    Way,
+    Journey, Lookup, Neighbour, Outcome, Passage, Published, Reached, Resolution, Rule, RuleId,
+    Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
 };
 use std::net::IpAddr;
 
@@ -25,15 +25,38 @@ pub struct Case {
     pub neighbour: Neighbour,
     /// What decided against it, by a trace.
     pub decided: Option<Decided>,
+    /// How far a trace has seen one more such packet come.
+    pub reached: Option<Reached>,
 }
 
 /// A rule or a policy that ended a packet or its answer, as the kernel traced it.
 #[derive(Debug, Clone)]
 pub struct Decided {
-    /// Where the packet was.
-    pub hook: Hook,
+    /// Where the packet was; `None` where the chains could not be read.
+    pub hook: Option<Hook>,
     /// The rule.
     pub rule: Rule,
+}
+
+impl Decided {
+    /// What ended a traced packet, or where nothing came back its answer.
+    #[must_use]
+    pub fn of(journey: &Journey, outcome: Outcome, rulebook: &Rulebook) -> Option<Self> {
+        let (rule, steps) = Self::rule(journey, outcome)?;
+        Some(Self { hook: rulebook.hook_at(steps, rule), rule: rulebook.rule(rule) })
+    }
+
+    /// The rule or policy that did.
+    #[must_use]
+    pub fn rule(journey: &Journey, outcome: Outcome) -> Option<(&RuleId, &[Step])> {
+        let stopped = journey.stopped_by().map(|rule| (rule, journey.steps.as_slice()));
+        let of_reply = || {
+            let silent = outcome == Outcome::TimedOut;
+            let reply = journey.reply.as_ref().filter(|_| silent)?;
+            Some((journey.reply_stopped_by()?, reply.steps.as_slice()))
+        };
+        stopped.or_else(of_reply)
+    }
 }
 
 impl Case {
@@ -104,6 +127,8 @@ pub struct Facts {
     pub kernel: String,
     /// What could not be seen.
     pub gaps: Vec<Gap>,
+    /// Why no rule is known where one must have decided.
+    pub untraced: Gap,
 }
 
 impl Facts {
@@ -124,11 +149,12 @@ impl Facts {
     }
 
     /// How sure it is that no socket is there but those that are listed, and that no rule sends packets elsewhere.
-    pub(super) fn certainty_of_table(&self) -> Certainty {
+    pub(super) fn certainty_of_table(&self, case: &Case) -> Certainty {
         let seen = !self.before.may_lack_servers() && !self.after.may_lack_servers();
         let unread = self.gaps.iter().any(|gap| gap.hides == Hides::Published);
-        let not_redirected =
-            !self.tracks_connections || (self.published.known().is_some() && !unread);
+        let not_redirected = !self.tracks_connections
+            || case.reached == Some(Reached::Host(None))
+            || (self.published.known().is_some() && !unread);
         if seen && not_redirected { Certainty::Proved } else { Certainty::Likely }
     }
 

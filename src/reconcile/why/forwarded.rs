@@ -2,13 +2,26 @@
 
 use super::words::at;
 use super::{Case, Facts, Found};
-use crate::model::{Certainty, Code, Through};
+use crate::model::{Certainty, Code, Outcome, Reached, Through};
 
 /// A rule sends the packets on, to where nobody listens. `None` where somebody does: then the rule is not for packets
 /// of this host, and not the cause.
 pub(super) fn forwarded(facts: &Facts, case: &Case, what: &str) -> Option<Found> {
-    let rule = facts.redirection(case.address())?;
     let port = facts.asked.port;
+    match case.reached {
+        Some(Reached::Host(Some(to)) | Reached::Through(to)) => {
+            let silent = case.attempt.outcome == Outcome::TimedOut;
+            let sure = if silent { Certainty::Likely } else { Certainty::Proved };
+            let text = format!("a rule forwards port {port} to {to}, which {what}");
+            let found =
+                Found::new(Code::R19, sure, text).seen("trace", format!("redirected to {to}"));
+            return Some(found.next("sudo nft -a list ruleset"));
+        }
+        // It came to this host's sockets with the address and port that it was sent to.
+        Some(Reached::Host(None)) => return None,
+        _ => {}
+    }
+    let rule = facts.redirection(case.address())?;
     let target_port = rule.leads_to(port).unwrap_or(port);
     let stays =
         rule.target.is_none_or(|target| target.is_loopback() || facts.local.contains(&target));

@@ -15,7 +15,7 @@ pub(super) fn found(facts: &Facts, case: &Case) -> Found {
     if let Some(socket) = takers.first() {
         return reset(facts, case, socket);
     }
-    let sure = facts.certainty_of_table();
+    let sure = facts.certainty_of_table(case);
     let servers: Vec<&Socket> = facts.servers().collect();
     let by_device =
         |socket: &&&Socket| socket.takes(case.address()) && !socket.accepts(case.address(), device);

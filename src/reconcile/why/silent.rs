@@ -121,7 +121,7 @@ fn is_stopped(socket: &Socket) -> bool {
 /// A firewall, or what looks like one.
 fn dropped(facts: &Facts, case: &Case, taker: Option<&Socket>, lost: Lost) -> Found {
     let port = facts.asked.port;
-    let hook = case.decided.as_ref().map(|decided| decided.hook);
+    let hook = case.decided.as_ref().and_then(|decided| decided.hook);
     let is_output = match hook {
         Some(hook) => matches!(hook, Hook::Output | Hook::Postrouting),
         None => matches!(lost, Lost::GoingOut | Lost::AnswerGoingOut),

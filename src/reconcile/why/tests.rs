@@ -32,6 +32,7 @@ fn case(to: &str, outcome: Outcome, error: Option<&str>) -> Case {
         delivery: None,
         neighbour: Neighbour::NotAsked,
         decided: None,
+        reached: None,
     }
 }
 
@@ -110,7 +111,12 @@ fn facts(cases: Vec<Case>, sockets: Vec<Socket>) -> Facts {
         surroundings: Surroundings { container: Seen::Absent, netns: Seen::Absent },
         kernel: "6.18.0".into(),
         gaps: Vec::new(),
+        untraced: gap("not traced", Hides::Published),
     }
+}
+
+fn gap(reason: &str, hides: Hides) -> Gap {
+    Gap { what: "x".into(), reason: reason.into(), need: None, hides }
 }
 
 /// `R05 proved`, `works`, `nothing`.
@@ -145,22 +151,12 @@ fn what_could_not_be_seen_is_not_proved() {
     let nothing = || facts(vec![refused("127.0.0.1:80")], Vec::new());
     assert_eq!(told(&nothing()), "R01 proved");
     let mut blind = nothing();
-    blind.after.gaps.push(Gap {
-        what: "tcp sockets".into(),
-        reason: "denied".into(),
-        need: None,
-        hides: Hides::Sockets,
-    });
+    blind.after.gaps.push(gap("denied", Hides::Sockets));
     assert_eq!(told(&blind), "R01 likely", "a socket may be missing");
     let mut tracked = nothing();
     tracked.tracks_connections = true;
     assert_eq!(told(&tracked), "R01 proved", "all rules were read");
-    tracked.gaps.push(Gap {
-        what: "rules".into(),
-        reason: "in a map".into(),
-        need: None,
-        hides: Hides::Published,
-    });
+    tracked.gaps.push(gap("in a map", Hides::Published));
     assert_eq!(told(&tracked), "R01 likely", "some rules were not");
     tracked.gaps.clear();
     tracked.published = Seen::Denied(Need::Root);
@@ -249,7 +245,7 @@ fn silence_is_told_by_how_far_the_packet_came() {
 #[test]
 fn a_traced_rule_proves_what_it_did() {
     let decided = |hook| Decided {
-        hook,
+        hook: Some(hook),
         rule: Rule {
             id: RuleId {
                 chain: Chain {

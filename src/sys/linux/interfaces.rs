@@ -10,6 +10,8 @@ use std::net::IpAddr;
 pub struct LocalAddress {
     /// The address.
     pub address: IpAddr,
+    /// How many bits of it are those of its network.
+    pub prefix: u8,
     /// The interface that has it.
     pub interface: Interface,
 }
@@ -39,6 +41,7 @@ pub fn local_addresses() -> io::Result<LocalAddresses> {
             let address = network.ip();
             let local = LocalAddress {
                 address,
+                prefix: network.prefix(),
                 interface: Interface { index: interface.index, name: interface.name.clone() },
             };
             if tentative.contains(&(address, interface.index)) {

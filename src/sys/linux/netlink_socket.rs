@@ -1,12 +1,14 @@
 //! A netlink socket (`netlink(7)`).
 
+use super::netlink_group;
 use rustix::buffer::spare_capacity;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
-    sockopt,
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink, recv, send,
+    socket_with, sockopt,
 };
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 /// What to talk to.
@@ -71,6 +73,44 @@ impl NetlinkSocket {
         Ok(())
     }
 
+    /// From now on hears a multicast group, with so many bytes of room, as far as the kernel gives them, and waits for
+    /// nothing: see [`NetlinkSocket::hear`].
+    ///
+    /// # Errors
+    /// When the kernel has no such group, or does not let us hear it.
+    pub fn join(&mut self, group: u32, room: usize) -> io::Result<()> {
+        sockopt::set_socket_recv_buffer_size_force(&self.fd, room)
+            .or_else(|_not_privileged| sockopt::set_socket_recv_buffer_size(&self.fd, room))?;
+        // A socket without a name of its own hears no group.
+        bind(&self.fd, &netlink::SocketAddrNetlink::new(0, 0))?;
+        netlink_group::join(&self.fd, group)
+    }
+
+    /// Hands each datagram that has come to `take`, and waits for none. Returns whether the kernel had to drop some.
+    pub fn hear(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+        let mut lost = false;
+        loop {
+            self.buffer.clear();
+            let room = spare_capacity(&mut self.buffer);
+            match recv(&self.fd, room, RecvFlags::TRUNC | RecvFlags::DONTWAIT) {
+                Ok((_, length)) => match self.buffer.get(..length) {
+                    Some(datagram) => take(datagram),
+                    None => lost = true,
+                },
+                Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::NOBUFS) => lost = true,
+                Err(_nothing_more) => return lost,
+            }
+        }
+    }
+
+    /// Waits until there is something to hear, or until `time` is over.
+    pub fn wait(&self, time: Duration) {
+        let mut polled = [PollFd::new(&self.fd, PollFlags::IN)];
+        // A wait that a signal cut short found nothing yet: the caller looks at its clock.
+        let _interrupted = poll(&mut polled, Timespec::try_from(time).ok().as_ref()).is_err();
+    }
+
     /// Sends one datagram. An error means that the kernel refuses it, or takes only a part.
     fn send(&self, request: &[u8]) -> io::Result<()> {
         let sent = send(&self.fd, request, SendFlags::empty())?;
@@ -88,5 +128,11 @@ impl NetlinkSocket {
             }
         };
         self.buffer.get(..length).ok_or_else(|| io::Error::other("a netlink datagram did not fit"))
+    }
+}
+
+impl AsFd for NetlinkSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 }

@@ -3,6 +3,16 @@
 //! Whatever is not understood makes the claim smaller, never larger: a condition that cannot be read marks the result
 //! as narrowed, and a translation that cannot be read is [`Translation::NotUnderstood`].
 
+use super::numbers::{
+    DREG, EQUAL, FIB_DADDR, FIB_RESULT_ADDRTYPE, GREATER, GREATER_OR_EQUAL, LESS, LESS_OR_EQUAL,
+    META_IIFNAME, META_L4PROTO, META_NFPROTO, NETWORK_HEADER, NFPROTO_IPV4, NFPROTO_IPV6,
+    NFT_NAT_DNAT, NFTA_CMP_DATA, NFTA_DATA_VALUE, NFTA_DATA_VERDICT, NFTA_EXPR_DATA,
+    NFTA_EXPR_NAME, NFTA_FIB_FLAGS, NFTA_FIB_RESULT, NFTA_IMMEDIATE_DATA, NFTA_LOOKUP_DREG,
+    NFTA_META_KEY, NFTA_META_SREG, NFTA_NAT_ADDRESSES, NFTA_NAT_FAMILY, NFTA_NAT_FLAGS,
+    NFTA_NAT_PORTS, NFTA_NAT_TYPE, NFTA_PAYLOAD_BASE, NFTA_PAYLOAD_LEN, NFTA_PAYLOAD_OFFSET,
+    NFTA_RANGE_FROM, NFTA_RANGE_TO, NFTA_REDIR_FLAGS, NFTA_REDIR_PORTS, NFTA_VERDICT_CHAIN,
+    NOT_EQUAL, OPERATOR, SREG, TRANSPORT_HEADER, VERDICT, XT_INFO, XT_NAME, XT_REVISION,
+};
 use super::registers::{Field, Registers};
 use super::xtables::{self, Match};
 use super::{LeadsTo, Translation, be32};
@@ -11,69 +21,8 @@ use crate::wire::netlink::{attribute, attributes, text};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-const NFTA_EXPR_NAME: u16 = 1;
-const NFTA_EXPR_DATA: u16 = 2;
-
-/// The attributes of `payload`, `meta`, `fib` and `immediate` begin with the register that is written.
-const DREG: u16 = 1;
-/// Those of `cmp` and `range` with the register that is read, and the comparison.
-const SREG: u16 = 1;
-const OPERATOR: u16 = 2;
-
-const NFTA_PAYLOAD_BASE: u16 = 2;
-const NFTA_PAYLOAD_OFFSET: u16 = 3;
-const NFTA_PAYLOAD_LEN: u16 = 4;
-const NETWORK_HEADER: u32 = 1;
-const TRANSPORT_HEADER: u32 = 2;
-
-const NFTA_META_KEY: u16 = 2;
-const NFTA_META_SREG: u16 = 3;
-const META_IIFNAME: u32 = 6;
-const META_NFPROTO: u32 = 15;
-const META_L4PROTO: u32 = 16;
-
-const NFTA_FIB_RESULT: u16 = 2;
-const NFTA_FIB_FLAGS: u16 = 3;
-const FIB_RESULT_ADDRTYPE: u32 = 3;
-const FIB_DADDR: u32 = 1 << 1;
+/// `RTN_LOCAL` (`linux/rtnetlink.h`).
 const RTN_LOCAL: u32 = 2;
-
-const NFTA_CMP_DATA: u16 = 3;
-const NFTA_RANGE_FROM: u16 = 3;
-const NFTA_RANGE_TO: u16 = 4;
-const EQUAL: u32 = 0;
-const NOT_EQUAL: u32 = 1;
-const LESS: u32 = 2;
-const LESS_OR_EQUAL: u32 = 3;
-const GREATER: u32 = 4;
-const GREATER_OR_EQUAL: u32 = 5;
-
-const NFTA_IMMEDIATE_DATA: u16 = 2;
-const NFTA_DATA_VALUE: u16 = 1;
-const NFTA_DATA_VERDICT: u16 = 2;
-const NFTA_VERDICT_CHAIN: u16 = 2;
-/// `NFT_REG_VERDICT`: what is written there ends the rule.
-const VERDICT: u32 = 0;
-
-const NFTA_LOOKUP_DREG: u16 = 3;
-
-/// The attributes of `match` and `target`.
-const XT_NAME: u16 = 1;
-const XT_REVISION: u16 = 2;
-const XT_INFO: u16 = 3;
-
-const NFTA_NAT_TYPE: u16 = 1;
-const NFTA_NAT_FAMILY: u16 = 2;
-const NFTA_NAT_ADDRESSES: [u16; 2] = [3, 4];
-const NFTA_NAT_PORTS: [u16; 2] = [5, 6];
-const NFTA_NAT_FLAGS: u16 = 7;
-const NFT_NAT_DNAT: u32 = 1;
-const NFTA_REDIR_PORTS: [u16; 2] = [1, 2];
-const NFTA_REDIR_FLAGS: u16 = 3;
-
-/// `NFPROTO_IPV4` and `NFPROTO_IPV6`.
-const NFPROTO_IPV4: u8 = 2;
-const NFPROTO_IPV6: u8 = 10;
 
 /// Where packets are sent on to.
 #[derive(Debug)]
@@ -428,7 +377,7 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 /// The first and the last of what stands in two registers: `Some(None)` where no register is named, and `None` where
 /// it is no constant. A rule that names only the first means that one.
 #[expect(clippy::option_option, reason = "nothing is named, and nothing is known, are two answers")]
-fn ends<T: Copy>(
+pub(super) fn ends<T>(
     data: &[u8],
     [first, last]: [u16; 2],
     read: impl Fn(u32) -> Option<T>,

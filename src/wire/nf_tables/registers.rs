@@ -88,7 +88,7 @@ impl Registers {
 }
 
 /// Where a register begins: `NFT_REG_1` to `NFT_REG_4` are four words each, `NFT_REG32_00` to `NFT_REG32_15` are one.
-fn first_word(register: u32) -> usize {
+pub(super) fn first_word(register: u32) -> usize {
     match register {
         1..=4 => (register as usize - 1) * 4,
         8..=23 => register as usize - 8,

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 /// Rules as `nft` and `iptables` of Debian 12 wrote them and Linux 6.18 sent them back, on a machine with the low byte
 /// first: the rule, what is read from it, and its bytes.
-const CAPTURED: &str = include_str!("captured.txt");
+pub(super) const CAPTURED: &str = include_str!("captured.txt");
 
 fn show(rule: &Rule) -> String {
     match (&rule.translation, &rule.leads_to) {
@@ -39,7 +39,7 @@ fn show_published(published: &Published) -> String {
     format!("{family} {transport} {address} {ports}{through}{narrowed} -> {target} {onto}")
 }
 
-fn bytes(hex: &str) -> Vec<u8> {
+pub(super) fn bytes(hex: &str) -> Vec<u8> {
     let digits: Vec<u8> =
         hex.chars().filter_map(|digit| u8::try_from(digit.to_digit(16)?).ok()).collect();
     digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
@@ -59,11 +59,11 @@ fn captured_rules_are_read_as_they_were_written() {
 }
 
 /// An entry of an answer, with its attributes.
-fn entry(family: u8, attributes: &[(u16, &[u8])]) -> Vec<u8> {
+pub(super) fn entry(family: u8, attributes: &[(u16, &[u8])]) -> Vec<u8> {
     [&[family, 0, 0, 0], nested(attributes).as_slice()].concat()
 }
 
-fn nested(attributes: &[(u16, &[u8])]) -> Vec<u8> {
+pub(super) fn nested(attributes: &[(u16, &[u8])]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (kind, value) in attributes {
         push_attribute(&mut bytes, *kind, value);
@@ -71,7 +71,7 @@ fn nested(attributes: &[(u16, &[u8])]) -> Vec<u8> {
     bytes
 }
 
-fn expression(name: &str, data: &[(u16, &[u8])]) -> Vec<u8> {
+pub(super) fn expression(name: &str, data: &[(u16, &[u8])]) -> Vec<u8> {
     nested(&[(1, name.as_bytes()), (2, &nested(data))])
 }
 
@@ -87,7 +87,7 @@ fn read(expressions: &[Vec<u8>]) -> String {
     show(&rule(&payload).expect("a rule"))
 }
 
-fn xt(kind: &str, name: &str, revision: u8, info: &[u8]) -> Vec<u8> {
+pub(super) fn xt(kind: &str, name: &str, revision: u8, info: &[u8]) -> Vec<u8> {
     expression(kind, &[(1, name.as_bytes()), (2, &[0, 0, 0, revision]), (3, info)])
 }
 

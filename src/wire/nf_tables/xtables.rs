@@ -2,12 +2,16 @@
 //! (`linux/netfilter/xt_tcpudp.h`, `xt_addrtype.h`, `nf_nat.h`): structures in the byte order of the host, but for
 //! addresses and the ports of targets.
 
+mod words;
+
 use super::expressions::{Onto, Step};
 use crate::model::Family;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::RangeInclusive;
 use zerocopy::byteorder::network_endian::U16;
 use zerocopy::{FromBytes, Immutable, KnownLayout};
+
+pub(super) use words::words;
 
 /// What a match asks of a packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,24 +112,26 @@ pub(super) fn target(name: &str, revision: u32, info: &[u8], family: Option<Fami
         "NETMAP" => return Step::Translates(None),
         _ => return Step::Next,
     };
-    let onto = match (family, revision) {
-        (None, _) => None,
-        (Some(Family::Ipv4), 0) => RangeOfIpv4::read_from_prefix(info).ok().map(|(range, _)| {
-            let address = |bytes| IpAddr::from(Ipv4Addr::from(bytes));
-            onto(range.flags, range.addresses.map(address), range.ports, None)
-        }),
-        (Some(family), _) => Range::read_from_prefix(info).ok().map(|(range, rest)| {
-            let address = |bytes: [u8; 16]| match (family, bytes) {
-                (Family::Ipv4, [a, b, c, d, ..]) => IpAddr::from([a, b, c, d]),
-                (Family::Ipv6, bytes) => IpAddr::from(Ipv6Addr::from(bytes)),
-            };
-            let base = U16::read_from_prefix(rest).ok().map(|(port, _)| port);
-            onto(range.flags, range.addresses.map(address), range.ports, base)
-        }),
-    };
+    let onto = family.and_then(|family| range(revision, info, family));
     // The addresses of a redirection are not the rule's.
     let redirected = |onto| Onto { is_redirect: true, addresses: None, ..onto };
     Step::Translates(if is_redirect { onto.map(redirected) } else { onto })
+}
+
+/// The range that a target of NAT has for packets of this family.
+pub(super) fn range(revision: u32, info: &[u8], family: Family) -> Option<Onto> {
+    if let (Family::Ipv4, 0) = (family, revision) {
+        let (range, _) = RangeOfIpv4::read_from_prefix(info).ok()?;
+        let address = |bytes| IpAddr::from(Ipv4Addr::from(bytes));
+        return Some(onto(range.flags, range.addresses.map(address), range.ports, None));
+    }
+    let (range, rest) = Range::read_from_prefix(info).ok()?;
+    let address = |bytes: [u8; 16]| match (family, bytes) {
+        (Family::Ipv4, [a, b, c, d, ..]) => IpAddr::from([a, b, c, d]),
+        (Family::Ipv6, bytes) => IpAddr::from(Ipv6Addr::from(bytes)),
+    };
+    let base = U16::read_from_prefix(rest).ok().map(|(port, _)| port);
+    Some(onto(range.flags, range.addresses.map(address), range.ports, base))
 }
 
 fn onto(

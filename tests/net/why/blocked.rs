@@ -1,6 +1,6 @@
 //! An error that says more than a refusal: a reject, a neighbour that is not there, a route that forbids.
 
-use super::{Accepts, assert_says, evidence, text};
+use super::{Accepts, assert_blames_a_rule, assert_says, evidence, text};
 use crate::sockets::tcp;
 use crate::truth::LAN;
 use crate::world::{World, feed};
@@ -35,19 +35,18 @@ fn each_reject_is_told_by_its_error() {
             world = world.accepts(tcp(&format!("[::]:{port}")).dual());
         }
         for (port, ipv4, ipv6) in table {
-            let report =
-                assert_says(&world, &format!("127.0.0.1:{port}"), &format!("{ipv4} likely"));
+            let report = assert_blames_a_rule(&world, &format!("127.0.0.1:{port}"), ipv4);
             assert!(report["attempts"][0]["icmp"].is_object(), "{report:#}");
             assert!(text(&report).contains("listens behind it"), "{report:#}");
             if let Some(ipv6) = ipv6 {
-                assert_says(&world, &format!("[::1]:{port}"), &format!("{ipv6} likely"));
+                assert_blames_a_rule(&world, &format!("[::1]:{port}"), ipv6);
             }
         }
         // Near miss: a port that no rule names.
         assert_says(&world.accepts(tcp("127.0.0.1:27309")), "127.0.0.1:27309", "works");
     }
     // Nobody listens behind the rule, which does not hide it.
-    let report = assert_says(&World::new().nft(&rules("input")), "127.0.0.1:27301", "R21 likely");
+    let report = assert_blames_a_rule(&World::new().nft(&rules("input")), "127.0.0.1:27301", "R21");
     assert!(text(&report).contains("nothing listens"), "{report:#}");
 }
 

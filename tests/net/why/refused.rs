@@ -1,6 +1,9 @@
 //! Refused: nobody listens, somebody listens elsewhere, or a rule resets.
 
-use super::{Accepts, LOCALHOST, answer, assert_says, assert_told, evidence, text, with_file};
+use super::{
+    Accepts, LOCALHOST, answer, assert_blames_a_rule, assert_says, assert_told, evidence, text,
+    with_file,
+};
 use crate::cgroups::Cgroups;
 use crate::holder::holder;
 use crate::sockets::tcp;
@@ -40,9 +43,12 @@ fn a_rule_that_resets_is_told_from_a_closed_port() {
             }",
         );
     for target in ["127.0.0.1:27120", "[::1]:27120", "127.0.0.1:27123"] {
-        let report = assert_says(&world, target, "R20 likely");
+        let report = assert_blames_a_rule(&world, target, "R20");
         assert!(evidence(&report, "counters").contains("delivered"), "{report:#}");
-        assert_eq!(evidence(&report, "rule"), "not traced");
+        assert!(evidence(&report, "rule").contains("reject with tcp reset"), "{report:#}");
+        let ordinary = world.prepare(&format!("why {target}")).by_ordinary_user().run();
+        assert!(ordinary.stdout.contains("not traced"), "{ordinary:#?}");
+        assert!(ordinary.stderr.contains("the rule that decided"), "{ordinary:#?}");
     }
     let report = assert_says(&world, "127.0.0.1:27196", "R01 proved");
     assert!(evidence(&report, "counters").contains("a firewall rule resets it as well"));

@@ -1,6 +1,6 @@
 //! `--udp`: an answer, an error, and a silence that may be in order.
 
-use super::{answer, assert_says, evidence, text};
+use super::{answer, assert_blames_a_rule, assert_says, evidence, text};
 use crate::sockets::{tcp, udp};
 use crate::truth::LAN;
 use crate::world::World;
@@ -30,11 +30,11 @@ fn a_silence_is_told_from_a_drop_and_a_refusal() {
     assert!(["works U01 likely", "works U01 proved"].contains(&told.as_str()), "{told}: {run:#?}");
     let report = assert_says(&world, "--udp 127.0.0.1:27703", "works U01 proved");
     assert!(evidence(&report, "delivery").contains("rose"), "{report:#}");
-    assert_says(&world, "--udp 127.0.0.1:27704", "T01 likely");
-    let report = assert_says(&world, "--udp 127.0.0.1:27705", "T02 likely");
+    assert_blames_a_rule(&world, "--udp 127.0.0.1:27704", "T01");
+    let report = assert_blames_a_rule(&world, "--udp 127.0.0.1:27705", "T02");
     assert_eq!(report["attempts"][0]["errno"], "EPERM");
-    assert_says(&world, "--udp 127.0.0.1:27706", "R21 likely");
-    assert_says(&world, "--udp 127.0.0.1:27768", "T01 likely");
+    assert_blames_a_rule(&world, "--udp 127.0.0.1:27706", "R21");
+    assert_blames_a_rule(&world, "--udp 127.0.0.1:27768", "T01");
     // Near misses: nobody at all, somebody over TCP only, and a server at another address.
     assert_says(&world, "--udp 127.0.0.1:27790", "R01 proved");
     assert_says(&world, "--udp 127.0.0.1:27779", "R01 proved");

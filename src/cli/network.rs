@@ -1,0 +1,202 @@
+//! The vantages of the network in a check: from where, which ports, and what the rules said.
+
+use super::request::Request;
+use crate::firewall;
+use crate::model::{
+    Family, Gap, Hides, Inventory, Need, PortSet, RuleId, Rulebook, Sweep, Target, Transport,
+};
+use crate::outside::{self, Outside, Post, Unavailable};
+use crate::probe::{self, Progress};
+use crate::reconcile::Pair;
+use crate::sys::LocalAddress;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// What probes from the network and traces take; empty where they were not asked for, or cannot be had.
+pub(super) struct Network {
+    outside: Option<Outside>,
+    /// What is probed from the network.
+    jobs: Vec<Job>,
+    /// What could not be had.
+    pub(super) gaps: Vec<Gap>,
+}
+
+struct Job {
+    post: Post,
+    transport: Transport,
+    wanted: PortSet,
+    excluded: PortSet,
+    detail: PortSet,
+}
+
+impl Network {
+    /// Prepares everything, and forks a child: to be called while this process has one thread.
+    pub(super) fn prepare(
+        request: &Request,
+        local: &[LocalAddress],
+        inventory: &Inventory,
+    ) -> Self {
+        let none = |gaps| Self { outside: None, jobs: Vec::new(), gaps };
+        let wanted = request.network();
+        let own: Vec<IpAddr> = local.iter().map(|local| local.address).collect();
+        let traces_only = |gaps| Self { outside: Outside::open(&[], &own).ok(), ..none(gaps) };
+        if wanted.is_empty() {
+            return traces_only(Vec::new());
+        }
+        let bound: Vec<IpAddr> =
+            inventory.sockets.iter().map(|socket| socket.address.to_canonical()).collect();
+        let (mut posts, mut gaps) = outside::posts(local, &bound, &wanted);
+        posts.retain(|post| request.wants(Family::of(post.target.address)));
+        if posts.is_empty() {
+            return traces_only(gaps);
+        }
+        match Outside::open(&posts, &own) {
+            Ok(outside) => {
+                let jobs = jobs(request, &posts, inventory);
+                Self { outside: Some(outside), jobs, gaps }
+            }
+            Err(error) => {
+                gaps.extend(wanted.iter().map(|wanted| unavailable(wanted.vantage.name(), &error)));
+                traces_only(gaps)
+            }
+        }
+    }
+
+    /// Whether anything is probed from the network.
+    pub(super) fn is_there(&self) -> bool {
+        !self.jobs.is_empty()
+    }
+
+    /// How many probes that takes.
+    pub(super) fn total(&self) -> u64 {
+        self.jobs.iter().map(|job| u64::from(job.wanted.len())).sum()
+    }
+
+    /// Probes every port that is wanted.
+    pub(super) fn sweep(&mut self, progress: &Progress) -> Vec<Sweep> {
+        let jobs = std::mem::take(&mut self.jobs);
+        let sweeps = jobs.iter().filter_map(|job| self.one(job, progress)).collect();
+        self.jobs = jobs;
+        sweeps
+    }
+
+    /// Probes some pairs again.
+    pub(super) fn sweep_again(
+        &mut self,
+        pairs: &BTreeSet<Pair>,
+        progress: &Progress,
+    ) -> Vec<Sweep> {
+        let again = |((target, transport), wanted): ((&Target, Transport), PortSet)| {
+            let post = self.jobs.iter().map(|job| &job.post).find(|post| post.target == *target)?;
+            let (detail, excluded) = (wanted.clone(), PortSet::new());
+            Some(Job { post: post.clone(), transport, wanted, excluded, detail })
+        };
+        let jobs: Vec<Job> = by_target(pairs).into_iter().filter_map(again).collect();
+        jobs.iter().filter_map(|job| self.one(job, progress)).collect()
+    }
+
+    /// Traces one more probe of this host to itself for each of these pairs, and adds what the kernel told to the sweeps.
+    pub(super) fn explain<'a>(
+        &mut self,
+        pairs: &BTreeSet<Pair>,
+        sweeps: impl Iterator<Item = &'a mut Sweep>,
+        progress: &Progress,
+    ) {
+        let Some(outside) = &mut self.outside else { return };
+        let mut journeys = BTreeMap::new();
+        for ((target, transport), ports) in by_target(pairs) {
+            if !progress.stopped() {
+                let told = outside.explain(target, transport, &ports, probe::payload);
+                journeys.insert((target.clone(), transport), told);
+            }
+        }
+        for sweep in sweeps {
+            let told = journeys.get(&(sweep.target.clone(), sweep.transport));
+            for (port, journey) in told.into_iter().flatten() {
+                sweep.journeys.insert(*port, Arc::clone(journey));
+            }
+        }
+    }
+
+    fn one(&mut self, job: &Job, progress: &Progress) -> Option<Sweep> {
+        let swept = self.outside.as_mut()?.sweep(&outside::Job {
+            post: &job.post,
+            transport: job.transport,
+            wanted: &job.wanted,
+            excluded: &job.excluded,
+            detail: &job.detail,
+            payload: probe::payload,
+            stop: &|| progress.stopped(),
+            advance: &|ports| progress.advance(ports),
+        });
+        Some(swept)
+    }
+}
+
+fn by_target(pairs: &BTreeSet<Pair>) -> BTreeMap<(&Target, Transport), PortSet> {
+    let mut ports: BTreeMap<(&Target, Transport), PortSet> = BTreeMap::new();
+    for pair in pairs {
+        let key = (&pair.target, pair.endpoint.transport);
+        ports.entry(key).or_default().insert(pair.endpoint.port);
+    }
+    ports
+}
+
+fn jobs(request: &Request, posts: &[Post], inventory: &Inventory) -> Vec<Job> {
+    let mut jobs = Vec::new();
+    for transport in request.transports() {
+        let of = |keep: &dyn Fn(IpAddr) -> bool| -> PortSet {
+            let sockets = inventory.sockets.iter().filter(|socket| {
+                socket.transport == *transport && keep(socket.address.to_canonical())
+            });
+            sockets.map(|socket| socket.port).collect()
+        };
+        let bound = of(&|_| true);
+        let wanted = request.ports(*transport, &bound);
+        let mut detail = bound;
+        detail.extend(
+            request
+                .named()
+                .into_iter()
+                .filter(|endpoint| endpoint.transport == *transport)
+                .map(|endpoint| endpoint.port),
+        );
+        for post in posts {
+            let mut wanted = wanted.clone();
+            if post.only_bound {
+                let only = of(&|address| address == post.target.address);
+                wanted = wanted.iter().filter(|port| only.contains(*port)).collect();
+            }
+            if !wanted.is_empty() {
+                jobs.push(Job {
+                    post: post.clone(),
+                    transport: *transport,
+                    wanted,
+                    excluded: request.excluded(*transport),
+                    detail: detail.clone(),
+                });
+            }
+        }
+    }
+    jobs
+}
+
+fn unavailable(vantage: &str, error: &Unavailable) -> Gap {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    Gap {
+        what: format!("the vantage {vantage}"),
+        reason: format!("{error}{}", cause.unwrap_or_default()),
+        need: error.is_denied().then_some(Need::Root),
+        hides: Hides::Views,
+    }
+}
+
+/// What the rules in question say.
+pub(super) fn rulebook(wanted: &BTreeSet<RuleId>) -> Rulebook {
+    if wanted.is_empty() {
+        return Rulebook::default();
+    }
+    // Without the chains the hooks are unknown, and each view says so.
+    Rulebook { chains: firewall::chains().unwrap_or_default(), rules: firewall::rules(wanted) }
+}

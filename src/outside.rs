@@ -1,0 +1,188 @@
+//! What answers a neighbour on the network, without a neighbour: frames that an interface seems to receive, rules that
+//! trace them and swallow the replies, and the kernel's own tale of what each rule decided.
+//!
+//! Nothing is attached to an interface and nothing stays. The table of rules belongs to a socket that a child of this
+//! process shares: when this process ends, in whatever way, the child closes what probes have opened, and ends; the
+//! kernel removes the table with the socket's last holder.
+
+mod explain;
+mod follow;
+mod note;
+mod post;
+mod scan;
+mod table;
+
+pub use post::{Post, Wanted, posts, unusable};
+
+use crate::model::{Port, PortSet, Sweep, Transport};
+use crate::sys::{Guardian, Injector, NetlinkSocket, Protocol, SharedNote};
+use crate::wire::frame::Content;
+use crate::wire::netlink::AnswerError;
+use crate::wire::nf_trace;
+use note::Note;
+use scan::Scan;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::os::fd::{AsFd as _, BorrowedFd};
+use table::Table;
+
+/// Room for what the kernel tells of a batch of probes, also where many rules are asked.
+const ROOM: usize = 32 << 20;
+
+/// Why nothing can be probed from outside.
+#[derive(Debug, thiserror::Error)]
+pub enum Unavailable {
+    /// Frames cannot be injected.
+    #[error("frames cannot be injected")]
+    Injection(#[source] io::Error),
+    /// The table of rules was refused.
+    #[error("the table of rules that would swallow the replies was refused")]
+    Table(#[from] AnswerError),
+    /// The trace cannot be heard.
+    #[error("the kernel's trace of the rules cannot be heard")]
+    Trace(#[source] io::Error),
+    /// There is no guardian.
+    #[error("no child process could be started to clean up")]
+    Guardian(#[source] io::Error),
+}
+
+impl Unavailable {
+    /// Whether it is a privilege that lacks.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        let (Self::Injection(error)
+        | Self::Trace(error)
+        | Self::Guardian(error)
+        | Self::Table(AnswerError::Refused(error) | AnswerError::Socket(error))) = self
+        else {
+            return false;
+        };
+        error.kind() == io::ErrorKind::PermissionDenied
+    }
+}
+
+/// The ports of one address that are probed from one post.
+#[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "functions have none")]
+pub struct Job<'a> {
+    /// From where.
+    pub post: &'a Post,
+    /// The transport.
+    pub transport: Transport,
+    /// The ports that are asked for.
+    pub wanted: &'a PortSet,
+    /// The ports that no probe goes to.
+    pub excluded: &'a PortSet,
+    /// The ports that are probed first, and whose attempts are recorded also when they were plainly refused.
+    pub detail: &'a PortSet,
+    /// What a datagram to a port carries.
+    pub payload: fn(Port) -> &'static [u8],
+    /// Whether the work should stop.
+    pub stop: &'a dyn Fn() -> bool,
+    /// Told how many more ports have been probed.
+    pub advance: &'a dyn Fn(usize),
+}
+
+/// The instrument: while it is there, the kernel traces our probes and swallows the replies.
+#[derive(Debug)]
+pub struct Outside {
+    table: Table,
+    trace: NetlinkSocket,
+    injectors: BTreeMap<u32, Injector>,
+    note: SharedNote,
+    /// The port that all probes come from.
+    port: u16,
+    /// What sequence numbers are made with; its lower half is 0.
+    key: u32,
+    guardian: Option<Guardian>,
+}
+
+impl Outside {
+    /// Prepares everything that probes from these posts take, and traces of probes of this host to its own addresses in
+    /// `local`.
+    ///
+    /// To be called while this process has one thread: a child is forked.
+    ///
+    /// # Errors
+    /// Without `CAP_NET_ADMIN` and `CAP_BPF`, and where the kernel lacks a feature. Then nothing is injected: without the
+    /// table the replies would leave.
+    pub fn open(posts: &[Post], local: &[IpAddr]) -> Result<Self, Unavailable> {
+        let mut injectors = BTreeMap::new();
+        for device in posts.iter().map(|post| post.target.device) {
+            if let std::collections::btree_map::Entry::Vacant(entry) = injectors.entry(device) {
+                entry.insert(Injector::open(device).map_err(Unavailable::Injection)?);
+            }
+        }
+        let note = SharedNote::new().map_err(Unavailable::Guardian)?;
+        let mut trace = NetlinkSocket::open(Protocol::Netfilter).map_err(Unavailable::Trace)?;
+        trace.join(nf_trace::GROUP, ROOM).map_err(Unavailable::Trace)?;
+        let table = Table::prepare().map_err(|error| Unavailable::Table(error.into()))?;
+        let keep: Vec<BorrowedFd<'_>> = std::iter::once(table.socket.as_fd())
+            .chain(injectors.values().map(Injector::as_fd))
+            .collect();
+        let guardian = Guardian::fork(&keep, || close_what_is_open(&note, &injectors))
+            .map_err(Unavailable::Guardian)?;
+        let chance = chance();
+        let (port, key) = (source_port(chance), key(chance));
+        let guardian = Some(guardian);
+        let mut outside = Self { table, trace, injectors, note, port, key, guardian };
+        let sources: BTreeSet<IpAddr> = posts.iter().map(|post| post.source).collect();
+        let sources: Vec<_> =
+            sources.into_iter().map(|source| SocketAddr::new(source, port)).collect();
+        let clients: BTreeSet<IpAddr> = local.iter().map(|to| explain::client_of(*to)).collect();
+        let clients: Vec<_> =
+            clients.into_iter().map(|client| SocketAddr::new(client, port)).collect();
+        outside.table.install(&sources, &clients)?;
+        Ok(outside)
+    }
+
+    /// Probes the ports of a job.
+    ///
+    /// # Errors
+    /// When nothing was prepared for its post.
+    pub fn sweep(&mut self, job: &Job<'_>) -> Sweep {
+        Scan::new(self, job).run()
+    }
+}
+
+impl Drop for Outside {
+    /// The guardian goes first, then the socket of the table, and the table with it.
+    fn drop(&mut self) {
+        self.note.write(&[]);
+        if let Some(guardian) = self.guardian.take() {
+            guardian.finish();
+        }
+    }
+}
+
+/// What the guardian does: it ends the connections that probes in flight may have opened half.
+fn close_what_is_open(note: &SharedNote, injectors: &BTreeMap<u32, Injector>) {
+    let Some(note) = Note::from_bytes(&note.read()) else { return };
+    let Some(injector) = injectors.get(&note.device) else { return };
+    let mut frame = Vec::new();
+    for port in note.ports {
+        let sequence = follow::sequence(note.key, port).wrapping_add(1);
+        note.way.frame(port, Content::Reset(sequence), &mut frame);
+        let _gone = injector.receive(&frame).is_err();
+    }
+}
+
+/// A number that is another one each time.
+fn chance() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+    RandomState::new().build_hasher().finish()
+}
+
+/// A port that clients use, another one each time: what firewalls and servers remember of the last run does not matter.
+fn source_port(chance: u64) -> u16 {
+    const FIRST: u16 = 32_768;
+    const NUMBER: u64 = 28_232;
+    FIRST + u16::try_from(chance % NUMBER).unwrap_or(0)
+}
+
+/// What sequence numbers are made with.
+fn key(chance: u64) -> u32 {
+    let [.., a, b] = chance.to_be_bytes();
+    u32::from_be_bytes([a, b, 0, 0])
+}

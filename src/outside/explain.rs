@@ -1,0 +1,94 @@
+//! Traces probes of this host to itself: which rule stops them.
+
+use super::Outside;
+use super::follow::{Follower, Keys};
+use crate::model::{Family, Journey, Port, PortSet, Target, Transport};
+use crate::sys::{Source, TcpProbe, UdpProbe};
+use crate::wire::frame::Way;
+use crate::wire::nf_trace;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How long the kernel's tale may take.
+const LATE: Duration = Duration::from_millis(30);
+
+/// The address that a client of this host has that speaks to `target`.
+pub(super) fn client_of(target: IpAddr) -> IpAddr {
+    match target {
+        IpAddr::V4(address) if address.is_loopback() => IpAddr::from([127, 0, 0, 1]),
+        address => address,
+    }
+}
+
+impl Outside {
+    /// Sends one more probe to each of these ports of an address of this host, as its own clients do, and returns their
+    /// ways through the rules, as far as the kernel told them. To be used for ports that do not answer as open: a
+    /// connection that succeeds is reset.
+    pub fn explain(
+        &mut self,
+        target: &Target,
+        transport: Transport,
+        ports: &PortSet,
+        payload: impl Fn(Port) -> &'static [u8],
+    ) -> BTreeMap<Port, Arc<Journey>> {
+        let client = client_of(target.address);
+        let way = Way {
+            from: Default::default(),
+            to: Default::default(),
+            source: SocketAddr::new(client, self.port),
+            target: target.address,
+        };
+        let mut follower = Follower::new(self.table.name.clone(), way, Keys::Ports);
+        let mut from = target.at(Port::FIRST);
+        from.set_ip(client);
+        from.set_port(0);
+        let source = Source { address: Some(from), ports: Some((self.port, self.port)) };
+        let mut journeys = BTreeMap::new();
+        for port in ports.iter() {
+            follower.begin(port);
+            // What cannot be sent is told too: a rule may be the reason.
+            let sent = knock(target, transport, port, source, payload(port));
+            self.listen(&mut follower, port);
+            if sent.is_ok() && follower.has_begun(port) {
+                journeys.insert(port, follower.end(port).journey);
+            }
+            follower.forget_packets();
+        }
+        journeys
+    }
+
+    /// Takes what the kernel tells of the probe of a port.
+    fn listen(&mut self, follower: &mut Follower, port: Port) {
+        let deadline = Instant::now() + LATE;
+        loop {
+            self.trace.hear(|datagram| nf_trace::events(datagram, |event| follower.take(event)));
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || follower.is_settled(port) {
+                return;
+            }
+            self.trace.wait(left);
+        }
+    }
+}
+
+/// Sends one probe. The socket is closed at once: with a reset, where a connection was opened.
+fn knock(
+    target: &Target,
+    transport: Transport,
+    port: Port,
+    source: Source,
+    payload: &[u8],
+) -> io::Result<()> {
+    let (family, to) = (Family::of(target.address), target.at(port));
+    if transport == Transport::Udp {
+        let probe = UdpProbe::new(family, source)?;
+        probe.point(to)?;
+        let _answer = probe.knock(to, payload);
+    } else {
+        let _answer = TcpProbe::new(family, source)?.knock(to);
+    }
+    Ok(())
+}

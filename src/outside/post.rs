@@ -1,0 +1,417 @@
+//! From where probes seem to come: a neighbour that does not exist, on a network of an interface, or a host beyond.
+
+use crate::model::{Gap, Hides, Interface, Target, Vantage};
+use crate::sys::{LocalAddress, NetlinkSocket, Protocol};
+use crate::wire::frame::{Mac, Way};
+use crate::wire::link::{self, Device};
+use crate::wire::netlink::{Answer, AnswerError};
+use crate::wire::{neighbour, route};
+use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// The address of the device that frames seem to come from: a locally administered one (IEEE 802, section 8.4).
+const NOBODY: Mac = [0x02, 0x70, 0x73, 0, 0, 0xfa];
+/// Where a client of the internet seems to be: in networks for documentation, which are nobody's (RFC 5737, RFC 3849).
+const FAR: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(203, 0, 113, 77)),
+    IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0x7073, 0, 0, 0, 0x77)),
+];
+/// How many addresses of a network are tried for a neighbour.
+const TRIES: u32 = 256;
+
+/// A vantage of the network that is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    /// Which.
+    pub vantage: Vantage,
+    /// The address to probe from, where one was named.
+    pub source: Option<IpAddr>,
+}
+
+/// An address of this host, and from where it is probed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Post {
+    /// The address. Its interface and device are those that receive the probes.
+    pub target: Target,
+    /// The address that probes seem to come from.
+    pub source: IpAddr,
+    /// The address of the interface's device.
+    mac: Mac,
+    /// Whether another interface has the address: then only the ports that a socket is bound to there are asked.
+    pub only_bound: bool,
+}
+
+impl Post {
+    /// The way of probes from this port.
+    pub(super) fn way(&self, port: u16) -> Way {
+        Way {
+            from: NOBODY,
+            to: self.mac,
+            source: SocketAddr::new(self.source, port),
+            target: self.target.address,
+        }
+    }
+}
+
+/// What the kernel says of the network.
+#[derive(Debug, Default)]
+struct Network {
+    devices: BTreeMap<u32, Device>,
+    neighbours: HashSet<IpAddr>,
+    /// The devices of the routes to hosts beyond, for IPv4 and IPv6.
+    beyond: [Option<u32>; 2],
+}
+
+/// The addresses to probe, each from each vantage that is wanted, and what could not be had. `bound` are the addresses
+/// that sockets are bound to.
+#[must_use]
+pub fn posts(local: &[LocalAddress], bound: &[IpAddr], wanted: &[Wanted]) -> (Vec<Post>, Vec<Gap>) {
+    match Network::read() {
+        Ok(network) => network.posts(local, bound, wanted),
+        Err(error) => {
+            let gap = |wanted: &Wanted| gap(wanted.vantage, error.with_cause());
+            (Vec::new(), wanted.iter().map(gap).collect())
+        }
+    }
+}
+
+/// Why an address cannot be probed from; `None` where it can.
+#[must_use]
+pub fn unusable(source: IpAddr, local: &[LocalAddress]) -> Option<&'static str> {
+    if local.iter().any(|local| local.address == source) {
+        Some("it is an address of this host")
+    } else if source.is_unspecified() || source.is_multicast() || source.is_loopback() {
+        Some("it is the address of no neighbour")
+    } else if Network::read().is_ok_and(|network| network.neighbours.contains(&source)) {
+        Some("a neighbour has it, and would get the answers of this host")
+    } else {
+        None
+    }
+}
+
+fn gap(vantage: Vantage, reason: String) -> Gap {
+    let what = format!("the vantage {}", vantage.name());
+    Gap { what, reason, need: None, hides: Hides::Views }
+}
+
+impl Network {
+    fn read() -> Result<Self, AnswerError> {
+        let mut netlink = NetlinkSocket::open(Protocol::Route)?;
+        let mut network = Self::default();
+        dump(&mut netlink, link::dump, |payload| {
+            network.devices.extend(link::device(payload).map(|device| (device.index, device)));
+        })?;
+        dump(&mut netlink, neighbour::dump, |payload| {
+            network.neighbours.extend(neighbour::address(payload));
+        })?;
+        network.beyond = FAR.map(|far| {
+            let mut found = None;
+            let seq = netlink.next_seq();
+            let mut answer = Answer::entry(seq);
+            let asked = netlink.converse(&route::get(far, 0, seq), |datagram| {
+                answer.take(datagram, |_, payload| found = route::route(payload))
+            });
+            // No route is an error of the kernel's.
+            asked.ok().and(found).filter(|route| !route.is_local).and_then(|route| route.device)
+        });
+        Ok(network)
+    }
+
+    fn posts(
+        &self,
+        local: &[LocalAddress],
+        bound: &[IpAddr],
+        wanted: &[Wanted],
+    ) -> (Vec<Post>, Vec<Gap>) {
+        let mut posts = Vec::new();
+        let mut gaps = Vec::new();
+        for wanted in wanted {
+            let before = posts.len();
+            for interface in interfaces(local) {
+                let Some(device) = self.devices.get(&interface.index) else { continue };
+                if device.is_up {
+                    posts.extend(self.at(device, interface, local, bound, *wanted));
+                }
+            }
+            if posts.len() == before {
+                gaps.push(gap(wanted.vantage, why_none(*wanted)));
+            }
+        }
+        (posts, gaps)
+    }
+
+    /// The posts at one interface: for each of its addresses, and for those of others that a socket is bound to.
+    fn at(
+        &self,
+        device: &Device,
+        interface: &Interface,
+        local: &[LocalAddress],
+        bound: &[IpAddr],
+        wanted: Wanted,
+    ) -> Vec<Post> {
+        let post = |address: IpAddr, source, only_bound| Post {
+            target: Target {
+                vantage: wanted.vantage,
+                address,
+                interface: interface.clone(),
+                scope_id: if is_link_local(address) { interface.index } else { 0 },
+                device: interface.index,
+            },
+            source,
+            mac: device.mac,
+            only_bound,
+        };
+        let mut posts = Vec::new();
+        for kind in Kind::ALL {
+            let is_here = |local: &LocalAddress| local.interface.index == interface.index;
+            let of_kind = |local: &&LocalAddress| Kind::of(local.address) == kind;
+            let here: Vec<_> = local.iter().filter(of_kind).filter(|it| is_here(it)).collect();
+            let Some(source) = self.source(wanted, kind, interface, &here, local) else { continue };
+            posts.extend(here.iter().map(|here| post(here.address, source, false)));
+            let elsewhere = local.iter().filter(of_kind).filter(|local| {
+                kind != Kind::LinkLocal
+                    && !is_here(local)
+                    && !local.address.is_loopback()
+                    && bound.contains(&local.address)
+                    && !here.iter().any(|here| here.address == local.address)
+            });
+            posts.extend(elsewhere.map(|elsewhere| post(elsewhere.address, source, true)));
+        }
+        posts
+    }
+
+    /// The address that probes of an interface's addresses of one kind come from.
+    fn source(
+        &self,
+        wanted: Wanted,
+        kind: Kind,
+        interface: &Interface,
+        here: &[&LocalAddress],
+        local: &[LocalAddress],
+    ) -> Option<IpAddr> {
+        let far = match kind {
+            Kind::Ipv4 => Some((self.beyond[0], FAR[0])),
+            Kind::Ipv6 => Some((self.beyond[1], FAR[1])),
+            Kind::LinkLocal => None,
+        };
+        match (wanted.vantage, wanted.source) {
+            (Vantage::Internet, named) => {
+                let (device, usual) = far?;
+                let named = named
+                    .map_or(Some(usual), |named| (Kind::of(named) == kind).then_some(named))?;
+                (device == Some(interface.index)).then_some(named)
+            }
+            (_, Some(named)) => here.iter().any(|here| has(here, named)).then_some(named),
+            (_, None) => {
+                let widest = here.iter().min_by_key(|here| here.prefix)?;
+                let taken = |address: &IpAddr| {
+                    self.neighbours.contains(address)
+                        || local.iter().any(|local| local.address == *address)
+                };
+                hosts(widest.address, widest.prefix).find(|address| !taken(address))
+            }
+        }
+    }
+}
+
+/// The kinds of addresses that are neighbours of each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Ipv4,
+    Ipv6,
+    LinkLocal,
+}
+
+impl Kind {
+    const ALL: [Self; 3] = [Self::Ipv4, Self::Ipv6, Self::LinkLocal];
+
+    fn of(address: IpAddr) -> Self {
+        match address {
+            IpAddr::V4(_) => Self::Ipv4,
+            address if is_link_local(address) => Self::LinkLocal,
+            IpAddr::V6(_) => Self::Ipv6,
+        }
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(address) if address.is_unicast_link_local())
+}
+
+/// The interfaces that have an address and are on a network.
+fn interfaces(local: &[LocalAddress]) -> Vec<&Interface> {
+    let on_network = local.iter().filter(|local| !local.address.is_loopback());
+    let mut interfaces: Vec<_> = on_network.map(|local| &local.interface).collect();
+    interfaces.sort();
+    interfaces.dedup();
+    // The loopback device may have further addresses, and no neighbours.
+    let loops = |interface: &Interface| {
+        local.iter().any(|it| it.address.is_loopback() && it.interface == *interface)
+    };
+    interfaces.retain(|interface| !loops(interface));
+    interfaces
+}
+
+/// Whether an address is in the network of one of ours.
+fn has(local: &LocalAddress, address: IpAddr) -> bool {
+    let (bits, width) = bits(address);
+    let (own, own_width) = self::bits(local.address);
+    width == own_width && network(bits, width, local.prefix) == network(own, width, local.prefix)
+}
+
+/// An address as a number, and of how many bits.
+fn bits(address: IpAddr) -> (u128, u8) {
+    match address {
+        IpAddr::V4(address) => (u32::from(address).into(), 32),
+        IpAddr::V6(address) => (address.into(), 128),
+    }
+}
+
+/// The part of an address that is its network's, in its place.
+fn network(bits: u128, width: u8, prefix: u8) -> u128 {
+    bits & !hosts_mask(width, prefix)
+}
+
+/// The bits of an address that are its host's.
+fn hosts_mask(width: u8, prefix: u8) -> u128 {
+    1_u128.checked_shl(u32::from(width.saturating_sub(prefix))).map_or(u128::MAX, |bit| bit - 1)
+}
+
+/// Addresses of hosts on the network of an address, in the order in which they are tried: from the end of the network
+/// over IPv4, where few are, and over IPv6 from one that nobody is likely to have.
+fn hosts(address: IpAddr, prefix: u8) -> impl Iterator<Item = IpAddr> {
+    /// `ps` as an interface identifier (RFC 4291, section 2.5.1), with a place for a number.
+    const UNLIKELY: u128 = 0x0270_73ff_fe00_7000;
+    let (bits, width) = bits(address);
+    let mask = hosts_mask(width, prefix);
+    let base = network(bits, width, prefix);
+    (0..TRIES).map(u128::from).filter_map(move |number| {
+        let host = if width == 32 {
+            // Neither the network's own address nor that of all its hosts, where it has those (RFC 3021).
+            let last = if mask > 1 { mask - 1 } else { mask };
+            let first = u128::from(mask > 1);
+            last.checked_sub(number).filter(|host| *host >= first)?
+        } else {
+            (UNLIKELY + number) & mask
+        };
+        Some(match u32::try_from(base | host).ok().filter(|_| width == 32) {
+            Some(bits) => Ipv4Addr::from(bits).into(),
+            None => Ipv6Addr::from(base | host).into(),
+        })
+    })
+}
+
+/// Why there is no post for a vantage.
+fn why_none(wanted: Wanted) -> String {
+    match (wanted.vantage, wanted.source) {
+        (Vantage::Internet, _) => "there is no route to hosts beyond this network".to_owned(),
+        (_, Some(named)) => format!("no interface that is up has a network with {named}"),
+        (_, None) => "no interface that is up has a network with a free address".to_owned(),
+    }
+}
+
+fn dump(
+    netlink: &mut NetlinkSocket,
+    request: impl Fn(u32) -> Vec<u8>,
+    mut entry: impl FnMut(&[u8]),
+) -> Result<(), AnswerError> {
+    let seq = netlink.next_seq();
+    let mut answer = Answer::dump(seq);
+    netlink.converse(&request(seq), |datagram| answer.take(datagram, |_, payload| entry(payload)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn local(address: &str, index: u32) -> LocalAddress {
+        let (address, prefix) = address.split_once('/').unwrap();
+        LocalAddress {
+            address: address.parse().unwrap(),
+            prefix: prefix.parse().unwrap(),
+            interface: Interface { index, name: format!("eth{index}") },
+        }
+    }
+
+    fn network(neighbours: &[&str], beyond: Option<u32>) -> Network {
+        let device = |index| Device { index, is_up: index != 9, mac: [4; 6], native_xdp: false };
+        Network {
+            devices: (1..=9).map(|index| (index, device(index))).collect(),
+            neighbours: neighbours.iter().map(|address| address.parse().unwrap()).collect(),
+            beyond: [beyond, beyond],
+        }
+    }
+
+    fn told(network: &Network, bound: &[&str], wanted: Wanted) -> (Vec<String>, usize) {
+        let local = [
+            local("127.0.0.1/8", 1),
+            local("10.0.0.5/24", 2),
+            local("10.0.0.6/32", 2),
+            local("fd00::5/64", 2),
+            local("fe80::5/64", 2),
+            local("10.1.0.5/30", 3),
+            local("10.2.0.5/24", 9),
+        ];
+        let bound: Vec<IpAddr> = bound.iter().map(|address| address.parse().unwrap()).collect();
+        let (posts, gaps) = network.posts(&local, &bound, &[wanted]);
+        let post = |post: &Post| {
+            let mark = if post.only_bound { " (bound)" } else { "" };
+            format!("{} {} {}{mark}", post.target.interface.name, post.source, post.target.address)
+        };
+        (posts.iter().map(post).collect(), gaps.len())
+    }
+
+    const LAN: Wanted = Wanted { vantage: Vantage::Lan, source: None };
+
+    #[test]
+    fn each_address_is_probed_by_a_neighbour_that_nobody_is() {
+        let (posts, gaps) = told(&network(&["10.0.0.254", "10.0.0.253"], None), &[], LAN);
+        assert_eq!(
+            posts,
+            [
+                "eth2 10.0.0.252 10.0.0.5",
+                "eth2 10.0.0.252 10.0.0.6",
+                "eth2 fd00::270:73ff:fe00:7000 fd00::5",
+                "eth2 fe80::270:73ff:fe00:7000 fe80::5",
+                "eth3 10.1.0.6 10.1.0.5",
+            ]
+        );
+        assert_eq!(gaps, 0);
+    }
+
+    #[test]
+    fn a_bound_address_is_probed_through_the_other_interfaces_too() {
+        let (posts, _) = told(&network(&["10.1.0.6"], None), &["10.0.0.5", "10.1.0.5"], LAN);
+        let bound: Vec<_> = posts.iter().filter(|post| post.ends_with("(bound)")).collect();
+        assert_eq!(bound, ["eth2 10.0.0.254 10.1.0.5 (bound)"], "eth3 has no free address");
+    }
+
+    #[test]
+    fn the_internet_comes_through_the_default_route() {
+        let internet = Wanted { vantage: Vantage::Internet, source: None };
+        let (posts, _) = told(&network(&[], Some(3)), &[], internet);
+        assert_eq!(posts, ["eth3 203.0.113.77 10.1.0.5"]);
+        assert_eq!(told(&network(&[], None), &[], internet), (vec![], 1));
+        let named = Wanted { source: Some("198.51.100.1".parse().unwrap()), ..internet };
+        assert_eq!(told(&network(&[], Some(3)), &[], named).0, ["eth3 198.51.100.1 10.1.0.5"]);
+    }
+
+    #[test]
+    fn a_named_neighbour_is_one_of_its_network_only() {
+        let named = |address: &str| Wanted { source: Some(address.parse().unwrap()), ..LAN };
+        let (posts, _) = told(&network(&[], None), &[], named("10.0.0.77"));
+        assert_eq!(posts, ["eth2 10.0.0.77 10.0.0.5", "eth2 10.0.0.77 10.0.0.6"]);
+        assert_eq!(told(&network(&[], None), &[], named("10.9.0.1")), (vec![], 1));
+    }
+
+    #[test]
+    fn small_networks_have_the_hosts_that_they_have() {
+        let all = |address: &str, prefix| -> Vec<String> {
+            hosts(address.parse().unwrap(), prefix).map(|host| host.to_string()).collect()
+        };
+        assert_eq!(all("10.0.0.5", 30), ["10.0.0.6", "10.0.0.5"]);
+        assert_eq!(all("10.0.0.4", 31), ["10.0.0.5", "10.0.0.4"]);
+        assert_eq!(all("10.0.0.4", 32), ["10.0.0.4"]);
+        assert_eq!(all("10.0.0.4", 0).len(), 256);
+    }
+}

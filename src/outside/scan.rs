@@ -1,0 +1,239 @@
+//! Probes the ports of one address from one post.
+
+use super::follow::{Follower, Keys, Told, sequence};
+use super::note::Note;
+use super::{Job, Outside};
+use crate::model::{Answer, Attempt, Gap, Hides, Method, Need, Port, Sweep, Target, Transport};
+use crate::wire::frame::{Content, Way};
+use crate::wire::nf_trace;
+use std::io;
+use std::time::{Duration, Instant};
+
+/// How many probes are sent before the kernel's tale of them is read.
+const BATCH: usize = 128;
+/// How long a tale may take where the device spreads its work over processors, or another host answers.
+const LATE: Duration = Duration::from_millis(30);
+/// How long a server may take to answer a datagram, and a host behind this one a SYN.
+const SERVER: Duration = Duration::from_millis(100);
+/// How often a probe is sent of which the kernel tells nothing.
+const TRIES: u8 = 3;
+
+/// A sweep that goes on.
+pub(super) struct Scan<'a> {
+    outside: &'a mut Outside,
+    job: &'a Job<'a>,
+    follower: Follower,
+    way: Way,
+    key: u32,
+    frame: Vec<u8>,
+    /// When each port that is not settled was probed, and how often.
+    open: Vec<Waiting>,
+    sweep: Sweep,
+    /// Whether the kernel had to drop a part of its tale.
+    lost: bool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Waiting {
+    port: Port,
+    sent_at: Instant,
+    tries: u8,
+}
+
+impl<'a> Scan<'a> {
+    pub(super) fn new(outside: &'a mut Outside, job: &'a Job<'a>) -> Self {
+        let way = job.post.way(outside.port);
+        let key = outside.key;
+        let follower = Follower::new(outside.table.name.clone(), way, Keys::Marks(key));
+        let mut sweep = Sweep::new(job.post.target.clone(), job.transport, job.wanted.clone());
+        sweep.method = Method::Inject;
+        Self {
+            outside,
+            job,
+            follower,
+            way,
+            key,
+            frame: Vec::new(),
+            open: Vec::new(),
+            sweep,
+            lost: false,
+        }
+    }
+
+    /// Probes every port that is wanted.
+    pub(super) fn run(mut self) -> Sweep {
+        let (detail, others): (Vec<Port>, Vec<Port>) = self
+            .job
+            .wanted
+            .iter()
+            .filter(|port| !self.job.excluded.contains(*port))
+            .partition(|port| self.job.detail.contains(*port));
+        for batch in detail.chunks(BATCH).chain(others.chunks(BATCH)) {
+            if (self.job.stop)() {
+                break;
+            }
+            if let Err(error) = self.batch(batch, 1) {
+                self.gap(format!("the interface took no frame: {error}"));
+                break;
+            }
+            (self.job.advance)(batch.len());
+        }
+        self.settle();
+        self.outside.note.write(&[]);
+        self.sweep
+    }
+
+    /// Probes some ports at once, and takes what the kernel tells at once.
+    fn batch(&mut self, ports: &[Port], tries: u8) -> io::Result<()> {
+        if self.job.transport == Transport::Tcp {
+            let note = Note {
+                device: self.job.post.target.device,
+                way: self.way,
+                key: self.key,
+                ports: ports.to_vec(),
+            };
+            self.outside.note.write(&note.to_bytes());
+        }
+        let sent_at = Instant::now();
+        for port in ports {
+            self.follower.begin(*port);
+            self.send(*port)?;
+            self.open.push(Waiting { port: *port, sent_at, tries });
+        }
+        self.hear();
+        self.close_the_settled();
+        self.follower.forget_packets();
+        Ok(())
+    }
+
+    fn send(&mut self, port: Port) -> io::Result<()> {
+        let payload = (self.job.payload)(port);
+        let content = match self.job.transport {
+            Transport::Udp => Content::Datagram(payload),
+            Transport::Tcp | Transport::Sctp => Content::Syn(sequence(self.key, port)),
+        };
+        self.way.frame(port, content, &mut self.frame);
+        self.receive()?;
+        self.sweep.sent += 1;
+        Ok(())
+    }
+
+    /// Makes the device receive the frame.
+    fn receive(&self) -> io::Result<()> {
+        let injector = self.outside.injectors.get(&self.job.post.target.device);
+        injector.ok_or(io::ErrorKind::NotFound)?.receive(&self.frame)
+    }
+
+    /// Takes what the kernel has told.
+    fn hear(&mut self) {
+        let follower = &mut self.follower;
+        let lost = self.outside.trace.hear(|datagram| {
+            nf_trace::events(datagram, |event| follower.take(event));
+        });
+        self.lost |= lost;
+    }
+
+    /// Records the ports whose story has ended.
+    fn close_the_settled(&mut self) {
+        let (settled, open) = std::mem::take(&mut self.open)
+            .into_iter()
+            .partition(|waiting| self.follower.is_settled(waiting.port));
+        self.open = open;
+        for waiting in settled {
+            self.record(waiting);
+        }
+    }
+
+    /// Waits for the ports that have no end yet, and sends again where the kernel told nothing.
+    fn settle(&mut self) {
+        let mut tries = 1;
+        while !self.open.is_empty() && !(self.job.stop)() {
+            // A SYN that came to a socket of ours is answered at once, or never.
+            let may_be_answered = |waiting: &Waiting| {
+                self.job.transport == Transport::Udp || !self.follower.has_begun(waiting.port)
+            };
+            let wait = if self.open.iter().any(may_be_answered) { SERVER } else { LATE };
+            self.listen(wait);
+            let again: Vec<Port> = self
+                .open
+                .iter()
+                .filter(|waiting| !self.follower.has_begun(waiting.port) || self.lost)
+                .map(|waiting| waiting.port)
+                .collect();
+            if again.is_empty() || tries >= TRIES {
+                break;
+            }
+            tries += 1;
+            self.lost = false;
+            self.open.retain(|waiting| !again.contains(&waiting.port));
+            for batch in again.chunks(BATCH / 4) {
+                if let Err(error) = self.batch(batch, tries) {
+                    self.gap(format!("the interface took no frame: {error}"));
+                    return;
+                }
+            }
+        }
+        for waiting in std::mem::take(&mut self.open) {
+            self.record(waiting);
+        }
+    }
+
+    /// Takes what the kernel tells within some time.
+    fn listen(&mut self, time: Duration) {
+        let deadline = Instant::now() + time;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            self.outside.trace.wait(left);
+            self.hear();
+            self.close_the_settled();
+            if left.is_zero() || self.open.is_empty() {
+                return;
+            }
+        }
+    }
+
+    /// Records what came of a port, and closes what its probe opened.
+    fn record(&mut self, waiting: Waiting) {
+        let Waiting { port, sent_at, tries } = waiting;
+        let Told { answer, journey, is_half_open } = self.follower.end(port);
+        if is_half_open {
+            self.close(port);
+        }
+        // What the kernel did not tell is no silence.
+        if self.lost && answer == Answer::Silence && journey.stopped_by().is_none() {
+            let text = "the kernel had no room for its trace".to_owned();
+            self.attempt(port, Answer::Failed(text), None, tries);
+            return;
+        }
+        let target = &self.job.post.target;
+        let is_refusal = answer == Answer::plain_refusal(self.job.transport, target.address)
+            && journey.stopped_by().is_none();
+        let rtt = (answer != Answer::Silence).then(|| sent_at.elapsed());
+        if is_refusal {
+            self.sweep.refused.insert(port);
+        }
+        if !is_refusal || self.job.detail.contains(port) {
+            self.attempt(port, answer, rtt, tries);
+        }
+        self.sweep.journeys.insert(port, journey);
+    }
+
+    fn attempt(&mut self, port: Port, answer: Answer, rtt: Option<Duration>, tries: u8) {
+        let source = Some(self.way.source);
+        self.sweep.attempts.insert(port, Attempt { answer, source, rtt, tries });
+    }
+
+    /// Ends a connection whose SYN was answered: the host that would have to does not exist.
+    fn close(&mut self, port: Port) {
+        let sequence = sequence(self.key, port).wrapping_add(1);
+        self.way.frame(port, Content::Reset(sequence), &mut self.frame);
+        let _gone = self.receive().is_err();
+    }
+
+    fn gap(&mut self, reason: String) {
+        let Target { vantage, address, .. } = &self.job.post.target;
+        let what = format!("{} ports of {address} from {}", self.job.transport, vantage.name());
+        let need = Some(Need::Retry);
+        self.sweep.gaps.push(Gap { what, reason, need, hides: Hides::Views });
+    }
+}

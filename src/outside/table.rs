@@ -1,0 +1,127 @@
+//! The table of rules that traces our probes and swallows the replies to them. It belongs to a socket: when the last
+//! process that has the socket ends, the kernel removes it, whatever the end was.
+
+use crate::model::{Hook, Transport};
+use crate::sys::{NetlinkSocket, Protocol};
+use crate::wire::netlink::{Answer, AnswerError};
+use crate::wire::nf_tables::build::{Batch, Expressions};
+use std::io;
+use std::net::SocketAddr;
+
+/// Where a packet is seen. The names say it to whoever lists the rules.
+pub(super) const PROBE_IN: &str = "probe_in";
+pub(super) const PROBE_END: &str = "probe_end";
+pub(super) const PROBE_FORWARDED: &str = "probe_fwd";
+pub(super) const REPLY_OUT: &str = "reply_out";
+pub(super) const REPLY_END: &str = "reply_end";
+pub(super) const LOCAL_OUT: &str = "local_out";
+pub(super) const LOCAL_IN: &str = "local_in";
+
+/// First and last among the chains of a hook. Before the first is only what defragments.
+const FIRST: i32 = i32::MIN + 1;
+const LAST: i32 = i32::MAX;
+
+/// The table, while it is there.
+#[derive(Debug)]
+pub(super) struct Table {
+    /// The socket that it belongs to.
+    pub(super) socket: NetlinkSocket,
+    /// Its name.
+    pub(super) name: String,
+}
+
+impl Table {
+    /// A socket that can have a table, and none yet.
+    pub(super) fn prepare() -> io::Result<Self> {
+        Ok(Self { socket: NetlinkSocket::open(Protocol::Netfilter)?, name: String::new() })
+    }
+
+    /// Makes the table, for probes that seem to come from these sources, and for those of this host to itself from
+    /// these clients.
+    pub(super) fn install(
+        &mut self,
+        sources: &[SocketAddr],
+        clients: &[SocketAddr],
+    ) -> Result<(), AnswerError> {
+        /// Process numbers are one container's own, and a network may be that of several.
+        const NAMES: u32 = 8;
+        let mut number = 0;
+        loop {
+            number += 1;
+            let seq = self.socket.next_seq();
+            let name = format!("{NAME}{}-{number}", std::process::id());
+            let batch = batch(&name, sources, clients, seq);
+            let mut answer = Answer::entry(seq);
+            let made = self.socket.converse(&batch, |datagram| answer.take(datagram, |_, _| ()));
+            match made {
+                Err(AnswerError::Refused(error))
+                    if error.kind() == io::ErrorKind::AlreadyExists && number < NAMES => {}
+                made => {
+                    self.name = name;
+                    return made;
+                }
+            }
+        }
+    }
+}
+
+/// What the names of such tables begin with.
+const NAME: &str = "portsight-";
+
+/// Whether a table is one of these, perhaps another process's.
+pub(super) fn is_ours(table: &[u8]) -> bool {
+    table.strip_prefix(NAME.as_bytes()).is_some_and(|rest| {
+        !rest.is_empty() && rest.iter().all(|byte| byte.is_ascii_digit() || *byte == b'-')
+    })
+}
+
+fn batch(table: &str, sources: &[SocketAddr], clients: &[SocketAddr], seq: u32) -> Vec<u8> {
+    let mut batch = Batch::new(seq);
+    batch.table(table);
+    for (chain, hook, priority) in [
+        (PROBE_IN, Hook::Prerouting, FIRST),
+        (PROBE_END, Hook::Input, LAST),
+        (PROBE_FORWARDED, Hook::Forward, LAST),
+        (REPLY_OUT, Hook::Output, FIRST),
+        (REPLY_END, Hook::Postrouting, LAST),
+        (LOCAL_OUT, Hook::Output, FIRST),
+        (LOCAL_IN, Hook::Input, LAST),
+    ] {
+        batch.chain(table, chain, hook, priority);
+    }
+    let mut swallows = Vec::new();
+    for source in sources {
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let probe = || Expressions::from_host(source.ip()).from_port(transport, source.port());
+            let reply = || Expressions::to_host(source.ip()).to_port(transport, source.port());
+            // What ends a connection of ours is of no interest.
+            let traced = if transport == Transport::Tcp { probe().syn() } else { probe() };
+            batch.rule(table, PROBE_IN, &traced.trace().accept());
+            // The reply of a host behind this one.
+            batch.rule(table, PROBE_IN, &reply().trace().accept());
+            batch.rule(table, PROBE_END, &probe().accept());
+            batch.rule(table, PROBE_FORWARDED, &probe().accept());
+            batch.rule(table, REPLY_OUT, &reply().trace().accept());
+            swallows.push(reply().drop());
+        }
+        let error = || Expressions::to_host(source.ip()).quoting(*source);
+        batch.rule(table, PROBE_IN, &error().trace().accept());
+        batch.rule(table, REPLY_OUT, &error().trace().accept());
+        swallows.push(error().drop());
+    }
+    for swallow in swallows {
+        batch.rule(table, REPLY_END, &swallow);
+    }
+    for client in clients {
+        for transport in [Transport::Tcp, Transport::Udp] {
+            let probe = || Expressions::from_host(client.ip()).from_port(transport, client.port());
+            let reply = || Expressions::to_host(client.ip()).to_port(transport, client.port());
+            let traced = if transport == Transport::Tcp { probe().syn() } else { probe() };
+            batch.rule(table, LOCAL_OUT, &traced.trace().accept());
+            batch.rule(table, LOCAL_OUT, &reply().trace().accept());
+            batch.rule(table, PROBE_END, &probe().accept());
+            batch.rule(table, LOCAL_IN, &reply().accept());
+        }
+    }
+    batch.end()
+}

@@ -1,0 +1,225 @@
+//! One port of one address, where the kernel told which rules the probe met: the judgement.
+
+use super::case::{Case, Judged, story};
+use crate::model::{
+    Answer, Certainty, Decision, How, Journey, Lookup, Reached, RuleId, Seen, Socket, State, Step,
+    Transport, Verdict,
+};
+use std::net::SocketAddr;
+
+impl Case<'_> {
+    /// By the probe's way through the rules, and by what came back.
+    pub(super) fn traced(&self, journey: &Journey) -> Judged {
+        if let Answer::Failed(error) = self.answer {
+            return Judged::inconclusive(format!("the probe failed on our side: {error}"));
+        }
+        if let Some(rule) = journey.stopped_by() {
+            return self.decided(self.barred(self.how()), &journey.steps, Some(rule));
+        }
+        if let (Some(rule), Some(reply)) = (journey.reply_stopped_by(), &journey.reply) {
+            return self.decided(self.barred(How::ReplyDropped), &reply.steps, Some(rule));
+        }
+        let judged = match journey.reached {
+            Reached::Nothing => self.lost("something at the interface, before every rule, took it"),
+            Reached::Rules => self.lost(
+                "no rule dropped it, but it came to no socket: the kernel's check of its source \
+                 (rp_filter), or its routing, refused it",
+            ),
+            Reached::Through(to) => self.forwarded(to, "handed on"),
+            Reached::Host(Some(to)) => self.forwarded(to, "redirected"),
+            Reached::Host(None) => self.delivered(journey),
+        };
+        self.decided(judged, &journey.steps, journey.let_in_by())
+    }
+
+    /// By what came back to a client of this host, and by the way of one more probe through the rules.
+    pub(super) fn explained(&self, journey: &Journey) -> Judged {
+        let how = match self.answer {
+            Answer::Silence => How::Dropped,
+            Answer::Rst => How::Reset,
+            Answer::Icmp(_) => How::Rejected,
+            Answer::NotSent => How::NotSent,
+            _ => return self.judge(),
+        };
+        if let Some(rule) = journey.stopped_by() {
+            return self.decided(self.barred(how), &journey.steps, Some(rule));
+        }
+        match (journey.reply_stopped_by(), &journey.reply) {
+            (Some(rule), Some(reply)) if how == How::Dropped => {
+                self.decided(self.barred(How::ReplyDropped), &reply.steps, Some(rule))
+            }
+            _ => {
+                let judged = self.judge();
+                // No rule imitated the refusal.
+                let is_own = journey.reached == Reached::Host(None);
+                match judged.verdict {
+                    Verdict::Closed if is_own => Judged { certainty: Certainty::Proved, ..judged },
+                    _ => judged,
+                }
+            }
+        }
+    }
+
+    /// With what decided, and where.
+    fn decided(&self, judged: Judged, steps: &[Step], rule: Option<&RuleId>) -> Judged {
+        let Some(rule) = rule else { return judged };
+        let hook = self.rulebook.hook_at(steps, rule);
+        let hook = hook.map_or(Seen::Skipped("the chains could not be read"), Seen::Known);
+        Judged { hook, rule: Seen::Known(self.rulebook.rule(rule)), ..judged }
+    }
+
+    /// How a rule stopped the probe, by what it sent back.
+    fn how(&self) -> How {
+        match self.answer {
+            Answer::Rst => How::Reset,
+            Answer::Icmp(_) => How::Rejected,
+            _ => How::Dropped,
+        }
+    }
+
+    /// A rule or policy stopped the probe or its reply.
+    fn barred(&self, how: How) -> Judged {
+        let judged = if !self.here.is_empty() {
+            Judged::proved(Verdict::Filtered).how(how)
+        } else if !self.passing.is_empty() {
+            Judged::likely(Verdict::Filtered)
+                .how(how)
+                .note("its socket came or went during the check")
+        } else if !self.elsewhere.is_empty() {
+            Judged::proved(Verdict::LocalOnly).note(format!(
+                "{}; and {}",
+                self.bindings(),
+                story(how)
+            ))
+        } else if self.may_lack_servers() {
+            Judged::inconclusive("the list of sockets is not complete")
+        } else {
+            Judged::proved(Verdict::Shielded).how(how)
+        };
+        judged.state(State::Filtered)
+    }
+
+    /// Something that is no rule stopped the probe.
+    fn lost(&self, why: &str) -> Judged {
+        let judged = self.barred(How::Dropped);
+        let note =
+            judged.note.as_ref().map_or_else(|| why.to_owned(), |note| format!("{note}; {why}"));
+        let likely = Judged::likely(judged.verdict);
+        Judged { how: judged.how, ..likely }.note(note).state(State::Filtered)
+    }
+
+    /// The rules gave the probe another destination.
+    fn forwarded(&self, to: SocketAddr, word: &str) -> Judged {
+        let end = match self.answer {
+            Answer::Rst => ", where nobody listens",
+            Answer::Icmp(_) => ", from where an error comes back",
+            Answer::Silence => ", which does not answer",
+            _ => "",
+        };
+        let note = format!("{word} to {to}{}{end}", self.holder(to));
+        match self.answer {
+            Answer::Silence => Judged::likely(Verdict::Forwarded),
+            _ => Judged::proved(Verdict::Forwarded),
+        }
+        .note(note)
+    }
+
+    /// The probe passed every rule on its way to the sockets of this host.
+    fn delivered(&self, journey: &Journey) -> Judged {
+        match self.answer {
+            Answer::SynAck(_) | Answer::Payload(_) if self.is_proxied(journey) => {
+                let note = "a rule (tproxy) hands it to the socket of a proxy";
+                Judged::proved(Verdict::Forwarded).note(note)
+            }
+            Answer::SynAck(_) | Answer::Payload(_) => self.answered(),
+            Answer::Silence if self.pair.endpoint.transport == Transport::Udp => self.taken_in(),
+            Answer::Silence => self.swallowed(),
+            _ => self.refused(),
+        }
+    }
+
+    fn is_proxied(&self, journey: &Journey) -> bool {
+        let says_so = |step: &&Step| {
+            let text = self.rulebook.rule(&step.rule).text;
+            text.is_some_and(|text| text.to_lowercase().contains("tproxy"))
+        };
+        let accepted = |step: &&Step| step.verdict == Decision::Accept;
+        self.here.is_empty() && journey.steps.iter().filter(accepted).any(|step| says_so(&step))
+    }
+
+    /// Every rule let it pass, and this host itself refused it.
+    fn refused(&self) -> Judged {
+        if !self.here.is_empty() || !self.passing.is_empty() {
+            return Judged::inconclusive(
+                "a socket listens, no rule stopped the probe, and it was refused",
+            );
+        }
+        if !self.elsewhere.is_empty() {
+            return Judged::proved(Verdict::LocalOnly).note(self.bindings());
+        }
+        let closed = Judged::proved(Verdict::Closed);
+        if self.is_held() {
+            closed.note("a socket is bound to the port and does not listen")
+        } else {
+            closed
+        }
+    }
+
+    /// Every rule let a SYN pass, and nothing came back.
+    fn swallowed(&self) -> Judged {
+        if let Some(judged) = self.here_or_looked_up().and_then(|socket| self.dropped_at(socket)) {
+            return judged;
+        }
+        self.lost(
+            "it passed every rule, and was dropped between them and the socket: by a filter of the \
+             socket or its cgroup, or for want of room",
+        )
+    }
+
+    /// Every rule let a datagram pass, and nothing came back.
+    fn taken_in(&self) -> Judged {
+        let open = |judged: Judged| judged.state(State::Open);
+        if let Some(socket) = self.here_or_looked_up() {
+            let queue = |look: &crate::model::Inventory| {
+                let mut sockets = look.at(self.pair.endpoint);
+                let same = sockets.find(|other| other.cookie == socket.cookie)?;
+                same.queue.known().copied()
+            };
+            return match (queue(&self.look.before), queue(&self.look.after)) {
+                (Some(before), Some(after)) if after.drops > before.drops => {
+                    let note = "the datagram came to its socket, whose receive buffer is full";
+                    Judged::likely(Verdict::Overloaded).note(note).state(State::OpenFiltered)
+                }
+                (Some(before), Some(after)) if after.length > before.length => {
+                    let note = "no answer, but the datagram is in the socket's queue";
+                    open(Judged::proved(Verdict::Reachable)).note(note)
+                }
+                _ => {
+                    let note = "no answer, but every rule let the datagram pass to the socket";
+                    open(Judged::likely(Verdict::Reachable)).note(note)
+                }
+            };
+        }
+        if !self.passing.is_empty() {
+            return Judged::inconclusive("its socket came or went during the check");
+        }
+        let silent =
+            "every rule let it pass, and the kernel told it to no client: it sends few such errors";
+        let judged = if !self.elsewhere.is_empty() {
+            Judged::proved(Verdict::LocalOnly).note(self.bindings())
+        } else if self.may_lack_servers() {
+            return Judged::inconclusive("the list of sockets is not complete");
+        } else {
+            Judged::proved(Verdict::Closed).note(silent)
+        };
+        judged.state(State::Closed)
+    }
+
+    /// The socket that the probe should have come to.
+    fn here_or_looked_up(&self) -> Option<&Socket> {
+        match self.look.lookups.get(self.pair) {
+            Some(Lookup::Nobody) => None,
+            _ => self.looked_up().or_else(|| self.here.first().copied()),
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! Messages that make a table of rules (`linux/netfilter/nf_tables.h`), in the form that `nft` itself would send: other
+//! programs list these rules while they are there.
+
+use super::{
+    NFNL_BATCH_RESOURCE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE, NFT_MSG_NEWTABLE, NFTA_CHAIN_HOOK,
+    NFTA_CHAIN_NAME, NFTA_CHAIN_TABLE, NFTA_CHAIN_TYPE, NFTA_HOOK_HOOKNUM, NFTA_RULE_CHAIN,
+    NFTA_RULE_EXPRESSIONS, NFTA_RULE_TABLE, NFTA_TABLE_FLAGS, NFTA_TABLE_NAME,
+};
+use crate::model::{Hook, Transport};
+use crate::wire::netlink::{self, push_attribute};
+use std::net::{IpAddr, SocketAddr};
+
+/// `NFNL_MSG_BATCH_BEGIN` and `NFNL_MSG_BATCH_END` (`linux/netfilter/nfnetlink.h`).
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
+
+/// `NLM_F_ACK`, `NLM_F_EXCL`, `NLM_F_CREATE` and `NLM_F_APPEND` (`linux/netlink.h`).
+const ACK: u8 = 0x04;
+const EXCL: u16 = 0x200;
+const CREATE: u16 = 0x400;
+const APPEND: u16 = 0x800;
+
+/// `NFT_TABLE_F_OWNER`: the table goes with the socket that made it, and nobody else can change it (since Linux 5.12).
+const OWNER: u32 = 2;
+/// `NFPROTO_INET`.
+const INET: u8 = 1;
+
+const NFTA_HOOK_PRIORITY: u16 = 2;
+const NFTA_CHAIN_POLICY: u16 = 5;
+const NF_ACCEPT: u32 = 1;
+const NF_DROP: u32 = 0;
+
+const NFTA_LIST_ELEM: u16 = 1;
+const NFTA_EXPR_NAME: u16 = 1;
+const NFTA_EXPR_DATA: u16 = 2;
+const NFTA_DATA_VALUE: u16 = 1;
+const NFTA_DATA_VERDICT: u16 = 2;
+const NFTA_VERDICT_CODE: u16 = 1;
+/// `NLA_F_NESTED`.
+const NESTED: u16 = 0x8000;
+
+/// `NFT_REG_VERDICT`, `NFT_REG_1` for sixteen bytes, and `NFT_REG32_00` for up to four.
+const REG_VERDICT: u32 = 0;
+const REG_1: u32 = 1;
+const REG32_00: u32 = 8;
+
+/// `NFT_PAYLOAD_NETWORK_HEADER` and `NFT_PAYLOAD_TRANSPORT_HEADER`.
+const NETWORK: u32 = 1;
+const TRANSPORT: u32 = 2;
+
+const META_NFTRACE: u32 = 12;
+const META_NFPROTO: u32 = 15;
+const META_L4PROTO: u32 = 16;
+
+/// A batch of messages that takes effect as one, or not at all.
+#[derive(Debug)]
+pub struct Batch {
+    seq: u32,
+    bytes: Vec<u8>,
+    /// Where the last message begins.
+    last: usize,
+}
+
+/// The expressions of a rule.
+#[derive(Debug, Default)]
+pub struct Expressions(Vec<u8>);
+
+impl Batch {
+    /// A batch whose messages carry this sequence number. The kernel acknowledges the last, and says of any message that
+    /// it refuses it.
+    #[must_use]
+    pub fn new(seq: u32) -> Self {
+        let mut batch = Self { seq, bytes: Vec::new(), last: 0 };
+        batch.message(BATCH_BEGIN, 0, 0, NFNL_BATCH_RESOURCE, &[]);
+        batch
+    }
+
+    fn message(&mut self, kind: u16, flags: u16, family: u8, resource: u16, attributes: &[u8]) {
+        let mut body = vec![family, 0];
+        body.extend(resource.to_be_bytes());
+        body.extend_from_slice(attributes);
+        self.last = self.bytes.len();
+        self.bytes.extend(netlink::request(kind, flags, self.seq, &body));
+    }
+
+    /// Makes a table of the family `inet` that belongs to the socket, where there is none of this name.
+    pub fn table(&mut self, name: &str) {
+        let mut body = Vec::new();
+        push_text(&mut body, NFTA_TABLE_NAME, name);
+        push_attribute(&mut body, NFTA_TABLE_FLAGS, &OWNER.to_be_bytes());
+        self.message(NFT_MSG_NEWTABLE, CREATE | EXCL, INET, 0, &body);
+    }
+
+    /// Makes a chain of the table that begins at a hook and lets everything go on.
+    pub fn chain(&mut self, table: &str, name: &str, hook: Hook, priority: i32) {
+        let number: u32 = match hook {
+            Hook::Prerouting => 0,
+            Hook::Input => 1,
+            Hook::Forward => 2,
+            Hook::Output => 3,
+            Hook::Postrouting => 4,
+            Hook::Ingress | Hook::Egress => 5,
+        };
+        let mut hook = Vec::new();
+        push_attribute(&mut hook, NFTA_HOOK_HOOKNUM, &number.to_be_bytes());
+        push_attribute(&mut hook, NFTA_HOOK_PRIORITY, &priority.to_be_bytes());
+        let mut body = Vec::new();
+        push_text(&mut body, NFTA_CHAIN_TABLE, table);
+        push_text(&mut body, NFTA_CHAIN_NAME, name);
+        push_attribute(&mut body, NFTA_CHAIN_HOOK | NESTED, &hook);
+        push_attribute(&mut body, NFTA_CHAIN_POLICY, &NF_ACCEPT.to_be_bytes());
+        push_text(&mut body, NFTA_CHAIN_TYPE, "filter");
+        self.message(NFT_MSG_NEWCHAIN, CREATE, INET, 0, &body);
+    }
+
+    /// The whole batch.
+    #[must_use]
+    pub fn end(mut self) -> Vec<u8> {
+        /// Where the lower byte of the flags is in `struct nlmsghdr`, whichever end comes first.
+        const FLAGS: usize = if cfg!(target_endian = "little") { 6 } else { 7 };
+        if let Some(flags) = self.bytes.get_mut(self.last + FLAGS) {
+            *flags |= ACK;
+        }
+        self.message(BATCH_END, 0, 0, NFNL_BATCH_RESOURCE, &[]);
+        self.bytes
+    }
+
+    /// Makes a rule at the end of a chain.
+    pub fn rule(&mut self, table: &str, chain: &str, expressions: &Expressions) {
+        let mut body = Vec::new();
+        push_text(&mut body, NFTA_RULE_TABLE, table);
+        push_text(&mut body, NFTA_RULE_CHAIN, chain);
+        push_attribute(&mut body, NFTA_RULE_EXPRESSIONS | NESTED, &expressions.0);
+        self.message(NFT_MSG_NEWRULE, CREATE | APPEND, INET, 0, &body);
+    }
+}
+
+impl Expressions {
+    /// Those of a packet from this address.
+    #[must_use]
+    pub fn from_host(source: IpAddr) -> Self {
+        Self::default().host(source, 12, 8)
+    }
+
+    /// Those of a packet to this address.
+    #[must_use]
+    pub fn to_host(target: IpAddr) -> Self {
+        Self::default().host(target, 16, 24)
+    }
+
+    /// `at4` and `at6` are where the address is in the header of its family.
+    fn host(self, address: IpAddr, at4: u32, at6: u32) -> Self {
+        /// `NFPROTO_IPV4` and `NFPROTO_IPV6`.
+        const NUMBERS: [u8; 2] = [2, 10];
+        match address {
+            IpAddr::V4(address) => self
+                .meta(META_NFPROTO)
+                .equals(REG32_00, &NUMBERS[..1])
+                .payload(NETWORK, at4, 4, REG32_00)
+                .equals(REG32_00, &address.octets()),
+            IpAddr::V6(address) => self
+                .meta(META_NFPROTO)
+                .equals(REG32_00, &NUMBERS[1..])
+                .payload(NETWORK, at6, 16, REG_1)
+                .equals(REG_1, &address.octets()),
+        }
+    }
+
+    /// And from this port.
+    #[must_use]
+    pub fn from_port(self, transport: Transport, port: u16) -> Self {
+        self.of(transport).payload(TRANSPORT, 0, 2, REG32_00).equals(REG32_00, &port.to_be_bytes())
+    }
+
+    /// And to this port.
+    #[must_use]
+    pub fn to_port(self, transport: Transport, port: u16) -> Self {
+        self.of(transport).payload(TRANSPORT, 2, 2, REG32_00).equals(REG32_00, &port.to_be_bytes())
+    }
+
+    fn of(self, transport: Transport) -> Self {
+        let number = match transport {
+            Transport::Tcp => 6,
+            Transport::Udp => 17,
+            Transport::Sctp => 132,
+        };
+        self.protocol(number)
+    }
+
+    fn protocol(self, number: u8) -> Self {
+        self.meta(META_L4PROTO).equals(REG32_00, &[number])
+    }
+
+    /// And with the flag SYN.
+    #[must_use]
+    pub fn syn(self) -> Self {
+        /// Where the flags of TCP are, and SYN among them.
+        const FLAGS: u32 = 13;
+        const SYN: u8 = 2;
+        self.payload(TRANSPORT, FLAGS, 1, REG32_00).and(SYN).differs(REG32_00, &[0])
+    }
+
+    /// An ICMP message that quotes a packet of ours: one from `source`, whose own header has no options.
+    #[must_use]
+    pub fn quoting(self, source: SocketAddr) -> Self {
+        // The eight bytes of the message, and the header of the quoted packet.
+        let (protocol, at) = if source.is_ipv4() { (1, 8 + 20) } else { (58, 8 + 40) };
+        self.protocol(protocol)
+            .payload(TRANSPORT, at, 2, REG32_00)
+            .equals(REG32_00, &source.port().to_be_bytes())
+    }
+
+    /// Begins to trace the packet.
+    #[must_use]
+    pub fn trace(self) -> Self {
+        let value = self.immediate(REG32_00, &data(NFTA_DATA_VALUE, &[1]));
+        // NFTA_META_KEY and NFTA_META_SREG.
+        value.expression("meta", &[(2, &META_NFTRACE.to_be_bytes()), (3, &REG32_00.to_be_bytes())])
+    }
+
+    /// Lets the packet go on to the next chain.
+    #[must_use]
+    pub fn accept(self) -> Self {
+        self.verdict(NF_ACCEPT)
+    }
+
+    /// Drops it.
+    #[must_use]
+    pub fn drop(self) -> Self {
+        self.verdict(NF_DROP)
+    }
+
+    fn verdict(self, code: u32) -> Self {
+        let mut verdict = Vec::new();
+        push_attribute(&mut verdict, NFTA_VERDICT_CODE, &code.to_be_bytes());
+        self.immediate(REG_VERDICT, &data(NFTA_DATA_VERDICT | NESTED, &verdict))
+    }
+
+    /// `NFTA_IMMEDIATE_DREG` and `NFTA_IMMEDIATE_DATA`.
+    fn immediate(self, register: u32, data: &[u8]) -> Self {
+        self.expression("immediate", &[(1, &register.to_be_bytes()), (2 | NESTED, data)])
+    }
+
+    /// `NFTA_META_DREG` and `NFTA_META_KEY`.
+    fn meta(self, key: u32) -> Self {
+        self.expression("meta", &[(1, &REG32_00.to_be_bytes()), (2, &key.to_be_bytes())])
+    }
+
+    /// `NFTA_PAYLOAD_DREG`, `_BASE`, `_OFFSET` and `_LEN`.
+    fn payload(self, base: u32, offset: u32, length: u32, register: u32) -> Self {
+        let [register, base, offset, length] =
+            [register, base, offset, length].map(u32::to_be_bytes);
+        self.expression("payload", &[(1, &register), (2, &base), (3, &offset), (4, &length)])
+    }
+
+    /// One byte, by `NFTA_BITWISE_SREG`, `_DREG`, `_LEN`, `_MASK` and `_XOR`.
+    fn and(self, mask: u8) -> Self {
+        let register = REG32_00.to_be_bytes();
+        let (mask, zero) = (data(NFTA_DATA_VALUE, &[mask]), data(NFTA_DATA_VALUE, &[0]));
+        let length = 1_u32.to_be_bytes();
+        self.expression(
+            "bitwise",
+            &[
+                (1, &register),
+                (2, &register),
+                (3, &length),
+                (4 | NESTED, &mask),
+                (5 | NESTED, &zero),
+            ],
+        )
+    }
+
+    fn equals(self, register: u32, value: &[u8]) -> Self {
+        self.compare(0, register, value)
+    }
+
+    fn differs(self, register: u32, value: &[u8]) -> Self {
+        self.compare(1, register, value)
+    }
+
+    /// `NFTA_CMP_SREG`, `_OP` (`NFT_CMP_EQ`, `NFT_CMP_NEQ`) and `_DATA`.
+    fn compare(self, operation: u32, register: u32, value: &[u8]) -> Self {
+        let (register, operation) = (register.to_be_bytes(), operation.to_be_bytes());
+        let value = data(NFTA_DATA_VALUE, value);
+        self.expression("cmp", &[(1, &register), (2, &operation), (3 | NESTED, &value)])
+    }
+
+    fn expression(mut self, name: &str, attributes: &[(u16, &[u8])]) -> Self {
+        let mut values = Vec::new();
+        for (kind, value) in attributes {
+            push_attribute(&mut values, *kind, value);
+        }
+        let mut body = Vec::new();
+        push_text(&mut body, NFTA_EXPR_NAME, name);
+        push_attribute(&mut body, NFTA_EXPR_DATA | NESTED, &values);
+        push_attribute(&mut self.0, NFTA_LIST_ELEM | NESTED, &body);
+        self
+    }
+}
+
+fn data(kind: u16, value: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    push_attribute(&mut body, kind, value);
+    body
+}
+
+fn push_text(body: &mut Vec<u8>, kind: u16, text: &str) {
+    push_attribute(body, kind, &[text.as_bytes(), &[0]].concat());
+}
