@@ -100,7 +100,7 @@ complete -c portsight -n "__fish_portsight_using_subcommand check" -l method -d 
 syn\t'By SYN: no connection is opened, and no application sees it'
 connect\t'By connections, which takes no privileges'"
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l exclude -d 'Ports to keep the probes away from' -r
-complete -c portsight -n "__fish_portsight_using_subcommand check" -l timeout -d 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms]' -r
+complete -c portsight -n "__fish_portsight_using_subcommand check" -l timeout -d 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms, unless nothing here can delay an answer]' -r
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l retries -d 'How often a silent port is asked again [default: once, and more often while that brings answers]' -r
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l max-rate -d 'Send no more than this many probes in a second' -r
 complete -c portsight -n "__fish_portsight_using_subcommand check" -l fail-on -d 'The verdicts that make the exit status 1' -r
@@ -129,7 +129,7 @@ complete -c portsight -n "__fish_portsight_using_subcommand scan" -l method -d '
 syn\t'By SYN: no connection is opened, and no application sees it'
 connect\t'By connections, which takes no privileges'"
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l exclude -d 'Ports to keep the probes away from' -r
-complete -c portsight -n "__fish_portsight_using_subcommand scan" -l timeout -d 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms]' -r
+complete -c portsight -n "__fish_portsight_using_subcommand scan" -l timeout -d 'How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second look at least 300 ms, unless nothing here can delay an answer]' -r
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l retries -d 'How often a silent port is asked again [default: once, and more often while that brings answers]' -r
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l max-rate -d 'Send no more than this many probes in a second' -r
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -l fail-on -d 'The verdicts that make the exit status 1' -r

@@ -145,7 +145,7 @@ all\:"Both"))' \
 syn\:"By SYN\: no connection is opened, and no application sees it"
 connect\:"By connections, which takes no privileges"))' \
 '*--exclude=[Ports to keep the probes away from]:PORTS:_default' \
-'--timeout=[How long an answer may take, as in 300ms or 2s \[default\: four times the slowest, from 20 to 300 ms; the second look at least 300 ms\]]:DURATION:_default' \
+'--timeout=[How long an answer may take, as in 300ms or 2s \[default\: four times the slowest, from 20 to 300 ms; the second look at least 300 ms, unless nothing here can delay an answer\]]:DURATION:_default' \
 '--retries=[How often a silent port is asked again \[default\: once, and more often while that brings answers\]]:N:_default' \
 '--max-rate=[Send no more than this many probes in a second]:N:_default' \
 '*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \
@@ -189,7 +189,7 @@ all\:"Both"))' \
 syn\:"By SYN\: no connection is opened, and no application sees it"
 connect\:"By connections, which takes no privileges"))' \
 '*--exclude=[Ports to keep the probes away from]:PORTS:_default' \
-'--timeout=[How long an answer may take, as in 300ms or 2s \[default\: four times the slowest, from 20 to 300 ms; the second look at least 300 ms\]]:DURATION:_default' \
+'--timeout=[How long an answer may take, as in 300ms or 2s \[default\: four times the slowest, from 20 to 300 ms; the second look at least 300 ms, unless nothing here can delay an answer\]]:DURATION:_default' \
 '--retries=[How often a silent port is asked again \[default\: once, and more often while that brings answers\]]:N:_default' \
 '--max-rate=[Send no more than this many probes in a second]:N:_default' \
 '*--fail-on=[The verdicts that make the exit status 1]:VERDICT:_default' \

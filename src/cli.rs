@@ -20,6 +20,7 @@ mod place;
 mod ports;
 mod progress;
 mod request;
+mod second_look;
 mod usage;
 mod who;
 mod why;

@@ -29,7 +29,9 @@ pub use expectation::{Expectation, Expected};
 pub use held::{Held, Inode};
 pub use journey::{Decision, Journey, Reached, Reply, Step};
 pub use portless::{Portless, PortlessKind};
-pub use probe::{Answer, Attempt, Delivery, Icmp, Lookup, Method, Sweep, TakenBy, Target, Vantage};
+pub use probe::{
+    Answer, Attempt, Delivery, DroppedBy, Icmp, Lookup, Method, Sweep, TakenBy, Target, Vantage,
+};
 pub use process::{Owner, OwnersUnknown, OwnersUnknownReason, Process, Role, Via};
 pub use published::{LeadsTo, Nat, Published, PublishedAt, TargetPort, Through};
 pub use rule::{

@@ -5,6 +5,7 @@
 //! process shares: when this process ends, in whatever way, the child closes what probes have opened, and ends; the
 //! kernel removes the table with the socket's last holder.
 
+mod close;
 mod explain;
 mod follow;
 mod note;
@@ -15,11 +16,9 @@ mod table;
 pub use post::{Post, Wanted, posts, unusable};
 
 use crate::model::{Port, PortSet, Sweep, Transport};
-use crate::sys::{Guardian, Injector, NetlinkSocket, Protocol, SharedNote};
-use crate::wire::frame::Content;
+use crate::sys::{self, Guardian, Injector, NetlinkSocket, Protocol, SharedNote};
 use crate::wire::netlink::AnswerError;
 use crate::wire::nf_trace;
-use note::Note;
 use scan::Scan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -95,6 +94,10 @@ pub struct Outside {
     port: u16,
     /// What sequence numbers are made with; its lower half is 0.
     key: u32,
+    /// From where probes seem to come.
+    sources: Vec<SocketAddr>,
+    /// Whether a program may still answer a datagram.
+    is_late: bool,
     guardian: Option<Guardian>,
 }
 
@@ -121,26 +124,25 @@ impl Outside {
         let keep: Vec<BorrowedFd<'_>> = std::iter::once(table.socket.as_fd())
             .chain(injectors.values().map(Injector::as_fd))
             .collect();
-        let guardian = Guardian::fork(&keep, || close_what_is_open(&note, &injectors))
-            .map_err(Unavailable::Guardian)?;
         let chance = chance();
         let (port, key) = (source_port(chance), key(chance));
-        let guardian = Some(guardian);
-        let mut outside = Self { table, trace, injectors, note, port, key, guardian };
         let sources: BTreeSet<IpAddr> = posts.iter().map(|post| post.source).collect();
         let sources: Vec<_> =
             sources.into_iter().map(|source| SocketAddr::new(source, port)).collect();
+        let guardian = Guardian::fork(&keep, || close::finish(&note.read(), &injectors, &sources))
+            .map_err(Unavailable::Guardian)?;
+        let guardian = Some(guardian);
+        let is_late = false;
+        let mut outside =
+            Self { table, trace, injectors, note, port, key, sources, is_late, guardian };
         let clients: BTreeSet<IpAddr> = local.iter().map(|to| explain::client_of(*to)).collect();
         let clients: Vec<_> =
             clients.into_iter().map(|client| SocketAddr::new(client, port)).collect();
-        outside.table.install(&sources, &clients)?;
+        outside.table.install(&outside.sources, &clients)?;
         Ok(outside)
     }
 
-    /// Probes the ports of a job.
-    ///
-    /// # Errors
-    /// When nothing was prepared for its post.
+    /// Probes the ports of a job, one of those that were prepared.
     pub fn sweep(&mut self, job: &Job<'_>) -> Sweep {
         Scan::new(self, job).run()
     }
@@ -149,22 +151,15 @@ impl Outside {
 impl Drop for Outside {
     /// The guardian goes first, then the socket of the table, and the table with it.
     fn drop(&mut self) {
-        self.note.write(&[]);
-        if let Some(guardian) = self.guardian.take() {
-            guardian.finish();
+        self.note.write(if self.is_late { close::MAY_BE_ANSWERED } else { &[] });
+        let is_open = |source: &SocketAddr| close::end_half_open(*source).unwrap_or(true);
+        let takes_time = self.sources.iter().any(is_open) || self.is_late;
+        match self.guardian.take() {
+            // Nobody waits for it then.
+            Some(guardian) if takes_time => drop(guardian),
+            Some(guardian) => guardian.finish(),
+            None => {}
         }
-    }
-}
-
-/// What the guardian does: it ends the connections that probes in flight may have opened half.
-fn close_what_is_open(note: &SharedNote, injectors: &BTreeMap<u32, Injector>) {
-    let Some(note) = Note::from_bytes(&note.read()) else { return };
-    let Some(injector) = injectors.get(&note.device) else { return };
-    let mut frame = Vec::new();
-    for port in note.ports {
-        let sequence = follow::sequence(note.key, port).wrapping_add(1);
-        note.way.frame(port, Content::Reset(sequence), &mut frame);
-        let _gone = injector.receive(&frame).is_err();
     }
 }
 
@@ -176,9 +171,11 @@ fn chance() -> u64 {
 
 /// A port that clients use, another one each time: what firewalls and servers remember of the last run does not matter.
 fn source_port(chance: u64) -> u16 {
-    const FIRST: u16 = 32_768;
-    const NUMBER: u64 = 28_232;
-    FIRST + u16::try_from(chance % NUMBER).unwrap_or(0)
+    /// What the kernel begins with (`ip_local_port_range`).
+    const USUAL: (u16, u16) = (32_768, 60_999);
+    let (low, high) = sys::local_port_range().filter(|(low, high)| low <= high).unwrap_or(USUAL);
+    let number = u64::from(high - low) + 1;
+    low + u16::try_from(chance % number).unwrap_or(0)
 }
 
 /// What sequence numbers are made with.

@@ -4,8 +4,10 @@
 
 mod client;
 mod connect;
+mod delay;
 mod delivery;
 mod diag;
+mod drops;
 mod identify;
 mod local;
 mod pace;
@@ -13,33 +15,38 @@ mod passage;
 mod payload;
 mod plan;
 mod rate;
+mod raw;
 mod room;
 mod share;
 mod sweep;
-mod syn;
 mod taken;
 mod tcp;
 mod udp;
 
 pub use connect::{Call, connect};
-pub use delivery::delivery;
+pub use delay::nothing_delays;
+pub use delivery::deliveries;
+pub use drops::dropped_by;
 pub use identify::{Question, identify};
 pub use local::only_local;
 pub use pace::Waits;
 pub use passage::{passage, tracks_connections};
 pub use payload::payload;
 pub use plan::targets;
+pub use raw::unavailable;
 pub use share::Progress;
-pub use syn::unavailable;
 
 use crate::model::{Answer, Attempt, Gap, Hides, Need, PortSet, Sweep, TakenBy, Target, Transport};
 use crate::sys;
+use std::time::Duration;
 
 /// How long silence lasts before it is believed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Patience {
     /// As long as an answer over loopback takes: for the many ports of which nothing else is known.
     Quick,
+    /// The same where many have answered, of whom the slowest took so long: for where nothing can hold an answer back.
+    Measured(Duration),
     /// Long enough for a firewall that thinks about each packet: before silence is held against anyone.
     Patient,
 }
@@ -91,7 +98,7 @@ pub fn sweep(job: &Job, progress: &Progress) -> Sweep {
     }
     let swept = match job.transport {
         Transport::Tcp => tcp(job, progress),
-        Transport::Udp => by_sockets(job, progress),
+        Transport::Udp => udp(job, progress),
         Transport::Sctp => nothing(vec![Gap {
             what: format!("what answers SCTP at {}", job.target.address),
             reason: "no probe speaks SCTP".to_owned(),
@@ -107,7 +114,7 @@ pub fn sweep(job: &Job, progress: &Progress) -> Sweep {
 fn tcp(job: &Job, progress: &Progress) -> Sweep {
     let half_open = match job.knock {
         Knock::Connect => None,
-        Knock::Auto | Knock::Syn => Some(syn::run(job, progress)),
+        Knock::Auto | Knock::Syn => Some(raw::run(job, progress)),
     };
     match half_open {
         Some(Ok(mut sweep)) => {
@@ -130,15 +137,26 @@ fn tcp(job: &Job, progress: &Progress) -> Sweep {
     }
 }
 
+/// By one socket for all ports, or by one for each.
+fn udp(job: &Job, progress: &Progress) -> Sweep {
+    // From a further loopback address another sweep of this program may be probed at the same time: the port that a
+    // socket for all ports has would be silent there.
+    let has_own_source = plan::source_address(&job.target).is_some();
+    if job.knock == Knock::Connect || !has_own_source {
+        return by_sockets(job, progress);
+    }
+    // Both hear the same, so that one has to do for the other is no gap.
+    raw::run(job, progress).unwrap_or_else(|_not_here| by_sockets(job, progress))
+}
+
 /// With a socket for each probe, which takes no privileges.
 fn by_sockets(job: &Job, progress: &Progress) -> Sweep {
     let files = sys::raise_open_files();
-    let halves = plan::SourceHalves::new(sys::local_port_range());
     let target = &job.target;
     if job.transport == Transport::Udp {
-        sweep::run(job, progress, files, || udp::Datagrams::new(target, halves))
+        sweep::run(job, progress, files, |sources| udp::Datagrams::new(target, sources))
     } else {
-        sweep::run(job, progress, files, || tcp::Connect::new(target, halves))
+        sweep::run(job, progress, files, |sources| tcp::Connect::new(target, sources))
     }
 }
 

@@ -19,11 +19,12 @@ pub use service::identity;
 pub use tally::{lost, unsteady, vantages};
 
 use crate::model::{
-    Answer, Attempt, Delivery, Endpoint, Inventory, Lookup, Port, PortFinding, RuleId, Rulebook,
-    Seen, Socket, State, Sweep, Target, Verdict, VerdictFrom, View,
+    Answer, Attempt, Delivery, DroppedBy, Endpoint, Inventory, Lookup, Port, PortFinding, RuleId,
+    Rulebook, Seen, Socket, State, Sweep, Target, Verdict, VerdictFrom, View,
 };
 use case::Case;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 /// A port of one address.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,11 +48,22 @@ pub struct Look {
     pub lookups: BTreeMap<Pair, Lookup>,
     /// Whether silent UDP probes arrived, where that was looked into; the text says why it could not be.
     pub deliveries: BTreeMap<Pair, Result<Delivery, String>>,
+    /// What drops the TCP probes of some pairs at their listener.
+    pub droppers: BTreeMap<Pair, DroppedBy>,
     /// Whether the kernel tracks connections here: only then can it hand a packet to another address or port.
     pub tracks_connections: bool,
 }
 
 impl Look {
+    /// How long the slowest answer took, where that tells how long others take: not where something answered only when
+    /// it was asked again, and not where nothing answered.
+    #[must_use]
+    pub fn slowest_answer(&self) -> Option<Duration> {
+        let steady = self.sweeps.iter().all(|sweep| sweep.rescued == 0 && !sweep.unsteady);
+        let attempts = self.sweeps.iter().flat_map(|sweep| sweep.attempts.values());
+        attempts.filter_map(|attempt| attempt.rtt).max().filter(|_| steady)
+    }
+
     fn sweep(&self, target: &Target, endpoint: Endpoint) -> Option<&Sweep> {
         self.sweeps.iter().find(|sweep| {
             sweep.target == *target
@@ -70,7 +82,7 @@ pub struct Facts {
     pub second: Option<Look>,
     /// The ports that were named, which get a finding in any case.
     pub named: BTreeSet<Endpoint>,
-    /// Whether the work was interrupted, so that there will be no second look.
+    /// Whether the work was interrupted, so that there will be no second look, or none at some pairs.
     pub interrupted: bool,
     /// What is known of the rules of the firewall.
     pub rulebook: Rulebook,
@@ -161,9 +173,10 @@ pub fn unexplained(facts: &Facts, most: usize) -> BTreeSet<Pair> {
     let mut pairs = BTreeSet::new();
     for item in judge(facts).items {
         for view in &item.views {
-            let is_stopped = matches!(view.state, State::Filtered | State::Closed)
-                && view.verdict != Verdict::LocalOnly
-                && !view.vantage.is_network();
+            let is_stopped =
+                matches!(view.state, State::Filtered | State::OpenFiltered | State::Closed)
+                    && view.verdict != Verdict::LocalOnly
+                    && !view.vantage.is_network();
             let sweeps = || facts.first.sweeps.iter();
             let of_view = |sweep: &&Sweep| {
                 sweep.target.vantage == view.vantage
@@ -211,6 +224,7 @@ fn finding(
             let sweep = second.sweep(&pair.target, endpoint)?;
             Some((second, sweep, sweep.attempts.get(&endpoint.port)?))
         });
+        let looked_again = again.is_some();
         let (look, judged_by, recorded) = match again {
             Some((second, sweep, attempt)) => {
                 latest = second;
@@ -231,7 +245,7 @@ fn finding(
         // A refusal that was kept as one bit lacks what a view tells.
         let wants_second_look =
             judged.wants_second_look || (recorded.is_none() && journey.is_none());
-        if judged.wants_second_look && facts.second.is_none() && facts.interrupted {
+        if judged.wants_second_look && !looked_again && facts.interrupted {
             judged = case::Judged::inconclusive("interrupted before the second look");
         }
         views.push(reading::view(&pair, judged_by.method, &attempt, judged));

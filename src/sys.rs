@@ -3,6 +3,7 @@
 
 mod linux;
 
+pub use linux::batch::{BATCH, Sent};
 pub use linux::bpf::{Injection, Injector};
 pub use linux::cgroup::{Cgroup2, CgroupPaths};
 pub use linux::client_socket::{
@@ -32,12 +33,13 @@ pub use linux::probe_socket::{
 };
 pub use linux::procfs::{Kin, OpenTable, Procfs, Table, Unreadable};
 pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
-pub use linux::raw_sender::{BATCH, RawSender, Sent};
+pub use linux::raw_sender::RawSender;
 pub use linux::resolve::{NoAddress, resolve};
 pub use linux::shared_memory::SharedNote;
 pub use linux::sysctl::{
-    PacketCounters, conntrack_room, has_legacy_nat, local_port_range, network_table,
-    packet_counters, tracks_connections, udp_datagrams_received, unprivileged_port_start,
+    PacketCounters, balances_connections, conntrack_room, has_legacy_nat, ipsec_drops,
+    local_port_range, network_table, packet_counters, programs_take_packets, tcp_counters,
+    tracks_connections, udp_datagrams_received, unprivileged_port_start,
 };
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;

@@ -11,6 +11,7 @@ pub mod nf_trace;
 pub mod packet;
 pub mod packet_diag;
 pub mod proc_net;
+pub mod qdisc;
 pub mod route;
 pub mod service;
 pub mod sock_diag;

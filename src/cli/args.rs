@@ -254,7 +254,7 @@ pub(super) struct Check {
     #[arg(long, value_name = "PORTS", value_delimiter = ',')]
     pub(super) exclude: Vec<String>,
     /// How long an answer may take, as in 300ms or 2s [default: four times the slowest, from 20 to 300 ms; the second
-    /// look at least 300 ms]
+    /// look at least 300 ms, unless nothing here can delay an answer]
     #[arg(long, value_name = "DURATION")]
     pub(super) timeout: Option<String>,
     /// How often a silent port is asked again [default: once, and more often while that brings answers]

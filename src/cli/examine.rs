@@ -5,6 +5,7 @@ use super::network::{Network, rulebook};
 use super::output::Printer;
 use super::progress;
 use super::request::Request;
+use super::second_look;
 use crate::inventory::{self, Packet, Services, SockDiag};
 use crate::model::{
     Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, PortSet,
@@ -55,7 +56,14 @@ pub(super) fn examine(
         let mut again: BTreeSet<Pair> = facts.samples().into_iter().collect();
         again.extend(reconcile::judge(&facts).unsettled);
         if !again.is_empty() && !progress.stopped() {
-            let second = look_again(&again, request, &mut network, &progress, services);
+            let second = second_look::look_again(
+                &facts.first,
+                &again,
+                request,
+                &mut network,
+                &progress,
+                services,
+            );
             facts.second = Some(second);
         }
         let unexplained = reconcile::unexplained(&facts, MOST_TRACED);
@@ -179,7 +187,7 @@ fn of_transport(
 }
 
 /// Probes, from this host and by `network`, and takes the inventory after it.
-fn look(
+pub(super) fn look(
     jobs: &[Job],
     before: Inventory,
     progress: &Progress,
@@ -192,9 +200,9 @@ fn look(
         let lookups = lookups_of(&sweep, &before);
         (sweep, lookups)
     };
-    // A sweep of many ports keeps every core busy. One of few, or a patient one, mostly waits, and can wait beside
-    // others.
-    let waits = |job: &Job| job.patience == Patience::Patient || job.wanted.len() <= FEW;
+    // A sweep of many ports keeps every core busy. One of few, as those of a second look, mostly waits, and can wait
+    // beside others.
+    let waits = |job: &Job| job.patience != Patience::Quick || job.wanted.len() <= FEW;
     let together = jobs.iter().all(waits);
     let swept: Vec<_> = if together {
         jobs.chunks(AT_ONCE).flat_map(|jobs| beside_each_other(jobs, one)).collect()
@@ -208,7 +216,15 @@ fn look(
     let lookups = lookups.into_iter().flatten().collect();
     let after = inventory::take(&mut SockDiag::default(), services);
     let tracks_connections = sys::tracks_connections();
-    Look { before, after, sweeps, lookups, deliveries: BTreeMap::new(), tracks_connections }
+    Look {
+        before,
+        after,
+        sweeps,
+        lookups,
+        deliveries: BTreeMap::new(),
+        droppers: BTreeMap::new(),
+        tracks_connections,
+    }
 }
 
 /// So many ports of this host are traced, one after the other.
@@ -230,60 +246,6 @@ fn beside_each_other<I: Sync, T: Send>(items: &[I], work: impl Fn(&I) -> T + Syn
         });
         done.collect()
     })
-}
-
-/// Looks once more at some pairs: with the counters around UDP probes that stay silent.
-fn look_again(
-    pairs: &BTreeSet<Pair>,
-    request: &Request,
-    network: &mut Network,
-    progress: &Progress,
-    services: &Services,
-) -> Look {
-    let before = inventory::take(&mut SockDiag::default(), services);
-    let mut ports: BTreeMap<(Target, Transport), PortSet> = BTreeMap::new();
-    let (from_network, from_here): (BTreeSet<Pair>, BTreeSet<Pair>) =
-        pairs.iter().cloned().partition(|pair| pair.target.vantage.is_network());
-    for pair in &from_here {
-        let key = (pair.target.clone(), pair.endpoint.transport);
-        ports.entry(key).or_default().insert(pair.endpoint.port);
-    }
-    let jobs: Vec<Job> = ports
-        .into_iter()
-        .map(|((target, transport), wanted)| Job {
-            target,
-            transport,
-            detail: wanted.clone(),
-            wanted,
-            excluded: PortSet::new(),
-            knock: request.knock,
-            patience: Patience::Patient,
-            waits: request.waits,
-        })
-        .collect();
-    let mut look =
-        look(&jobs, before, progress, services, || network.sweep_again(&from_network, progress));
-    let unexplained =
-        |sweep: &&Sweep| sweep.transport == Transport::Udp && !sweep.target.vantage.is_network();
-    for sweep in look.sweeps.iter().filter(unexplained) {
-        let served = |port| {
-            let endpoint = Endpoint { port, transport: Transport::Udp };
-            look.after
-                .at(endpoint)
-                .any(|socket| socket.accepts(sweep.target.address, sweep.target.device))
-        };
-        let silent = sweep.attempts.iter().filter(|(_, attempt)| attempt.answer == Answer::Silence);
-        for (port, _) in silent.filter(|(port, _)| served(**port)) {
-            if progress.stopped() {
-                return look;
-            }
-            let delivery = probe::delivery(&sweep.target, *port);
-            let endpoint = Endpoint { port: *port, transport: Transport::Udp };
-            let pair = Pair { target: sweep.target.clone(), endpoint };
-            look.deliveries.insert(pair, delivery.map_err(|error| error.to_string()));
-        }
-    }
-    look
 }
 
 /// The kernel's own lookup for each probe that a serving socket should have taken, and did not.

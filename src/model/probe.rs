@@ -232,6 +232,20 @@ pub enum Delivery {
     Noisy,
 }
 
+/// What drops TCP probes at the listener that they reach, by the counters around a few of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DroppedBy {
+    /// Its queues: TCP had no room for another connection (`ListenDrops`).
+    Queue,
+    /// Its keys: TCP missed a signature (RFC 2385, RFC 5925).
+    Signature,
+    /// A filter in front of TCP, which no counter but the socket's own knows (`sk_filter`): one of the socket, of its
+    /// cgroup or of a security module.
+    Filter,
+    /// The counters do not tell, or did not keep still.
+    Unknown,
+}
+
 /// What came back from one target on one transport.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Sweep {

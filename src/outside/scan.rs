@@ -2,8 +2,10 @@
 
 use super::follow::{Follower, Keys, Told, sequence};
 use super::note::Note;
-use super::{Job, Outside};
-use crate::model::{Answer, Attempt, Gap, Hides, Method, Need, Port, Sweep, Target, Transport};
+use super::{Job, Outside, close};
+use crate::model::{
+    Answer, Attempt, Gap, Hides, Journey, Method, Need, Port, Reached, Sweep, Target, Transport,
+};
 use crate::wire::frame::{Content, Way};
 use crate::wire::nf_trace;
 use std::io;
@@ -79,8 +81,24 @@ impl<'a> Scan<'a> {
             (self.job.advance)(batch.len());
         }
         self.settle();
+        self.outside.is_late |= self.may_be_answered();
         self.outside.note.write(&[]);
         self.sweep
+    }
+
+    /// Whether a datagram came to a socket that has not answered it.
+    fn may_be_answered(&self) -> bool {
+        let came = |journey: &Journey| {
+            matches!(journey.reached, Reached::Host(_) | Reached::Through(_))
+                && !journey.is_barred()
+        };
+        let is_silent = |port: &Port| {
+            let attempt = self.sweep.attempts.get(port);
+            attempt.is_some_and(|attempt| attempt.answer == Answer::Silence)
+        };
+        let mut journeys = self.sweep.journeys.iter();
+        self.job.transport == Transport::Udp
+            && journeys.any(|(port, journey)| came(journey) && is_silent(port))
     }
 
     /// Probes some ports at once, and takes what the kernel tells at once.
@@ -93,6 +111,8 @@ impl<'a> Scan<'a> {
                 ports: ports.to_vec(),
             };
             self.outside.note.write(&note.to_bytes());
+        } else {
+            self.outside.note.write(close::MAY_BE_ANSWERED);
         }
         let sent_at = Instant::now();
         for port in ports {

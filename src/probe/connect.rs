@@ -5,10 +5,10 @@
 
 use super::diag;
 use super::payload::payload;
-use super::plan::SourceHalves;
+use super::plan::Sources;
 use super::taken::{Connection, OtherEnds};
 use crate::model::{ClientAttempt, Errno, Family, Opened, Outcome, Port, TakenBy, Transport};
-use crate::sys::{self, Came, ClientSocket, NetlinkSocket, Protocol};
+use crate::sys::{self, Came, ClientSocket, NetlinkSocket, Protocol, SourcePorts};
 use crate::wire::sock_diag::state;
 use std::net::SocketAddr;
 use std::thread;
@@ -35,10 +35,9 @@ pub struct Call {
 /// Connects to all of these at once, and tells of each what came of it, in their order.
 #[must_use]
 pub fn connect(calls: &[Call]) -> Vec<ClientAttempt> {
-    let ports = SourceHalves::new(sys::local_port_range());
     let one = |call: &Call| {
-        let source = Port::new(call.to.port()).and_then(|port| ports.avoiding(port));
-        attempt(call, ClientSocket::new(call.transport, Family::of(call.to.ip()), source))
+        let ports = source_ports(call.to);
+        attempt(call, ClientSocket::new(call.transport, Family::of(call.to.ip()), ports))
     };
     thread::scope(|scope| {
         let started: Vec<_> = calls.iter().map(|call| scope.spawn(move || one(call))).collect();
@@ -48,6 +47,12 @@ pub fn connect(calls: &[Call]) -> Vec<ClientAttempt> {
         });
         ended.collect()
     })
+}
+
+/// The ports to connect from: the one that is connected to is none of them.
+pub(super) fn source_ports(to: SocketAddr) -> Option<SourcePorts> {
+    let port = Port::new(to.port())?;
+    Sources::new(sys::local_port_range(), &[port]).avoiding(port)
 }
 
 fn failed(call: &Call, errno: Errno, elapsed: Duration) -> ClientAttempt {

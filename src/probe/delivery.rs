@@ -1,4 +1,4 @@
-//! Whether a UDP probe that nobody answered arrived, by the counters around more probes.
+//! Whether UDP probes that nobody answered arrived, by the counters around more probes.
 //!
 //! First the counters of the socket itself, read just before a datagram is sent and just after: over loopback it is
 //! in the queue when the send returns. Nothing else may move them in a window as short as that without a send.
@@ -6,68 +6,142 @@
 //! A program may have read it by then. So next the namespace's count of received datagrams: it must rise by one
 //! soon after each probe, and be quiet before each. The quiets differ in length, so that other traffic at a steady
 //! pace cannot keep step with the probes.
+//!
+//! The quiets take time. That nothing moves shows for many ports at once, when each of them got its probe. That
+//! something moves shows for one port alone: what it received, its program may have handed on to another.
+
+mod counters;
 
 use super::diag;
 use super::local::only_local;
 use super::payload::payload;
-use super::plan::SourceHalves;
+use super::plan::Sources;
+use super::share::Progress;
 use crate::model::{Delivery, Family, Port, Target, Transport};
 use crate::sys::{self, NetlinkSocket, Protocol, UdpAnswer, UdpProbe};
 use crate::wire::netlink::AnswerError;
 use crate::wire::sock_diag::Row;
+use counters::{AtSocket, Counters, Round, judge};
 use std::io;
+use std::slice;
 use std::time::{Duration, Instant};
 
 /// How long the counters must be quiet before each probe, in milliseconds. With [`REACTION`] after each, no period
 /// of other traffic fits all three.
 const QUIETS: [u32; 3] = [6, 13, 20];
-/// How many datagrams must be seen in the socket's queue.
-const QUEUE_ROUNDS: u32 = 5;
+/// How often a datagram must be seen in the socket's queue, and how often it may be missed: a program may be quicker than
+/// we. After each miss one more is sent at once, so that it has more to read.
+const QUEUE_ROUNDS: usize = 5;
+const QUEUE_MISSES: usize = 6;
+/// How long the socket must be left alone before that: longer than it takes to send and to look. And how often it is
+/// waited for while a program reads.
+const REST: Duration = Duration::from_micros(100);
+const RESTS: u32 = 20;
 /// How long a program has to read a datagram.
 const REACTION: Duration = Duration::from_millis(5);
-/// Where something moved and proved nothing, a program may be slow: a second attempt takes so many times as long.
-const PATIENCE: [u32; 2] = [1, 3];
+/// How many times as long all of this takes.
+const PATIENCE: u32 = 1;
+/// Where something moved and proved nothing, a program may be slow: so it is with a second attempt.
+const MORE_PATIENCE: u32 = 3;
 /// How often the counters are read meanwhile.
 const TICK: Duration = Duration::from_millis(1);
 
-/// The counters of a socket at one moment; `None` where one could not be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct AtSocket {
-    /// Bytes in its receive queue.
-    queued: Option<u32>,
-    /// Datagrams dropped at it.
-    dropped: Option<u32>,
-}
-
-/// The counters at one moment.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Counters {
-    socket: AtSocket,
-    /// Datagrams that the programs of the namespace have received, where that can be read.
-    received: Option<u64>,
-}
-
-/// Sends more probes to a port that is silent, and looks whether they arrive.
-///
-/// # Errors
-/// When there is no socket to send them from, or the kernel refuses to send them.
-pub fn delivery(target: &Target, port: Port) -> io::Result<Delivery> {
-    if only_local(vec![target.clone()]).0.is_empty() {
-        return Err(io::Error::other("the address is not of this host any more"));
-    }
-    let mut knocker = Knocker::new(target, port)?;
-    let at_the_socket = knocker.queue()?;
-    if let Some(delivery) = at_the_socket {
-        return Ok(delivery);
-    }
-    let mut delivery = Delivery::Unseen;
-    for patience in PATIENCE {
-        delivery = knocker.reads(patience)?;
-        if delivery != Delivery::Noisy {
-            break;
+/// Sends more probes to silent ports, and looks whether they arrive; or why that cannot be seen: there is no socket
+/// to send them from, or the kernel refuses to send them. A port that is not among them was not looked into, because
+/// `progress` says to stop.
+#[must_use]
+pub fn deliveries(
+    ports: &[(Target, Port)],
+    progress: &Progress,
+) -> Vec<(Target, Port, io::Result<Delivery>)> {
+    let mut found = Found { deliveries: Vec::new(), progress };
+    let mut moved = Vec::new();
+    // The counts of received datagrams are those of a family.
+    let mut still = [Family::Ipv4, Family::Ipv6].map(|_| Vec::new());
+    for (target, port) in ports {
+        if progress.stopped() {
+            return found.deliveries;
+        }
+        let looked = Knocker::new(target, *port).and_then(|mut knocker| {
+            let at_the_socket = knocker.queue(progress)?;
+            Ok((knocker, at_the_socket))
+        });
+        let [still_v4, still_v6] = &mut still;
+        match looked {
+            Ok((_, Arrival::Seen(delivery))) => found.push(target, *port, Ok(delivery)),
+            Ok((knocker, Arrival::SomethingMoved)) => moved.push(knocker),
+            Ok((knocker, Arrival::NothingMoved)) if target.address.is_ipv4() => {
+                still_v4.push(knocker);
+            }
+            Ok((knocker, Arrival::NothingMoved)) => still_v6.push(knocker),
+            Err(error) => found.push(target, *port, Err(error)),
         }
     }
-    Ok(delivery)
+    for knockers in still {
+        found.settle(knockers);
+    }
+    for knocker in moved {
+        found.settle(vec![knocker]);
+    }
+    found.deliveries
+}
+
+/// What was found out of each port.
+struct Found<'a> {
+    deliveries: Vec<(Target, Port, io::Result<Delivery>)>,
+    progress: &'a Progress,
+}
+
+impl Found<'_> {
+    fn push(&mut self, target: &Target, port: Port, delivery: io::Result<Delivery>) {
+        self.deliveries.push((target.clone(), port, delivery));
+    }
+
+    /// Looks whether programs read datagrams at these ports of one family: at all of them together, where none does, and
+    /// else at the halves.
+    fn settle(&mut self, mut knockers: Vec<Knocker<'_>>) {
+        while !knockers.is_empty() && !self.progress.stopped() {
+            let mut told = reads(&mut knockers, PATIENCE, self.progress);
+            let alone = knockers.len() == 1;
+            if alone && matches!(told, Told::OfAll(Delivery::Noisy)) {
+                told = reads(&mut knockers, MORE_PATIENCE, self.progress);
+            }
+            match told {
+                Told::OfOne(index, delivery) => {
+                    let knocker = knockers.swap_remove(index);
+                    self.push(knocker.target, knocker.port, delivery);
+                }
+                Told::OfAll(Delivery::Noisy) if !alone => {
+                    let others = knockers.split_off(knockers.len() / 2);
+                    self.settle(knockers);
+                    knockers = others;
+                }
+                Told::OfAll(delivery) => {
+                    for knocker in knockers.drain(..) {
+                        self.push(knocker.target, knocker.port, Ok(delivery));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// What a look at a socket shows.
+enum Arrival {
+    /// It is settled.
+    Seen(Delivery),
+    /// Not that each datagram arrived there, but something else.
+    SomethingMoved,
+    /// Nothing.
+    NothingMoved,
+}
+
+/// What a look at several ports shows.
+enum Told {
+    /// This one is settled, and nothing is known of the others.
+    OfOne(usize, io::Result<Delivery>),
+    /// The same of all.
+    OfAll(Delivery),
 }
 
 /// A probe of one port, with the counters around it.
@@ -80,8 +154,11 @@ struct Knocker<'a> {
 
 impl<'a> Knocker<'a> {
     fn new(target: &'a Target, port: Port) -> io::Result<Self> {
-        let halves = SourceHalves::new(sys::local_port_range());
-        let probe = UdpProbe::new(Family::of(target.address), halves.source(target, port))?;
+        if only_local(vec![target.clone()]).0.is_empty() {
+            return Err(io::Error::other("the address is not of this host any more"));
+        }
+        let sources = Sources::new(sys::local_port_range(), &[port]);
+        let probe = UdpProbe::new(Family::of(target.address), sources.source(target, port))?;
         probe.point(target.at(port))?;
         Ok(Self { target, port, probe, netlink: NetlinkSocket::open(Protocol::SockDiag)? })
     }
@@ -97,54 +174,60 @@ impl<'a> Knocker<'a> {
         }
     }
 
-    /// Whether each of a few datagrams is in the socket's queue, or dropped there, as soon as it is sent.
-    fn queue(&mut self) -> io::Result<Option<Delivery>> {
-        for _ in 0..QUEUE_ROUNDS {
-            let control = self.at_the_socket();
-            let sent = self.at_the_socket();
-            if let Some(delivery) = self.knock()? {
-                return Ok(Some(delivery));
-            }
-            let end = self.at_the_socket();
-            if control.rose_to(sent) || !sent.rose_to(end) {
-                return Ok(None);
-            }
-        }
-        Ok(Some(Delivery::Queued))
-    }
-
-    /// Whether a program reads each of a few datagrams.
-    fn reads(&mut self, patience: u32) -> io::Result<Delivery> {
-        let to = self.target.at(self.port);
-        let mut rounds = Vec::new();
-        let mut start = self.counters();
-        for quiet in QUIETS {
-            sys::pause(Duration::from_millis((quiet * patience).into()));
-            let sent = self.counters();
-            if let Some(delivery) = self.knock()? {
-                return Ok(delivery);
-            }
-            let sent_at = Instant::now();
-            let mut end = self.counters();
-            while sent_at.elapsed() < REACTION * patience && !end.was_read_since(sent) {
-                if !sys::wait_readable([&self.probe].into_iter(), TICK).is_empty()
-                    && let UdpAnswer::Payload(_) = self.probe.look(to)
-                {
-                    return Ok(Delivery::Replied);
+    /// Whether datagrams are in the socket's queue, or dropped there, as soon as they are sent, and nothing ever comes
+    /// there in more time without a send.
+    fn queue(&mut self, progress: &Progress) -> io::Result<Arrival> {
+        let (mut seen, mut missed) = (0, 0);
+        while seen < QUEUE_ROUNDS {
+            let datagrams = 1 + missed;
+            progress.take_turns(datagrams);
+            let Some(sent) = self.at_rest() else { return self.first_impression() };
+            for _ in 0..datagrams {
+                if let Some(delivery) = self.knock()? {
+                    return Ok(Arrival::Seen(delivery));
                 }
-                end = self.counters();
             }
-            rounds.push(Round { start, sent, end });
-            start = end;
+            if sent.rose_to(self.at_the_socket()) {
+                seen += 1;
+            } else {
+                missed += 1;
+            }
+            if missed > QUEUE_MISSES {
+                return self.first_impression();
+            }
         }
-        Ok(judge(&rounds))
+        Ok(Arrival::Seen(Delivery::Queued))
     }
 
-    fn counters(&mut self) -> Counters {
-        Counters {
-            socket: self.at_the_socket(),
-            received: sys::udp_datagrams_received(Family::of(self.target.address)),
+    /// The counters of the socket when they have not moved for a while; `None` when something comes there that is not ours,
+    /// or the program takes long to read what is there.
+    fn at_rest(&mut self) -> Option<AtSocket> {
+        let mut before = self.at_the_socket();
+        for _ in 0..RESTS {
+            sys::pause(REST);
+            let now = self.at_the_socket();
+            if before == now {
+                return Some(now);
+            }
+            if before.rose_to(now) {
+                return None;
+            }
+            before = now;
         }
+        None
+    }
+
+    /// Whether anything moves after a probe: no evidence, but it tells which ports to look at together.
+    fn first_impression(&mut self) -> io::Result<Arrival> {
+        sys::pause(TICK);
+        let before = count(slice::from_mut(self));
+        let settled = self.knock()?;
+        sys::pause(TICK);
+        Ok(match settled {
+            Some(delivery) => Arrival::Seen(delivery),
+            None if count(slice::from_mut(self)) == before => Arrival::NothingMoved,
+            None => Arrival::SomethingMoved,
+        })
     }
 
     fn at_the_socket(&mut self) -> AtSocket {
@@ -162,143 +245,47 @@ impl<'a> Knocker<'a> {
     }
 }
 
-/// The counters around one probe.
-#[derive(Debug, Clone, Copy)]
-struct Round {
-    /// Before the quiet.
-    start: Counters,
-    /// After it, when the probe was sent.
-    sent: Counters,
-    /// After the reaction.
-    end: Counters,
-}
-
-impl AtSocket {
-    /// Whether the socket got a datagram in between, into its queue or past it.
-    fn rose_to(self, after: Self) -> bool {
-        self.queued.is_some() && (after.queued > self.queued || after.dropped > self.dropped)
-    }
-}
-
-impl Counters {
-    /// Whether a program has read a datagram since, and none waits that did not wait then: no need to wait on.
-    fn was_read_since(self, before: Self) -> bool {
-        self.received > before.received && self.socket.queued <= before.socket.queued
-    }
-}
-
-/// What the counters around the probes say of a program that reads.
-fn judge(rounds: &[Round]) -> Delivery {
-    let received = |by: u64| {
-        rounds.iter().all(|Round { start, sent, end }| {
-            match (start.received, sent.received, end.received) {
-                (Some(start), Some(sent), Some(end)) => {
-                    start == sent && end == sent.wrapping_add(by)
-                }
-                _ => false,
+/// Whether a program reads each of a few datagrams to a port, or whether none is read of those to several.
+fn reads(knockers: &mut [Knocker<'_>], patience: u32, progress: &Progress) -> Told {
+    let mut rounds = Vec::new();
+    let mut start = count(knockers);
+    for quiet in QUIETS {
+        progress.take_turns(knockers.len());
+        sys::pause(Duration::from_millis((quiet * patience).into()));
+        let sent = count(knockers);
+        for (index, knocker) in knockers.iter_mut().enumerate() {
+            if let Some(settled) = knocker.knock().transpose() {
+                return Told::OfOne(index, settled);
             }
-        })
-    };
-    let nothing_moved = rounds
-        .iter()
-        .all(|Round { start, sent, end }| start.socket == sent.socket && sent.socket == end.socket);
-    if received(1) {
-        Delivery::Read
-    } else if nothing_moved && received(0) {
-        Delivery::Unseen
-    } else {
-        Delivery::Noisy
+        }
+        let sent_at = Instant::now();
+        let mut end = count(knockers);
+        while sent_at.elapsed() < REACTION * patience && !end.was_read_since(&sent) {
+            let probes = knockers.iter().map(|knocker| &knocker.probe);
+            for index in sys::wait_readable(probes, TICK) {
+                if let Some(knocker) = knockers.get(index)
+                    && let UdpAnswer::Payload(_) =
+                        knocker.probe.look(knocker.target.at(knocker.port))
+                {
+                    return Told::OfOne(index, Ok(Delivery::Replied));
+                }
+            }
+            end = count(knockers);
+        }
+        rounds.push(Round { start, sent, end: end.clone() });
+        if judge(&rounds) == Delivery::Noisy {
+            return Told::OfAll(Delivery::Noisy);
+        }
+        start = end;
     }
+    Told::OfAll(judge(&rounds))
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// (bytes queued, datagrams dropped, datagrams received)
-    type At = (u32, u32, u64);
-
-    /// Rounds of the counters at the start, and then when each probe was sent and when its time was over.
-    fn judged(start: At, rounds: [(At, At); 3]) -> Delivery {
-        let at = |(queued, dropped, received): At| Counters {
-            socket: AtSocket { queued: Some(queued), dropped: Some(dropped) },
-            received: Some(received),
-        };
-        let mut start = at(start);
-        judge(&rounds.map(|(sent, end)| {
-            let round = Round { start, sent: at(sent), end: at(end) };
-            start = round.end;
-            round
-        }))
-    }
-
-    #[test]
-    fn only_counters_that_were_quiet_before_each_probe_count() {
-        let idle = (0, 0, 5);
-        let table = [
-            (
-                "queued by others",
-                [(idle, (7, 0, 5)), ((7, 0, 5), (14, 0, 5)), ((14, 0, 5), (21, 0, 5))],
-                Delivery::Noisy,
-            ),
-            (
-                "read",
-                [(idle, (0, 0, 6)), ((0, 0, 6), (0, 0, 7)), ((0, 0, 7), (0, 0, 8))],
-                Delivery::Read,
-            ),
-            (
-                "one lost",
-                [(idle, (0, 0, 6)), ((0, 0, 6), (0, 0, 6)), ((0, 0, 6), (0, 0, 7))],
-                Delivery::Noisy,
-            ),
-            (
-                "too many",
-                [(idle, (0, 0, 8)), ((0, 0, 8), (0, 0, 9)), ((0, 0, 9), (0, 0, 10))],
-                Delivery::Noisy,
-            ),
-            (
-                "not quiet",
-                [(idle, (0, 0, 6)), ((0, 0, 7), (0, 0, 8)), ((0, 0, 8), (0, 0, 9))],
-                Delivery::Noisy,
-            ),
-            (
-                "one queued",
-                [(idle, (7, 0, 5)), ((7, 0, 5), (7, 0, 5)), ((7, 0, 5), (7, 0, 5))],
-                Delivery::Noisy,
-            ),
-            ("dropped", [(idle, idle); 3], Delivery::Unseen),
-        ];
-        for (name, rounds, expected) in table {
-            assert_eq!(judged(idle, rounds), expected, "{name}");
-        }
-        let busy = [((9, 0, 5), (18, 0, 5)), ((27, 0, 5), (36, 0, 5)), ((45, 0, 5), (54, 0, 5))];
-        assert_eq!(judged(idle, busy), Delivery::Noisy, "others fill the same queue");
-    }
-
-    #[test]
-    fn a_socket_got_a_datagram_when_its_queue_or_its_drops_rose() {
-        let at = |queued, dropped| AtSocket { queued, dropped };
-        assert!(at(Some(0), Some(0)).rose_to(at(Some(7), Some(0))));
-        assert!(at(Some(9), Some(3)).rose_to(at(Some(9), Some(4))), "a full queue");
-        assert!(!at(Some(7), Some(0)).rose_to(at(Some(0), Some(0))), "read");
-        assert!(!at(Some(7), Some(0)).rose_to(at(Some(7), Some(0))));
-        assert!(!at(None, None).rose_to(at(Some(7), Some(0))), "not known before");
-    }
-
-    #[test]
-    fn counters_that_cannot_be_read_prove_nothing() {
-        let unread = AtSocket { queued: None, dropped: None };
-        let blind = Counters { socket: unread, received: None };
-        assert_eq!(judge(&[Round { start: blind, sent: blind, end: blind }; 3]), Delivery::Noisy);
-    }
-
-    #[test]
-    fn no_steady_pace_of_other_traffic_fits_every_probe() {
-        let reaction = u32::try_from(REACTION.as_millis()).unwrap();
-        for period in 1..1000 {
-            // After a datagram in one reaction, the next must fall into the next reaction.
-            let fits = |quiet: &u32| (*quiet..=quiet + reaction).contains(&period);
-            assert!(!QUIETS.iter().skip(1).all(fits), "{period} ms");
-        }
+/// Reads the counters for these ports of one family.
+fn count(knockers: &mut [Knocker<'_>]) -> Counters {
+    let family = knockers.first().map(|knocker| Family::of(knocker.target.address));
+    Counters {
+        sockets: knockers.iter_mut().map(Knocker::at_the_socket).collect(),
+        received: family.and_then(sys::udp_datagrams_received),
     }
 }

@@ -4,7 +4,7 @@
 use crate::model::{Family, Transport};
 use crate::sys::NetlinkSocket;
 use crate::wire::netlink::{Answer, AnswerError};
-use crate::wire::sock_diag::{self, Keep, Row};
+use crate::wire::sock_diag::{self, Keep, Row, state};
 use std::io;
 use std::net::SocketAddr;
 
@@ -33,6 +33,18 @@ pub(super) fn tcp_table(
     let seq = netlink.next_seq();
     let request = sock_diag::dump(Transport::Tcp, family, states, keep, seq);
     ask(netlink, &request, Answer::dump(seq))
+}
+
+/// Whether a connection from `from` is half open: a SYN was answered, and nothing more has come.
+pub(super) fn has_half_open(
+    netlink: &mut NetlinkSocket,
+    from: SocketAddr,
+) -> Result<bool, AnswerError> {
+    let seq = netlink.next_seq();
+    let states = state::bit(state::SYN_RECV) | state::bit(state::NEW_SYN_RECV);
+    let request = sock_diag::dump_tcp(states, Keep::PeerPort(from.port()), seq);
+    let rows = ask(netlink, &request, Answer::dump(seq))?;
+    Ok(rows.iter().any(|row| row.peer.ip().to_canonical() == from.ip()))
 }
 
 /// Asks, and collects the rows of the whole answer.

@@ -34,12 +34,12 @@ impl Pace {
     const MOST_TRIES: u8 = 5;
 
     pub(super) fn new(patience: Patience, waits: Waits) -> Self {
-        let shortest = match patience {
-            Patience::Quick => Self::QUICK,
-            Patience::Patient => Self::PATIENT,
+        let (shortest, slowest) = match patience {
+            Patience::Quick => (Self::QUICK, Duration::ZERO),
+            Patience::Measured(slowest) => (Self::QUICK, slowest),
+            Patience::Patient => (Self::PATIENT, Duration::ZERO),
         };
-        let most_tries = Self::MOST_TRIES;
-        Self { shortest, slowest: Duration::ZERO, stretch: 1, most_tries, waits }
+        Self { shortest, slowest, stretch: 1, most_tries: Self::MOST_TRIES, waits }
     }
 
     /// Takes note of an answer's round-trip time.
@@ -90,6 +90,16 @@ mod tests {
         assert_eq!(pace.wait(), Duration::from_millis(120));
         pace.answered_after(Duration::from_secs(2));
         assert_eq!(pace.wait(), Duration::from_millis(300));
+    }
+
+    #[test]
+    fn what_was_measured_before_counts() {
+        let wait = |measured| {
+            Pace::new(Patience::Measured(Duration::from_millis(measured)), Waits::default()).wait()
+        };
+        assert_eq!([0, 10, 500].map(wait), [20, 40, 300].map(Duration::from_millis));
+        let patient = Pace::new(Patience::Patient, Waits::default());
+        assert_eq!(patient.wait(), Duration::from_millis(300));
     }
 
     #[test]

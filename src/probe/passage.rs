@@ -1,8 +1,8 @@
 //! How far a SYN to this host comes, by the counters of the network namespace: packets over `lo` are handled before
 //! the call that sends them returns, so the counters around it show that packet and what answered it.
 
-use super::plan::SourceHalves;
-use crate::model::{Family, Passage, Port, Transport};
+use super::connect::source_ports;
+use crate::model::{Family, Passage, Transport};
 use crate::sys::{self, ClientSocket};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
@@ -48,8 +48,7 @@ pub fn tracks_connections() -> bool {
 
 fn once(to: SocketAddr) -> Option<Passage> {
     let family = Family::of(to.ip());
-    let ports = SourceHalves::new(sys::local_port_range()).avoiding(Port::new(to.port())?);
-    let socket = ClientSocket::new(Transport::Tcp, family, ports).ok()?;
+    let socket = ClientSocket::new(Transport::Tcp, family, source_ports(to)).ok()?;
     socket.reset_at_end().ok()?;
     let before = sys::packet_counters(family)?;
     let _came = socket.connect(to, &[]);

@@ -45,14 +45,27 @@ pub(super) fn source_address(target: &Target) -> Option<SocketAddr> {
     binds.then_some(source)
 }
 
-/// The range of source ports cut in two. A probe whose source port is the port that it knocks on connects to
-/// itself, and looks like an open port; a probe that is sent from the half that the port is not in cannot.
+/// The source ports for a group of ports. A probe whose source port is the port that it knocks on connects to itself,
+/// and two probes that are each sent from the port of the other connect to each other: both look like open ports.
+///
+/// So a few ports are all probed from a stretch of source ports that none of them is in. Many leave no such stretch:
+/// then the range is cut in two, each port is probed from the half that it is not in, and those of one half are probed
+/// after those of the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct SourceHalves(Option<(SourcePorts, SourcePorts)>);
+pub(super) struct Sources(Option<(SourcePorts, SourcePorts)>);
 
-impl SourceHalves {
-    pub(super) fn new(range: Option<(u16, u16)>) -> Self {
-        Self(range.filter(|(low, high)| low < high).map(|(low, high)| {
+impl Sources {
+    /// The source ports for `ports`, which are in order, out of the range that the kernel picks from.
+    pub(super) fn new(range: Option<(u16, u16)>, ports: &[Port]) -> Self {
+        /// What a stretch has for each port at least: others use source ports too.
+        const EACH: usize = 4;
+        Self(range.filter(|(low, high)| low < high).map(|range| {
+            let (low, high) = range;
+            if let Some((first, last)) = stretch(range, ports)
+                && usize::from(last - first) / EACH >= ports.len()
+            {
+                return ((first, last), (first, last));
+            }
             let middle = low + (high - low) / 2;
             ((low, middle), (middle + 1, high))
         }))
@@ -68,6 +81,19 @@ impl SourceHalves {
         let (lower, upper) = self.0?;
         Some(if port.get() <= lower.1 { upper } else { lower })
     }
+}
+
+/// The longest stretch of a range that none of the ports is in: its first and its last.
+fn stretch((low, high): SourcePorts, ports: &[Port]) -> Option<SourcePorts> {
+    let within = ports.iter().map(|port| port.get()).filter(|port| (low..=high).contains(port));
+    let mut next = Some(low);
+    let mut stretches = Vec::new();
+    for port in within {
+        stretches.extend(next.zip(port.checked_sub(1)));
+        next = port.checked_add(1);
+    }
+    stretches.extend(next.map(|next| (next, high)));
+    stretches.into_iter().filter(|(low, high)| low < high).max_by_key(|(low, high)| high - low)
 }
 
 #[cfg(test)]
@@ -131,10 +157,15 @@ mod tests {
         assert_eq!(source("fe80::1").as_deref(), Some("[fe80::1%2]:0"));
     }
 
+    fn numbers(ports: &[u16]) -> Vec<Port> {
+        ports.iter().filter_map(|port| Port::new(*port)).collect()
+    }
+
     #[test]
     fn no_port_is_probed_from_itself() {
+        let all: Vec<Port> = Port::all().collect();
         for range in [(32_768, 60_999), (1024, 65_535), (5, 6)] {
-            let halves = SourceHalves::new(Some(range));
+            let halves = Sources::new(Some(range), &all);
             for port in Port::all() {
                 let (low, high) = halves.avoiding(port).unwrap();
                 assert!(
@@ -144,7 +175,43 @@ mod tests {
                 assert!(!(low..=high).contains(&port.get()), "{port} from {low}-{high}");
             }
         }
-        assert_eq!(SourceHalves::new(Some((7, 7))).avoiding(Port::new(7).unwrap()), None);
-        assert_eq!(SourceHalves::new(None).avoiding(Port::new(7).unwrap()), None);
+        let one = Port::new(7).unwrap();
+        assert_eq!(Sources::new(Some((7, 7)), &[one]).avoiding(one), None);
+        assert_eq!(Sources::new(None, &[one]).avoiding(one), None);
+    }
+
+    #[test]
+    fn a_few_ports_are_all_probed_from_where_none_of_them_is() {
+        let range = (32_768, 60_999);
+        let table: [(&[u16], SourcePorts); 6] = [
+            (&[22, 80], range),
+            (&[22, 40_000, 65_000], (40_001, 60_999)),
+            (&[40_000, 50_000, 60_000], (50_001, 59_999)),
+            (&[32_768, 60_999], (32_769, 60_998)),
+            (&[60_000], (32_768, 59_999)),
+            (&[33_000, 33_001], (33_002, 60_999)),
+        ];
+        for (ports, expected) in table {
+            let ports = numbers(ports);
+            let sources = Sources::new(Some(range), &ports);
+            for port in &ports {
+                assert_eq!(sources.avoiding(*port), Some(expected), "{port} of {ports:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_stretch_that_is_too_short_for_all_is_not_used() {
+        let ports: Vec<Port> =
+            (0..=141).filter_map(|count| Port::new(32_768 + count * 200)).collect();
+        let sources = Sources::new(Some((32_768, 60_999)), &ports);
+        assert_eq!(sources.avoiding(ports[0]), Some((46_884, 60_999)), "the halves");
+        let low: Vec<Port> = (1..=8000).filter_map(Port::new).collect();
+        let sources = Sources::new(Some((32_768, 60_999)), &low);
+        assert_eq!(
+            sources.avoiding(low[0]),
+            Some((46_884, 60_999)),
+            "8000 ports want more than that"
+        );
     }
 }

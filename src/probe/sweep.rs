@@ -4,9 +4,11 @@
 use super::Job;
 use super::client::{Client, Outcome, Reuse};
 use super::pace::Pace;
+use super::plan::Sources;
 use super::room::{RESERVE, Room, SMALL_RESERVE};
 use super::share::{self, Progress};
 use crate::model::{Answer, Attempt, Need, Port, PortSet, Sweep, Target};
+use crate::sys;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -22,35 +24,38 @@ pub(super) fn run<C: Client>(
     job: &Job,
     progress: &Progress,
     files: usize,
-    client: impl Fn() -> C + Sync,
+    client: impl Fn(Sources) -> C + Sync,
 ) -> Sweep {
     let mut sweep = Sweep::new(job.target.clone(), job.transport, job.wanted.clone());
-    let ports: Vec<Port> = job.wanted.iter().filter(|port| !job.excluded.contains(*port)).collect();
-    let Some(first) = ports.first() else { return sweep };
-    // Ports of one half of the source ports are probed from the other. Both at once could meet each other half
-    // way, and each would look like an open port to the other. The ports that matter most go first.
-    let client_of_first = client();
-    let group =
-        |port: &Port| (!job.detail.contains(*port), client_of_first.serves_both(*first, *port));
-    let groups = [(false, true), (false, false), (true, true), (true, false)];
+    let ports = job.wanted.iter().filter(|port| !job.excluded.contains(*port));
+    let (detailed, others): (Vec<Port>, Vec<Port>) =
+        ports.partition(|port| job.detail.contains(*port));
+    let range = sys::local_port_range();
     let threads = share::threads();
     let room = (files - SPARE_FILES.min(files / 2)) / threads;
     let room = room.clamp(1, MOST_PARKED);
-    for wanted in groups {
-        let ports: Vec<Port> = ports.iter().copied().filter(|port| group(port) == wanted).collect();
-        let reserve = if wanted.0 { RESERVE } else { SMALL_RESERVE };
-        let shares: Vec<_> = ports.chunks(ports.len().div_ceil(threads).max(1)).collect();
-        let ends = share::each(shares.len(), |share| {
-            let ports = shares.get(share).copied().unwrap_or_default();
-            Worker::new(client(), job, progress, room).run(ports, Room::new(reserve))
-        });
-        for end in ends {
-            match end {
-                Ok(part) => share::merge(&mut sweep, part),
-                // Its ports have no answer and count as not probed.
-                Err(_panic) => {
-                    let reason = "a probing thread failed".to_owned();
-                    sweep.gaps.push(share::gap(&job.target, job.transport, reason, None));
+    // The ports that matter most go first.
+    for (ports, reserve) in [(detailed, SMALL_RESERVE), (others, RESERVE)] {
+        let Some(first) = ports.first().copied() else { continue };
+        let sources = Sources::new(range, &ports);
+        let client_of_first = client(sources);
+        // Where there are two groups, both at once could meet each other half way.
+        let (ports, others): (Vec<Port>, Vec<Port>) =
+            ports.into_iter().partition(|port| client_of_first.serves_both(first, *port));
+        for ports in [ports, others] {
+            let shares: Vec<_> = ports.chunks(ports.len().div_ceil(threads).max(1)).collect();
+            let ends = share::each(shares.len(), |share| {
+                let ports = shares.get(share).copied().unwrap_or_default();
+                Worker::new(client(sources), job, progress, room).run(ports, Room::new(reserve))
+            });
+            for end in ends {
+                match end {
+                    Ok(part) => share::merge(&mut sweep, part),
+                    // Its ports have no answer and count as not probed.
+                    Err(_panic) => {
+                        let reason = "a probing thread failed".to_owned();
+                        sweep.gaps.push(share::gap(&job.target, job.transport, reason, None));
+                    }
                 }
             }
         }

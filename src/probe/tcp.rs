@@ -1,7 +1,7 @@
 //! Knocking on TCP ports by `connect`.
 
 use super::client::{Client, Outcome, Reuse};
-use super::plan::SourceHalves;
+use super::plan::Sources;
 use super::taken::{Connection, OtherEnds};
 use crate::model::{Answer, Family, Port, TakenBy, Target};
 use crate::sys::{self, Source, TcpAnswer, TcpProbe};
@@ -12,13 +12,13 @@ use std::time::Duration;
 /// TCP connections to one address.
 pub(super) struct Connect<'a> {
     target: &'a Target,
-    halves: SourceHalves,
+    sources: Sources,
     other_ends: OtherEnds,
 }
 
 impl<'a> Connect<'a> {
-    pub(super) fn new(target: &'a Target, halves: SourceHalves) -> Self {
-        Self { target, halves, other_ends: OtherEnds::new() }
+    pub(super) fn new(target: &'a Target, sources: Sources) -> Self {
+        Self { target, sources, other_ends: OtherEnds::new() }
     }
 
     fn outcome(&mut self, probe: &TcpProbe, port: Port, answer: TcpAnswer) -> Outcome {
@@ -63,13 +63,13 @@ impl Client for Connect<'_> {
     type Probe = TcpProbe;
 
     fn open(&mut self, port: Port, freely: bool) -> io::Result<TcpProbe> {
-        let source = self.halves.source(self.target, port);
+        let source = self.sources.source(self.target, port);
         let ports = if freely { None } else { source.ports };
         TcpProbe::new(Family::of(self.target.address), Source { ports, ..source })
     }
 
     fn serves_both(&self, one: Port, other: Port) -> bool {
-        self.halves.avoiding(one) == self.halves.avoiding(other)
+        self.sources.avoiding(one) == self.sources.avoiding(other)
     }
 
     fn knock(&mut self, probe: &TcpProbe, port: Port) -> Outcome {

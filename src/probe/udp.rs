@@ -2,7 +2,7 @@
 
 use super::client::{Client, Outcome, Reuse};
 use super::payload::payload;
-use super::plan::SourceHalves;
+use super::plan::Sources;
 use crate::model::{Answer, Family, Port, Target};
 use crate::sys::{self, Source, UdpAnswer, UdpProbe};
 use std::io;
@@ -12,12 +12,12 @@ use std::time::Duration;
 /// UDP datagrams to one address.
 pub(super) struct Datagrams<'a> {
     target: &'a Target,
-    halves: SourceHalves,
+    sources: Sources,
 }
 
 impl<'a> Datagrams<'a> {
-    pub(super) fn new(target: &'a Target, halves: SourceHalves) -> Self {
-        Self { target, halves }
+    pub(super) fn new(target: &'a Target, sources: Sources) -> Self {
+        Self { target, sources }
     }
 }
 
@@ -38,13 +38,13 @@ impl Client for Datagrams<'_> {
     type Probe = UdpProbe;
 
     fn open(&mut self, port: Port, freely: bool) -> io::Result<UdpProbe> {
-        let source = self.halves.source(self.target, port);
+        let source = self.sources.source(self.target, port);
         let ports = if freely { None } else { source.ports };
         UdpProbe::new(Family::of(self.target.address), Source { ports, ..source })
     }
 
     fn serves_both(&self, one: Port, other: Port) -> bool {
-        self.halves.avoiding(one) == self.halves.avoiding(other)
+        self.sources.avoiding(one) == self.sources.avoiding(other)
     }
 
     fn knock(&mut self, probe: &UdpProbe, port: Port) -> Outcome {

@@ -2,8 +2,8 @@
 
 use super::{Facts, Look, Pair};
 use crate::model::{
-    Answer, Attempt, Certainty, Cookie, Delivery, Hook, How, Inventory, Lookup, Rule, Rulebook,
-    Seen, Socket, SocketState, State, TakenBy, Transport, Verdict,
+    Answer, Attempt, Certainty, Cookie, Delivery, DroppedBy, Hook, How, Inventory, Lookup, Rule,
+    Rulebook, Seen, Socket, SocketState, State, TakenBy, Transport, Verdict,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -331,10 +331,16 @@ impl<'a> Case<'a> {
             return Some(sure(Verdict::Overloaded).note(note));
         }
         (after.drops > before.drops).then(|| {
-            let why = if socket.signed {
-                "it demands TCP signatures (MD5), which the probe lacks"
-            } else {
-                "a full SYN queue, a filter on the socket or a missing TCP signature"
+            let why = match self.look.droppers.get(self.pair) {
+                _ if socket.signed => "it demands TCP signatures (MD5), which the probe lacks",
+                Some(DroppedBy::Signature) => "it demands TCP signatures, which the probe lacks",
+                Some(DroppedBy::Queue) => "its SYN queue is full",
+                Some(DroppedBy::Filter) => {
+                    "a filter of the socket, of its cgroup or of a security module"
+                }
+                Some(DroppedBy::Unknown) | None => {
+                    "a full SYN queue, a filter on the socket or a missing TCP signature"
+                }
             };
             Judged::likely(Verdict::Filtered).how(How::Dropped).after_second_look().note(format!(
                 "the probe reached the socket and was dropped there: {why}, and no firewall rule"

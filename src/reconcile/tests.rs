@@ -54,6 +54,7 @@ struct World {
     answer: Answer,
     lookup: Option<Lookup>,
     delivery: Option<Delivery>,
+    dropper: Option<DroppedBy>,
     gaps: Vec<Gap>,
 }
 
@@ -66,6 +67,7 @@ impl World {
             answer,
             lookup: sockets.first().map(|socket| Lookup::Socket(socket.cookie)),
             delivery: None,
+            dropper: None,
             gaps: Vec::new(),
         }
     }
@@ -105,6 +107,7 @@ impl World {
                 .iter()
                 .map(|delivery| (pair.clone(), Ok(*delivery)))
                 .collect(),
+            droppers: self.dropper.iter().map(|dropper| (pair.clone(), *dropper)).collect(),
             tracks_connections: false,
         }
     }
@@ -263,6 +266,27 @@ fn a_full_accept_queue_is_not_a_firewall() {
 }
 
 #[test]
+fn what_drops_at_the_socket_is_named_as_far_as_the_kernel_tells() {
+    let note = |dropper| {
+        let before = listener("0.0.0.0");
+        let mut after = before.clone();
+        after.queue = Seen::Known(Queue { length: 0, limit: 128, drops: 3 });
+        let world =
+            World { before: vec![before], dropper, ..World::tcp(&[after], Answer::Silence) };
+        world.settled().note.unwrap()
+    };
+    for (dropper, words) in [
+        (Some(DroppedBy::Queue), "there: its SYN queue is full,"),
+        (Some(DroppedBy::Signature), "there: it demands TCP signatures,"),
+        (Some(DroppedBy::Filter), "there: a filter of the socket, of its cgroup or"),
+        (Some(DroppedBy::Unknown), "there: a full SYN queue, a filter on the socket or a missing"),
+        (None, "there: a full SYN queue, a filter on the socket or a missing"),
+    ] {
+        assert!(note(dropper).contains(words), "{dropper:?}: {}", note(dropper));
+    }
+}
+
+#[test]
 fn a_firewall_is_blamed_only_when_the_kernel_would_deliver() {
     let verdict = |lookup| {
         let world = World { lookup, ..World::tcp(&[listener("0.0.0.0")], Answer::Silence) };
@@ -296,6 +320,12 @@ fn without_the_second_look_that_it_wants_a_verdict_is_inconclusive() {
         rulebook: Rulebook::default(),
     };
     assert_eq!(judge(&facts).items[0].verdict, Some(Verdict::Inconclusive));
+    // The second look had begun, and did not come to this port.
+    let mut begun = facts.first.clone();
+    begun.sweeps[0].attempts.clear();
+    facts.second = Some(begun);
+    assert_eq!(judge(&facts).items[0].verdict, Some(Verdict::Inconclusive));
+    facts.second = None;
     facts.interrupted = false;
     assert_eq!(judge(&facts).items[0].verdict, Some(Verdict::Filtered));
 }
@@ -455,4 +485,23 @@ fn every_port_is_counted_once() {
     second.sweeps[0].attempts.insert(port(93), attempt(Answer::Rst));
     let facts = Facts { second: Some(second), ..facts };
     assert_eq!(lost(&facts), [], "unless the second look settled it");
+}
+
+#[test]
+fn the_slowest_answer_tells_of_others_where_no_answer_had_to_be_asked_for_again() {
+    let after = |milliseconds: &[u64]| {
+        let mut look = World::tcp(&[], Answer::Silence).look();
+        let sweep = &mut look.sweeps[0];
+        for (number, milliseconds) in (1..).zip(milliseconds) {
+            let rtt = Some(Duration::from_millis(*milliseconds));
+            let attempt = Attempt { answer: Answer::Rst, source: None, rtt, tries: 1 };
+            sweep.attempts.insert(port(number), attempt);
+        }
+        look
+    };
+    assert_eq!(after(&[1, 9, 2]).slowest_answer(), Some(Duration::from_millis(9)));
+    assert_eq!(after(&[]).slowest_answer(), None, "nothing answered");
+    let mut look = after(&[1]);
+    look.sweeps[0].rescued = 1;
+    assert_eq!(look.slowest_answer(), None, "one answered late, or only the second time");
 }

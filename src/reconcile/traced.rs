@@ -14,7 +14,7 @@ impl Case<'_> {
             return Judged::inconclusive(format!("the probe failed on our side: {error}"));
         }
         if let Some(rule) = journey.stopped_by() {
-            return self.decided(self.barred(self.how()), &journey.steps, Some(rule));
+            return self.decided(self.barred(self.how(rule)), &journey.steps, Some(rule));
         }
         if let (Some(rule), Some(reply)) = (journey.reply_stopped_by(), &journey.reply) {
             return self.decided(self.barred(How::ReplyDropped), &reply.steps, Some(rule));
@@ -68,11 +68,16 @@ impl Case<'_> {
         Judged { hook, rule: Seen::Known(self.rulebook.rule(rule)), ..judged }
     }
 
-    /// How a rule stopped the probe, by what it sent back.
-    fn how(&self) -> How {
+    /// How a rule stopped the probe: by what it sent back, or what it says where the kernel held that back.
+    fn how(&self, rule: &RuleId) -> How {
+        let rejects = || {
+            let text = self.rulebook.rule(rule).text.unwrap_or_default();
+            text.split([' ', '-']).any(|word| word.eq_ignore_ascii_case("reject"))
+        };
         match self.answer {
             Answer::Rst => How::Reset,
             Answer::Icmp(_) => How::Rejected,
+            _ if rejects() => How::Rejected,
             _ => How::Dropped,
         }
     }
@@ -96,7 +101,11 @@ impl Case<'_> {
         } else {
             Judged::proved(Verdict::Shielded).how(how)
         };
-        judged.state(State::Filtered)
+        match self.answer {
+            // Scanners see what came back.
+            Answer::Rst | Answer::Icmp(_) => judged,
+            _ => judged.state(State::Filtered),
+        }
     }
 
     /// Something that is no rule stopped the probe.

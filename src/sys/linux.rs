@@ -1,5 +1,6 @@
 //! Linux.
 
+pub(super) mod batch;
 pub(super) mod bpf;
 pub(super) mod cgroup;
 pub(super) mod client_socket;

@@ -1,7 +1,7 @@
 //! TCP SYNs and what comes back to them: segments (RFC 9293, section 3.1), and ICMP errors with the start of the
-//! packet that caused them (RFC 792, RFC 4443).
+//! packet that caused them (RFC 792, RFC 4443), which may have been a UDP datagram too (RFC 768).
 
-use crate::model::{Family, Port};
+use crate::model::{Family, Port, Transport};
 use pnet::packet::Packet as _;
 use pnet::packet::icmp::IcmpPacket;
 use pnet::packet::icmpv6::Icmpv6Packet;
@@ -10,7 +10,7 @@ use pnet::packet::ipv4::Ipv4Packet;
 use pnet::packet::ipv6::Ipv6Packet;
 use pnet::packet::tcp::{MutableTcpPacket, TcpFlags, TcpOption, TcpPacket};
 use pnet::util;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// A SYN: a TCP header with one option, the largest segment that we would take.
 pub type Syn = [u8; 24];
@@ -43,16 +43,7 @@ impl SynTemplate {
         header.set_flags(TcpFlags::SYN);
         header.set_window(LARGEST_SEGMENT);
         header.set_options(&[TcpOption::mss(LARGEST_SEGMENT)]);
-        let (segment, tcp) = (header.packet(), IpNextHeaderProtocols::Tcp);
-        let checksum = match (source, destination) {
-            (IpAddr::V4(source), IpAddr::V4(destination)) => {
-                util::ipv4_checksum(segment, CHECKSUM / 2, &[], &source, &destination, tcp)
-            }
-            (IpAddr::V6(source), IpAddr::V6(destination)) => {
-                util::ipv6_checksum(segment, CHECKSUM / 2, &[], &source, &destination, tcp)
-            }
-            _ => return None,
-        };
+        let checksum = checksum(&header, source, destination)?;
         Some(Self { syn, sum: u32::from(!checksum) })
     }
 
@@ -71,13 +62,47 @@ impl SynTemplate {
     }
 }
 
-/// What came back to a SYN.
+/// The checksum of a segment; `None` where the addresses are of different families.
+fn checksum(segment: &MutableTcpPacket<'_>, source: IpAddr, destination: IpAddr) -> Option<u16> {
+    let (segment, tcp) = (segment.packet(), IpNextHeaderProtocols::Tcp);
+    match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            Some(util::ipv4_checksum(segment, CHECKSUM / 2, &[], &source, &destination, tcp))
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            Some(util::ipv6_checksum(segment, CHECKSUM / 2, &[], &source, &destination, tcp))
+        }
+        _ => None,
+    }
+}
+
+/// A segment that ends a connection.
+pub type Reset = [u8; 20];
+
+/// The reset by which a client ends a connection that is half open (RFC 9293, section 3.5.3), where its SYN had the
+/// sequence number `ours` and the answer to it `theirs`; `None` where the addresses are of different families.
+#[must_use]
+pub fn reset(source: SocketAddr, destination: SocketAddr, ours: u32, theirs: u32) -> Option<Reset> {
+    let mut reset = [0; 20];
+    let mut header = MutableTcpPacket::new(&mut reset)?;
+    header.set_source(source.port());
+    header.set_destination(destination.port());
+    header.set_sequence(ours.wrapping_add(1));
+    header.set_acknowledgement(theirs.wrapping_add(1));
+    header.set_data_offset(5);
+    header.set_flags(TcpFlags::RST | TcpFlags::ACK);
+    let checksum = checksum(&header, source.ip(), destination.ip())?;
+    header.set_checksum(checksum);
+    Some(reset)
+}
+
+/// What came back to a probe.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reply {
-    /// The port that the SYN went to.
+    /// The port that the probe went to.
     pub port: Port,
-    /// The sequence number of the SYN that it answers.
-    pub sequence: u32,
+    /// The sequence number of the SYN that it answers; of UDP there is none.
+    pub sequence: Option<u32>,
     /// What it says.
     pub kind: ReplyKind,
 }
@@ -85,8 +110,8 @@ pub struct Reply {
 /// What a reply says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReplyKind {
-    /// The connection may be opened.
-    SynAck,
+    /// The connection may be opened; with the sequence number of who says so.
+    SynAck(u32),
     /// The connection is refused.
     Reset,
     /// An ICMP or `ICMPv6` error with this type and code.
@@ -103,17 +128,23 @@ pub fn tcp_reply(segment: &[u8], our_port: u16) -> Option<Reply> {
     } else if flags & TcpFlags::RST != 0 {
         ReplyKind::Reset
     } else if flags & TcpFlags::SYN != 0 {
-        ReplyKind::SynAck
+        ReplyKind::SynAck(header.get_sequence())
     } else {
         return None;
     };
     let port = Port::new(header.get_source())?;
-    Some(Reply { port, sequence: header.get_acknowledgement().wrapping_sub(1), kind })
+    let sequence = Some(header.get_acknowledgement().wrapping_sub(1));
+    Some(Reply { port, sequence, kind })
 }
 
-/// The reply in an ICMP or `ICMPv6` message: an error that quotes a SYN from `our_port`.
+/// The reply in an ICMP or `ICMPv6` message: an error that quotes a probe of `transport` from `our_port`.
 #[must_use]
-pub fn icmp_reply(family: Family, message: &[u8], our_port: u16) -> Option<Reply> {
+pub fn icmp_reply(
+    family: Family,
+    transport: Transport,
+    message: &[u8],
+    our_port: u16,
+) -> Option<Reply> {
     let (kind, code, is_error) = match family {
         // Destination unreachable, time exceeded, parameter problem.
         Family::Ipv4 => {
@@ -129,14 +160,18 @@ pub fn icmp_reply(family: Family, message: &[u8], our_port: u16) -> Option<Reply
         }
     };
     let (protocol, segment) = packet(family, message.get(8..).filter(|_| is_error)?)?;
-    // Eight bytes of the segment are all that is sure to be quoted.
+    // Eight bytes of what it carries are all that is sure to be quoted.
     let (quoted, _) = segment.split_first_chunk::<8>()?;
     let [source @ .., d1, d0, s3, s2, s1, s0] = *quoted;
-    if protocol != IpNextHeaderProtocols::Tcp || u16::from_be_bytes(source) != our_port {
+    let sequence = match (transport, protocol) {
+        (Transport::Tcp, IpNextHeaderProtocols::Tcp) => Some(u32::from_be_bytes([s3, s2, s1, s0])),
+        (Transport::Udp, IpNextHeaderProtocols::Udp) => None,
+        _ => return None,
+    };
+    if u16::from_be_bytes(source) != our_port {
         return None;
     }
     let port = Port::new(u16::from_be_bytes([d1, d0]))?;
-    let sequence = u32::from_be_bytes([s3, s2, s1, s0]);
     Some(Reply { port, sequence, kind: ReplyKind::Icmp(kind, code) })
 }
 

@@ -251,6 +251,30 @@ fn with_ports(keep: Keep) -> SocketId {
     }
 }
 
+/// A request to end this socket and no other (`SOCK_DESTROY`, since Linux 4.5, where it was built in): the cookie keeps it
+/// from the listener, which the kernel would find in its place once it is gone.
+#[must_use]
+pub fn destroy(row: &Row, seq: u32) -> Vec<u8> {
+    const SOCK_DESTROY: u16 = 21;
+    /// `NLM_F_ACK`.
+    const ACK: u16 = 4;
+    let (local, peer) = (row.local.ip().to_canonical(), row.peer.ip().to_canonical());
+    // The lower half comes first.
+    let Cookie(cookie) = row.cookie;
+    let halves = [cookie, cookie >> 32].map(|half| u32::try_from(half & 0xffff_ffff).unwrap_or(0));
+    let id = SocketId {
+        source_port: row.local.port().to_be_bytes(),
+        destination_port: row.peer.port().to_be_bytes(),
+        source: address_bytes(local),
+        destination: address_bytes(peer),
+        interface: row.interface,
+        cookie: halves,
+    };
+    let family = Family::of(local);
+    let body = request(protocol(Transport::Tcp), family, state::ALL, id);
+    netlink::request(SOCK_DESTROY, ACK, seq, body.as_bytes())
+}
+
 /// A request for the one socket that a packet from `remote` to `local`, arriving on the device with index
 /// `interface`, would be delivered to: the kernel's own lookup. It is answered by one [`Row`] or by `ENOENT`.
 #[must_use]

@@ -16,6 +16,8 @@ const WIRE: &str = "table inet fw {
         iifname \"wire0\" meta l4proto { tcp, udp } counter name wire
         iifname \"lo\" ip daddr 10.77.0.1 tcp flags & (syn | ack) == syn counter name here
         iifname \"lo\" ip6 daddr fd77::1 tcp flags & (syn | ack) == syn counter name here
+        iifname \"lo\" ip daddr 10.77.0.1 meta l4proto udp counter name here
+        iifname \"lo\" ip6 daddr fd77::1 meta l4proto udp counter name here
     }
 }";
 
@@ -66,6 +68,22 @@ fn no_probe_follows_an_ipv6_address_that_goes_away() {
             assert!(left <= too_late, "{left} packets left: {method}, {probes}");
             UdpSocket::bind("[fd77::2]:0").unwrap().send_to(b"x", "[fd77::1]:9").unwrap();
             assert_eq!(world.counted("wire"), left + 1);
+        }
+    }
+}
+
+/// Datagrams of one socket that was bound long before: the kernel looks at the source of each.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn no_datagram_follows_an_address_that_goes_away() {
+    for (family, addresses, goes) in [
+        ("-4", ["10.77.0.2/24", "10.77.0.1/32"], "10.77.0.1/32"),
+        ("-6", ["fd77::2/64", "fd77::1/128"], "fd77::1/128"),
+    ] {
+        for probes in [1, 5_000, 20_000] {
+            let world = with_a_way_out(&addresses);
+            let arguments = format!("--from self {family} --proto udp --all-udp");
+            assert_eq!(lose(&world, goes, &arguments, probes), 0, "{goes}, {probes}");
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Probes by SYN: they say what connections say, and leave nothing behind.
 
-use crate::sockets::{tcp, udp};
+use crate::nmap::{assert_nmap_agrees, is_without_peers, nmap};
+use crate::sockets::{at, tcp, udp};
 use crate::truth::{LAN, assert_views, items, views};
 use crate::world::{World, feed};
 use serde_json::Value;
 use std::collections::BTreeMap;
-use std::env;
 
 /// Ports 81 to 91, each behind another rule, all with a listener. Nobody listens on 92, 93 and 94.
 fn ruled_world() -> World {
@@ -95,49 +95,18 @@ fn both_methods_say_the_same_of_each_rule() {
     );
 }
 
-/// nmap's state and reason of each port.
 #[test]
 #[ignore = "needs a network namespace: scripts/test, and nmap"]
 fn nmap_gives_the_same_states_and_reasons() {
-    if env::var_os("PORTSIGHT_WITHOUT_PEERS").is_some() {
+    if is_without_peers() {
         eprintln!("did not run: PORTSIGHT_WITHOUT_PEERS is set");
         return;
     }
     let world = ruled_world();
-    for (target, family) in [("127.0.0.1", "-4"), ("::1", "-6")] {
-        let report =
-            world.json(&format!("check 81-94 --proto tcp {family} --from loopback --method syn"));
-        let ours: BTreeMap<u64, (String, String)> = views(&report)
-            .map(|(item, view)| {
-                let text = |field: &str| view[field].as_str().unwrap().to_owned();
-                (item["port"].as_u64().unwrap(), (text("state"), text("reason")))
-            })
-            .collect();
-        let mut arguments = vec!["-sS", "-p81-94", "-n", "-Pn", "-oX", "-", "--reason"];
-        arguments.extend((family == "-6").then_some("-6"));
-        arguments.push(target);
-        let text = feed("nmap", &arguments, "");
-        let attribute = |element: &str, name: &str| {
-            let value = element.split_once(&format!("{name}=\""))?.1;
-            Some(value.split_once('"')?.0.to_owned())
-        };
-        let theirs: BTreeMap<u64, (String, String)> = text
-            .split("<port ")
-            .skip(1)
-            .map(|port| {
-                let number = attribute(port, "portid").unwrap().parse().unwrap();
-                (number, (attribute(port, " state").unwrap(), attribute(port, "reason").unwrap()))
-            })
-            .collect();
-        assert_eq!(theirs.len(), 14, "{text}");
-        for (port, ours) in &ours {
-            // nmap gives up where the kernel does not let it send, or its replies are dropped in front of what it
-            // reads: a packet socket hears what no client does.
-            if ![86, 88].contains(port) {
-                assert_eq!(Some(ours), theirs.get(port), "{port} at {target}");
-            }
-        }
-    }
+    // nmap gives up where the kernel does not let it send, or its replies are dropped in front of what it reads: a
+    // packet socket hears what no client does.
+    let but_for = [86, 88];
+    assert_nmap_agrees(&world, "81-94 --proto tcp --method syn", &["-sS", "-p81-94"], 14, &but_for);
 }
 
 /// How many connections the kernel has opened for servers here (`PassiveOpens`).
@@ -176,6 +145,43 @@ fn a_scan_by_syn_is_seen_by_no_application() {
     assert_ne!(passive_opens(), before);
 }
 
+/// The kernel's own resets are of no user: these rules drop them, and take those that a program sends.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn nothing_stays_half_open_where_the_resets_of_the_kernel_are_dropped() {
+    let rules = [
+        "tcp flags & (rst | ack) == rst drop",
+        "tcp flags rst meta skuid 0 accept; tcp flags rst drop",
+    ];
+    let world = (0..30).fold(World::new().veth(&LAN), |world, number| {
+        world.listens(tcp(&format!("[::]:{}", 1000 + number)).dual())
+    });
+    let half_open = || sockets("-Htan state syn-recv");
+    for rule in rules {
+        let table = format!(
+            "table inet fw {{
+                chain output {{
+                    type filter hook output priority 0; policy accept;
+                    {rule}
+                }}
+            }}"
+        );
+        feed("nft", &["-f", "-"], &table);
+        for arguments in ["--proto tcp --from loopback", "1000-1005 --proto tcp"] {
+            let run = world.portsight(&format!("check {arguments} --method syn -o json"));
+            assert!(views(&run.exits(0).document()).all(|(_, view)| view["state"] == "open"));
+            assert_eq!(half_open(), [""; 0], "{rule}");
+        }
+        // Who sends no reset of its own leaves them: nmap leaves it to the kernel.
+        if !is_without_peers() {
+            nmap("127.0.0.1", &["-sS", "-p1000-1029"]);
+            assert_eq!(half_open().len(), 30, "{rule}");
+        }
+        feed("nft", &["flush", "ruleset"], "");
+        feed("ss", &["-K", "state", "syn-recv"], "");
+    }
+}
+
 /// An ordinary user asks for what only a privilege allows, and is told which.
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
@@ -196,6 +202,45 @@ fn without_the_privilege_a_syn_is_refused_and_nothing_else_is() {
     by_user("check 81 --proto udp -4 --method syn").exits(0);
     let table = world.portsight("check 80 --proto tcp -4 --method syn").exits(0).stdout;
     assert!(table.contains("1 TCP port (by SYN) as seen from"), "{table}");
+}
+
+/// Each client port of one address is taken by a connection: none can be reserved there, and connections to elsewhere
+/// can still have one.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_target_without_a_free_port_is_probed_by_connections_and_the_others_by_syn() {
+    let mut world = World::new()
+        .veth(&["10.77.0.2/24"])
+        .listens(tcp("0.0.0.0:80"))
+        .listens(tcp("10.77.0.2:81"))
+        .listens(tcp("10.77.0.2:82"));
+    std::fs::write("/proc/sys/net/ipv4/ip_local_port_range", "40000 40007").unwrap();
+    let mut taken: Vec<u16> = (0..8).map(|_| world.clients_of(at("10.77.0.2:82")).0).collect();
+    taken.sort_unstable();
+    assert_eq!(taken, (40_000..=40_007).collect::<Vec<_>>());
+    for (method, is_said) in [("syn", true), ("auto", false)] {
+        let report = world
+            .json(&format!("check 80,81,83 --from loopback,self --proto tcp -4 --method {method}"));
+        let mut told: Vec<_> = views(&report)
+            .map(|(item, view)| {
+                let words = ["target", "method", "state"].map(|word| view[word].as_str().unwrap());
+                format!("{} {}", item["port"], words.join(" "))
+            })
+            .collect();
+        told.sort_unstable();
+        let expected = [
+            "80 10.77.0.2 connect open",
+            "80 127.0.0.1 syn open",
+            "81 10.77.0.2 connect open",
+            "81 127.0.0.1 syn closed",
+            "83 10.77.0.2 connect closed",
+            "83 127.0.0.1 syn closed",
+        ];
+        assert_eq!(told, expected, "{method}");
+        let gaps: Vec<_> = report["incomplete"].as_array().unwrap().iter().collect();
+        let of_syn = gaps.iter().filter(|gap| gap["what"] == "10.77.0.2 from self by SYN");
+        assert_eq!((gaps.len(), of_syn.count()), if is_said { (1, 1) } else { (0, 0) }, "{gaps:?}");
+    }
 }
 
 /// Where connections are tracked an open port may be another's: only there a connection asks whose.

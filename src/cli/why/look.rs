@@ -10,7 +10,7 @@ use crate::model::{
     Target, Transport, Vantage, Way,
 };
 use crate::outside::Outside;
-use crate::probe::{self, Call};
+use crate::probe::{self, Call, Progress};
 use crate::reconcile::why::{Case, Decided, Facts, Proxy};
 use crate::sys::{self, LocalAddresses, NoAddress};
 use std::fs;
@@ -151,8 +151,10 @@ impl Looker<'_> {
             }
             Transport::Udp if silent => {
                 let target = target(to, device, local);
-                let delivery = probe::delivery(&target, self.asked.port);
-                case.delivery = Some(delivery.map_err(|error| error.to_string()));
+                let progress = Progress::new(sys::interrupted);
+                let found = probe::deliveries(&[(target, self.asked.port)], &progress);
+                let found = found.into_iter().next().map(|(_, _, delivery)| delivery);
+                case.delivery = found.map(|it| it.map_err(|error| error.to_string()));
             }
             _ => {}
         }

@@ -3,7 +3,7 @@
 use super::Question;
 use crate::model::{Family, Port, PortSet, Seen, TakenBy, Target};
 use crate::probe::local::only_local;
-use crate::probe::plan::SourceHalves;
+use crate::probe::plan::Sources;
 use crate::probe::share::Progress;
 use crate::probe::taken::{Connection, OtherEnds};
 use crate::sys::{self, TcpAnswer, TcpProbe};
@@ -125,14 +125,14 @@ pub(super) struct Dialer<'a> {
     question: &'a Question,
     excluded: &'a PortSet,
     clock: Clock<'a>,
-    halves: SourceHalves,
+    sources: Sources,
     other_ends: OtherEnds,
 }
 
 impl<'a> Dialer<'a> {
     pub(super) fn new(question: &'a Question, excluded: &'a PortSet, clock: Clock<'a>) -> Self {
-        let halves = SourceHalves::new(sys::local_port_range());
-        Self { question, excluded, clock, halves, other_ends: OtherEnds::new() }
+        let sources = Sources::new(sys::local_port_range(), &[question.port]);
+        Self { question, excluded, clock, sources, other_ends: OtherEnds::new() }
     }
 
     /// A connection that a socket of this host took; else why there is none.
@@ -143,7 +143,7 @@ impl<'a> Dialer<'a> {
         if !is_here(target) {
             return failed("its address went away".into());
         }
-        let source = self.halves.source(target, *port);
+        let source = self.sources.source(target, *port);
         let probe = match TcpProbe::new(Family::of(target.address), source) {
             Ok(probe) => probe,
             Err(error) => return failed(format!("socket: {error}")),

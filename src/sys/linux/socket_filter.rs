@@ -17,9 +17,9 @@ pub(super) fn tcp_to(family: Family, port: u16) -> Vec<SockFilter> {
     load.into_iter().chain(pass_if_equal(port)).collect()
 }
 
-/// Passes ICMP messages whose quoted packet has TCP's place for a source port, and this port in it. What kind of
-/// message it is, the reader sees.
-pub(super) fn errors_of_tcp_from(family: Family, port: u16) -> Vec<SockFilter> {
+/// Passes ICMP messages whose quoted packet has this port where TCP and UDP have their source port. What kind of message
+/// it is, and of which transport, the reader sees.
+pub(super) fn errors_of_packets_from(family: Family, port: u16) -> Vec<SockFilter> {
     let load = match family {
         Family::Ipv4 => vec![
             ipv4_header_length(),

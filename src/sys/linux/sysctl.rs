@@ -72,8 +72,9 @@ pub struct PacketCounters {
 /// The packets of a family, and the connections of both.
 #[must_use]
 pub fn packet_counters(family: Family) -> Option<PacketCounters> {
-    let netstat = network_table("netstat").ok()?;
-    let of_tcp = |name| counter(&netstat, "TcpExt: ", name);
+    // Kernels before 6.7 know no keys of the newer kind.
+    let names: [&[&str]; 2] = [&["TCPMD5NotFound", "TCPAOKeyNotFound"], &["ListenOverflows"]];
+    let [unsigned, overflowed] = tcp_counters(names)?;
     let (snmp, snmp6);
     let of_ip: &dyn Fn(&str) -> Option<u64> = match family {
         Family::Ipv4 => {
@@ -89,9 +90,8 @@ pub fn packet_counters(family: Family) -> Option<PacketCounters> {
         sent: of_ip("OutRequests")?,
         arrived: of_ip("InReceives")?,
         delivered: of_ip("InDelivers")?,
-        // Kernels before 6.7 know no keys of the newer kind.
-        unsigned: of_tcp("TCPMD5NotFound")? + of_tcp("TCPAOKeyNotFound").unwrap_or_default(),
-        overflowed: of_tcp("ListenOverflows")?,
+        unsigned,
+        overflowed,
     })
 }
 
@@ -113,6 +113,54 @@ fn line(text: &str, name: &str) -> Option<u64> {
 pub fn unprivileged_port_start() -> Option<u16> {
     let path = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
     fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+/// The sums of some of the counters of TCP in our network namespace (`TcpExt` of `/proc/net/netstat`). One that this
+/// kernel does not have counts nothing.
+#[must_use]
+pub fn tcp_counters<const N: usize>(names: [&[&str]; N]) -> Option<[u64; N]> {
+    let text = network_table("netstat").ok()?;
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix("TcpExt: "));
+    let counters = lines.next()?.split(' ').zip(lines.next()?.split(' '));
+    let counters: Vec<(&str, u64)> =
+        counters.filter_map(|(name, value)| Some((name, value.parse().ok()?))).collect();
+    Some(names.map(|names| {
+        counters.iter().filter(|(name, _)| names.contains(name)).map(|(_, value)| value).sum()
+    }))
+}
+
+/// How many packets `IPsec` has dropped on their way into our network namespace; 0 where the kernel has none.
+#[must_use]
+pub fn ipsec_drops() -> u64 {
+    let text = network_table("xfrm_stat").unwrap_or_default();
+    let inward = text.lines().filter_map(|line| line.strip_prefix("XfrmIn"));
+    inward.filter_map(|line| line.split_ascii_whitespace().nth(1)?.parse::<u64>().ok()).sum()
+}
+
+/// Whether a program takes packets of our network namespace in, to give them back later (`NFQUEUE`). It does only through
+/// a queue that it is bound to.
+///
+/// # Errors
+/// When only root may know.
+pub fn programs_take_packets() -> io::Result<bool> {
+    let netfilter = "/proc/thread-self/net/netfilter";
+    // Else it could be that `/proc` does not show it.
+    fs::metadata(netfilter)?;
+    match fs::read_to_string(format!("{netfilter}/nfnetlink_queue")) {
+        Ok(queues) => Ok(!queues.is_empty()),
+        // A kernel that has no such queues, or has not loaded them.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether the kernel may hand connections on to other hosts by IPVS.
+///
+/// # Errors
+/// When `/proc` does not tell.
+pub fn balances_connections() -> io::Result<bool> {
+    fs::metadata("/proc/thread-self/net/netfilter")?;
+    fs::exists("/proc/thread-self/net/ip_vs")
 }
 
 /// Whether the old `ip_tables` of a family has a NAT table in our network namespace. It has one as soon as

@@ -1,4 +1,4 @@
-//! What has been heard of the ports that SYNs went to.
+//! What has been heard of the ports that probes went to.
 
 use super::line::Line;
 use crate::model::{Answer, Attempt, Port, PortSet, Sweep};
@@ -18,6 +18,8 @@ struct Flight {
 pub(super) struct Hearing<'a, L: Line> {
     line: L,
     job: &'a Job,
+    /// What the target says when nobody listens.
+    refusal: Answer,
     pace: Pace,
     /// The batch of each sender.
     flights: Vec<Flight>,
@@ -37,6 +39,7 @@ impl<'a, L: Line> Hearing<'a, L> {
         Self {
             line,
             job,
+            refusal: Answer::plain_refusal(job.transport, job.target.address),
             pace: Pace::new(job.patience, job.waits),
             flights: (0..senders).map(|_| flight()).collect(),
             silent: BTreeMap::new(),
@@ -128,6 +131,11 @@ impl<'a, L: Line> Hearing<'a, L> {
         if self.tries > 1 { answered } else { 0 }
     }
 
+    /// Ends what is half open.
+    pub(super) fn hang_up(&mut self) {
+        self.line.hang_up();
+    }
+
     /// Whether answers came for which there was no room, since this was asked last.
     pub(super) fn lost(&mut self) -> bool {
         self.line.lost() > 0
@@ -175,7 +183,7 @@ impl<'a, L: Line> Hearing<'a, L> {
         if let Some(rtt) = rtt {
             self.pace.answered_after(rtt);
         }
-        let refused = answer == Answer::Rst;
+        let refused = answer == self.refusal;
         if refused {
             self.sweep.refused.insert(port);
         }

@@ -12,7 +12,7 @@ use std::slice::Chunks;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// How long the kernel is given to find memory for a SYN again, and how often.
+/// How long the kernel is given to find memory for a probe again, and how often.
 const BREATH: Duration = Duration::from_millis(1);
 const BREATHS: u32 = 100;
 /// How many more passes are made because answers found no room, each with smaller batches.
@@ -29,7 +29,7 @@ pub(super) struct Scan<'a, L: Line> {
 /// How a pass goes.
 #[derive(Debug, Clone, Copy)]
 struct Pass {
-    /// How many SYNs a thread sends before it takes the answers.
+    /// How many probes a thread sends before it takes the answers.
     batch: usize,
     /// What is left alone of the table of tracked connections, where the ports may take places in it.
     reserve: Option<u64>,
@@ -54,18 +54,21 @@ impl<'a, L: Line + Send> Scan<'a, L> {
         self.hearing.into_inner().unwrap_or_else(PoisonError::into_inner).sweep
     }
 
-    /// Probes ports. `batch` and `reserve` are those of the first pass.
-    pub(super) fn probe(&mut self, ports: &[Port], batch: usize, reserve: u64) {
-        if ports.is_empty() {
-            return;
+    /// Asks ports for the first time.
+    pub(super) fn ask(&mut self, ports: &[Port], batch: usize, reserve: u64) {
+        if !ports.is_empty() {
+            self.pass(ports, Pass { batch, reserve: Some(reserve) });
         }
-        self.hearing().tries = 1;
-        self.pass(ports, Pass { batch, reserve: Some(reserve) });
-        self.settle(batch);
     }
 
-    /// Waits for the silent ports, asks again those that stay silent, and records what came of each.
-    fn settle(&mut self, mut batch: usize) {
+    /// Waits for the silent ports, asks again those that stay silent, records what came of each, and ends what is half
+    /// open. `batch` is that of the last pass.
+    pub(super) fn settle(&mut self, batch: usize) {
+        self.ask_the_silent(batch);
+        self.hearing().hang_up();
+    }
+
+    fn ask_the_silent(&mut self, mut batch: usize) {
         let mut losses = 0;
         let mut rescued = 0;
         loop {

@@ -8,7 +8,7 @@ use crate::sys::Sent;
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 /// What a port does when it is asked for the first time, for the second, and so on; at last it refuses.
@@ -28,9 +28,13 @@ enum Step {
 #[derive(Debug, Default)]
 struct Wire {
     script: Mutex<Script>,
-    /// The source port and the port of each SYN.
+    /// The source port and the port of each probe.
     sent: Mutex<Vec<(u16, u16)>>,
     opened: AtomicU16,
+    /// Of each line its port, and its inbox as long as it is there.
+    lines: Mutex<Vec<(u16, Weak<Mutex<Inbox>>)>>,
+    /// The ports that were probed while a line had them.
+    met: Mutex<Vec<u16>>,
 }
 
 /// A line with room for so many answers.
@@ -40,6 +44,7 @@ struct Scripted {
     port: u16,
     inbox: Arc<Mutex<Inbox>>,
     room: usize,
+    refusal: Answer,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +59,8 @@ impl Sender for Scripted {
         let mut inbox = self.inbox.lock().unwrap();
         for (count, port) in ports.iter().enumerate() {
             let steps = script.entry(port.get()).or_default();
-            let step = if steps.is_empty() { Step::Say(Answer::Rst) } else { steps.remove(0) };
+            let step =
+                if steps.is_empty() { Step::Say(self.refusal.clone()) } else { steps.remove(0) };
             let (answer, error) = match step {
                 Step::Say(answer) => (Some(answer), None),
                 Step::Silent => (None, None),
@@ -75,6 +81,10 @@ impl Sender for Scripted {
                 return Sent { count: 0, error: Some(io::Error::from_raw_os_error(error)) };
             }
             self.wire.sent.lock().unwrap().push((self.port, port.get()));
+            let lines = self.wire.lines.lock().unwrap();
+            if lines.iter().any(|(held, line)| *held == port.get() && line.strong_count() > 0) {
+                self.wire.met.lock().unwrap().push(port.get());
+            }
         }
         Sent { count: ports.len(), error: None }
     }
@@ -99,6 +109,8 @@ impl Line for Scripted {
     }
 
     fn wait(&self, _time: Duration) {}
+
+    fn hang_up(&mut self) {}
 
     fn lost(&mut self) -> u32 {
         std::mem::take(&mut self.inbox.lock().unwrap().lost)
@@ -136,15 +148,23 @@ fn job(ports: std::ops::RangeInclusive<u16>) -> Job {
     }
 }
 
-/// Probes ports on lines with the source ports from 40000 on.
+/// Probes TCP ports on lines with the source ports from 40000 on.
 fn play(ports: std::ops::RangeInclusive<u16>, script: Script, room: usize) -> (Sweep, Arc<Wire>) {
-    let job = job(ports);
+    do_job(&job(ports), script, room)
+}
+
+fn do_job(job: &Job, script: Script, room: usize) -> (Sweep, Arc<Wire>) {
     let wire = Arc::new(Wire { script: Mutex::new(script), ..Wire::default() });
     let open = || {
-        let port = 40_000 + wire.opened.fetch_add(1, Ordering::Relaxed);
-        Ok(Scripted { wire: Arc::clone(&wire), port, inbox: Arc::default(), room })
+        // The second line would have the port of the first again.
+        let number = wire.opened.fetch_add(1, Ordering::Relaxed).saturating_sub(1);
+        let inbox = Arc::default();
+        let port = 40_000 + number;
+        wire.lines.lock().unwrap().push((port, Arc::downgrade(&inbox)));
+        let refusal = Answer::plain_refusal(job.transport, job.target.address);
+        Ok(Scripted { wire: Arc::clone(&wire), port, inbox, room, refusal })
     };
-    let sweep = run_on(&job, &Progress::new(|| false), open).unwrap();
+    let sweep = run_on(job, &Progress::new(|| false), open).unwrap();
     (sweep, wire)
 }
 
@@ -170,10 +190,46 @@ fn each_port_is_asked_once_and_each_answer_counts_once() {
 }
 
 #[test]
-fn no_port_is_probed_from_itself() {
+fn no_port_is_probed_from_itself_or_while_we_have_it() {
     let (sweep, wire) = play(39_000..=41_000, Script::new(), WIDE);
     assert_eq!((sweep.refused.len(), sweep.sent), (2001, 2001));
     assert!(wire.sent.lock().unwrap().iter().all(|(from, to)| from != to));
+    assert_eq!(*wire.met.lock().unwrap(), [0; 0]);
+    assert_eq!(wire.sent.lock().unwrap().last(), Some(&(40_001, 40_000)));
+}
+
+#[test]
+fn a_port_of_ours_that_cannot_be_probed_from_another_is_a_gap() {
+    let job = job(39_999..=40_001);
+    let opened = AtomicU16::new(0);
+    let wire = Arc::new(Wire::default());
+    let open = || match opened.fetch_add(1, Ordering::Relaxed) {
+        0 => Ok(Scripted {
+            wire: Arc::clone(&wire),
+            port: 40_000,
+            inbox: Arc::default(),
+            room: WIDE,
+            refusal: Answer::Rst,
+        }),
+        _ => Err(io::ErrorKind::OutOfMemory.into()),
+    };
+    let sweep = run_on(&job, &Progress::new(|| false), open).unwrap();
+    assert_eq!(sweep.not_probed().map(Port::get).collect::<Vec<_>>(), [40_000]);
+    assert_eq!((sweep.refused.len(), sweep.gaps.len()), (2, 1));
+}
+
+#[test]
+fn of_udp_only_the_targets_own_port_unreachable_is_a_plain_refusal() {
+    let icmp =
+        |code, from: &str| Answer::Icmp(Icmp { kind: 3, code, from: Some(from.parse().unwrap()) });
+    let of_others = [icmp(3, "10.0.0.1"), icmp(13, "127.0.0.1"), Answer::Payload(0)];
+    let says = |(port, answer): (u16, &Answer)| (port, vec![Step::Say(answer.clone())]);
+    let script = (1..).zip(&of_others).map(says);
+    let job = Job { transport: Transport::Udp, ..job(1..=6) };
+    let (sweep, _) = do_job(&job, script.collect(), WIDE);
+    let told: Vec<_> = answers(&sweep).into_iter().map(|(_, answer, _)| answer).collect();
+    assert_eq!(told, of_others);
+    assert_eq!((sweep.refused.len(), sweep.method), (3, Method::Udp));
 }
 
 #[test]
@@ -218,20 +274,35 @@ fn what_can_never_be_heard_is_lost_and_not_silent() {
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn with_hardly_any_room_no_answer_of_the_kernel_is_lost() {
-    let job = job(1..=u16::MAX);
-    let sweep =
-        run_on(&job, &Progress::new(|| false), || RawLine::with_room(&job.target, 1)).unwrap();
-    assert!(sweep.rescued > 0, "it was too much room");
-    let (refused, failed) = (
-        sweep.refused.len(),
-        sweep
+    for transport in [Transport::Tcp, Transport::Udp] {
+        let job = Job { transport, ..job(1..=u16::MAX) };
+        let open = || RawLine::with_room(&job.target, transport, 1);
+        let sweep = run_on(&job, &Progress::new(|| false), open).unwrap();
+        assert!(sweep.rescued > 0, "it was too much room");
+        let refusal = Answer::plain_refusal(transport, job.target.address);
+        let failed = sweep
             .attempts
             .values()
-            .filter(|attempt| !attempt.answer.got_through() && attempt.answer != Answer::Rst),
-    );
-    assert_eq!(failed.count(), 0);
-    assert!(!sweep.unsteady);
-    assert!(refused > 65_000, "nobody listens in a namespace of one's own");
+            .filter(|attempt| !attempt.answer.got_through() && attempt.answer != refusal);
+        assert_eq!(failed.count(), 0);
+        assert!(!sweep.unsteady);
+        assert!(sweep.refused.len() > 65_000, "nobody listens in a namespace of one's own");
+    }
+}
+
+/// A datagram to our port from elsewhere is no answer.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn only_what_the_target_sends_is_its_answer() {
+    let job = Job { transport: Transport::Udp, ..job(1..=7) };
+    let mut line = RawLine::open(&job.target, job.transport).unwrap();
+    let mut heard = Vec::new();
+    for from in ["127.0.0.2:7", "127.0.0.1:7"] {
+        let socket = std::net::UdpSocket::bind(from).unwrap();
+        assert_eq!(socket.send_to(&[0; 300], line.source()).unwrap(), 300);
+    }
+    line.hear(&mut |port, answer| heard.push((port.get(), answer)));
+    assert_eq!(heard, [(7, Answer::Payload(300))]);
 }
 
 #[test]

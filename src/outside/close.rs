@@ -1,0 +1,80 @@
+//! Ends what probes have opened half. A reset does it, where no rule stops that; the kernel does it too, when asked.
+
+use super::follow::sequence;
+use super::note::Note;
+use crate::model::Cookie;
+use crate::sys::{self, Injector, NetlinkSocket, Protocol};
+use crate::wire::frame::Content;
+use crate::wire::netlink::{Answer, AnswerError};
+use crate::wire::sock_diag::{self, Keep, Row, state};
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+/// How long a program may take to answer a datagram that we sent, so that its answer is swallowed too.
+const LATE: Duration = Duration::from_secs(3);
+/// Longer than the kernel sends a SYN-ACK again (`tcp_synack_retries`, 63 s with the usual five).
+const LONGEST: Duration = Duration::from_secs(130);
+const TICK: Duration = Duration::from_millis(100);
+
+/// What the note says when datagrams may still be answered.
+pub(super) const MAY_BE_ANSWERED: &[u8] = b"late";
+
+/// What the guardian does when its parent has gone: it ends what is open, and keeps the table, and so everything from the
+/// wire, until no answer can come any more.
+pub(super) fn finish(note: &[u8], injectors: &BTreeMap<u32, Injector>, sources: &[SocketAddr]) {
+    let began = Instant::now();
+    if let Some(note) = Note::from_bytes(note) {
+        reset(&note, injectors);
+    }
+    let is_late = note == MAY_BE_ANSWERED;
+    loop {
+        let is_open = sources.iter().any(|source| end_half_open(*source).unwrap_or(false));
+        let waits = (is_late && began.elapsed() < LATE) || (is_open && began.elapsed() < LONGEST);
+        if !waits {
+            return;
+        }
+        sys::pause(TICK);
+    }
+}
+
+/// Resets every connection that the probes in a note may have opened.
+fn reset(note: &Note, injectors: &BTreeMap<u32, Injector>) {
+    let Some(injector) = injectors.get(&note.device) else { return };
+    let mut frame = Vec::new();
+    for port in &note.ports {
+        let sequence = sequence(note.key, *port).wrapping_add(1);
+        note.way.frame(*port, Content::Reset(sequence), &mut frame);
+        let _gone = injector.receive(&frame).is_err();
+    }
+}
+
+/// Makes the kernel end what is half open with this source. Returns whether something still is.
+pub(super) fn end_half_open(source: SocketAddr) -> Result<bool, AnswerError> {
+    let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
+    let open = half_open(&mut netlink, source)?;
+    for row in &open {
+        let seq = netlink.next_seq();
+        let mut answer = Answer::entry(seq);
+        let request = sock_diag::destroy(row, seq);
+        // Gone meanwhile, or a kernel that ends no sockets: both are seen below.
+        let _refused =
+            netlink.converse(&request, |datagram| answer.take(datagram, |_, _| ())).is_err();
+    }
+    Ok(!open.is_empty() && !half_open(&mut netlink, source)?.is_empty())
+}
+
+fn half_open(netlink: &mut NetlinkSocket, source: SocketAddr) -> Result<Vec<Row>, AnswerError> {
+    /// What the kernel says of a socket that it does not name: to destroy one without a name could hit the listener.
+    const NAMELESS: Cookie = Cookie(u64::MAX);
+    let seq = netlink.next_seq();
+    let states = state::bit(state::SYN_RECV) | state::bit(state::NEW_SYN_RECV);
+    let request = sock_diag::dump_tcp(states, Keep::PeerPort(source.port()), seq);
+    let mut answer = Answer::dump(seq);
+    let mut rows: Vec<Row> = Vec::new();
+    netlink.converse(&request, |datagram| {
+        answer.take(datagram, |_, payload| rows.extend(sock_diag::row(payload)))
+    })?;
+    rows.retain(|row| row.peer.ip().to_canonical() == source.ip() && row.cookie != NAMELESS);
+    Ok(rows)
+}
