@@ -85,6 +85,8 @@ pub struct Entry {
     pub fix: &'static str,
     /// How sure it can be at most.
     pub most: Certainty,
+    /// Whether a test makes the case with real sockets, rules or processes.
+    pub tested: bool,
 }
 
 impl Code {
@@ -151,6 +153,8 @@ mod tests {
                 assert!(text.len() > 10 && text.ends_with('.'), "{code}: {text:?}");
                 assert!(!text.contains("  ") && !text.contains('\n'), "{code}: {text:?}");
             }
+            let is_sure = entry.most < Certainty::Possible;
+            assert!(entry.tested || !is_sure, "{code}: no more than possible without a real case");
             assert_eq!(Code::named(entry.slug), Some(code));
             assert_eq!(Code::named(&code.to_string().to_lowercase()), Some(code));
         }

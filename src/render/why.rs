@@ -4,7 +4,7 @@ use super::Appearance;
 use super::records::Records;
 use super::sanitize::{sanitize, width};
 use super::style::{self, paint};
-use crate::model::{Certainty, Code, Diagnosis, Entry, Tried, Why};
+use crate::model::{Code, Diagnosis, Entry, Tried, Why};
 use std::io::{self, Write};
 
 /// Writes the reason, a line for each attempt and each piece of evidence, the next command, and what else was
@@ -88,13 +88,14 @@ pub fn findings(out: &mut dyn Write, codes: &[Code], heading: bool) -> io::Resul
             "# Findings\n\nThe reasons that `portsight why` knows. `portsight why --explain CODE` prints one of them, \
              and `--explain all` this page.\n\nA finding is `proved` when the kernel showed it, `likely` when \
              everything that could be looked at fits, and `possible` when something else would explain it as well. \
-             The surest that each can be is said below. Those that are `possible` at most have not been tested \
-             against a real case.\n"
+             The surest that each can be is said below. Those that have not been \
+             tested against a real case are `possible` at most, and say so.
+"
         )?;
     }
     let mut group = "";
     for (at, code) in codes.iter().enumerate() {
-        let Entry { slug, title, text, evidence, fix, most, .. } = code.entry();
+        let Entry { slug, title, text, evidence, fix, most, tested, .. } = code.entry();
         if at > 0 {
             writeln!(out)?;
         }
@@ -106,8 +107,7 @@ pub fn findings(out: &mut dyn Write, codes: &[Code], heading: bool) -> io::Resul
         writeln!(out, "{text}\n")?;
         writeln!(out, "- Evidence: {evidence}")?;
         writeln!(out, "- What mends it: {fix}")?;
-        let untested =
-            if *most == Certainty::Possible { ", untested against a real case" } else { "" };
+        let untested = if *tested { "" } else { ", untested against a real case" };
         writeln!(out, "- At most: {}{untested}", most.name())?;
     }
     Ok(())

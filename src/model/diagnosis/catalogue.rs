@@ -14,6 +14,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                the reset can be seen, and the certainty is `likely`.",
         fix: "Start the server, or look at its log if it should run.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R02,
@@ -24,6 +25,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "As R01, and a listener at such a port.",
         fix: "Use that port, or start the server that was meant.",
         most: Likely,
+        tested: true,
     },
     Entry {
         code: Code::R03,
@@ -34,6 +36,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                port that is bound to a loopback address.",
         fix: "Bind it to 0.0.0.0, to [::], or to the address that clients use; or connect to the loopback address.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R04,
@@ -44,6 +47,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "The address that was tried is 127.0.1.1, and a listener is bound to 127.0.0.1.",
         fix: "Connect to localhost, change the line in /etc/hosts, or bind the server to that address too.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R05,
@@ -55,6 +59,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                same reach.",
         fix: "Start the server with --host 127.0.0.1 (or the like), or use [::1].",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R06,
@@ -66,6 +71,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                same reach.",
         fix: "Use 127.0.0.1, or bind the server to [::] or ::1 too.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R07,
@@ -76,6 +82,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "A reset from an IPv4 address, and the listener at [::] has IPV6_V6ONLY.",
         fix: "Clear IPV6_V6ONLY in the program, set net.ipv6.bindv6only=0, or listen on 0.0.0.0 as well.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R08,
@@ -85,6 +92,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "A reset from a local address, and the listeners at the port are bound to other addresses only.",
         fix: "Use the address that it is bound to, or bind it to more.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R09,
@@ -95,6 +103,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                address arrive on.",
         fix: "Connect by an address of that device, or do not bind the server to a device.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R10,
@@ -105,6 +114,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "A reset, and a socket in the state bound (Linux 6.8 and later show it), and no listener.",
         fix: "Look at the log of the program that holds the port, and start it again.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R11,
@@ -114,6 +124,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "The state of the unit. This version does not ask systemd.",
         fix: "systemctl status UNIT, then systemctl reset-failed UNIT and start it.",
         most: Possible,
+        tested: false,
     },
     Entry {
         code: Code::R12,
@@ -123,6 +134,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "The state of the unit, or a young process of that name. This version does not ask systemd.",
         fix: "Wait: portsight why TARGET --wait 30s.",
         most: Possible,
+        tested: false,
     },
     Entry {
         code: Code::R13,
@@ -132,6 +144,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "The state of the unit. This version does not ask systemd.",
         fix: "systemctl enable --now UNIT.",
         most: Possible,
+        tested: false,
     },
     Entry {
         code: Code::R14,
@@ -142,6 +155,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                configurations.",
         fix: "systemctl edit NAME.socket.",
         most: Possible,
+        tested: false,
     },
     Entry {
         code: Code::R15,
@@ -152,6 +166,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "A reset, no listener here, and one at the port in the network namespace of a container (root).",
         fix: "Publish it, as with -p 8080:80, or connect to the container's own address.",
         most: Likely,
+        tested: true,
     },
     Entry {
         code: Code::R17,
@@ -161,6 +176,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "A reset, no listener here, and one at the port in another network namespace (root).",
         fix: "Run the client there (ip netns exec, nsenter), or forward the port.",
         most: Likely,
+        tested: true,
     },
     Entry {
         code: Code::R18,
@@ -171,6 +187,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "A kernel of WSL. Not tested against a real one.",
         fix: "Use the address of the other side, or mirrored networking.",
         most: Possible,
+        tested: false,
     },
     Entry {
         code: Code::R19,
@@ -181,6 +198,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                refusal of this host's stack although a socket listens, where connections are tracked.",
         fix: "Mend the target of the rule: the container's port, or the server behind it.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R20,
@@ -192,6 +210,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                was not delivered. The rule itself takes a trace.",
         fix: "Find the rule (nft list ruleset, iptables-save) and let the port through.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R21,
@@ -202,6 +221,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "ICMP 3/3 (ICMPv6 1/4) in the error queue of the client's socket. The rule itself takes a trace.",
         fix: "Find the rule and let the port through.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R22,
@@ -211,6 +231,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "The address is not local, /etc/hosts has the name, and a socket of this host listens on the port.",
         fix: "Correct /etc/hosts or DNS, or use localhost.",
         most: Likely,
+        tested: true,
     },
     Entry {
         code: Code::R23,
@@ -222,6 +243,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                the proxy.",
         fix: "Unset the variable, add the host to no_proxy, or start the proxy.",
         most: Likely,
+        tested: true,
     },
     Entry {
         code: Code::R24,
@@ -232,6 +254,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                inside.",
         fix: "Use host.docker.internal, the gateway's address, or the name of the service.",
         most: Possible,
+        tested: false,
     },
     Entry {
         code: Code::H01,
@@ -244,6 +267,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         fix: "Let the port through: with firewalld, firewall-cmd --add-port=PORT/tcp in the zone of the interface, \
                also --permanent.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::H02,
@@ -253,6 +277,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "EACCES with ICMPv6 1/1, 1/5 or 1/6 in the error queue. The rule itself takes a trace.",
         fix: "Let the port through for IPv6 as well.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::H03,
@@ -263,6 +288,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "ENETUNREACH with ICMP 3/0 or 3/9 (ICMPv6 1/0) in the error queue. The rule itself takes a trace.",
         fix: "Find the rule, or the router that the error came from.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::H04,
@@ -274,6 +300,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                Within 1 s only the entry, and the certainty is `likely`.",
         fix: "Look whether the machine or the container is up and has that address.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::H05,
@@ -284,6 +311,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                kernel's own lookup finds no route.",
         fix: "ip route get ADDRESS; then add the route, or bring up the interface.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::H06,
@@ -296,6 +324,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         fix: "ip rule; ip route show table all type prohibit (blackhole, unreachable); then remove it, or start the \
                VPN.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::T01,
@@ -306,6 +335,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                that the packet arrived and was not delivered. The rule itself takes a trace.",
         fix: "Find the rule or the policy (nft list ruleset, iptables-save) and let the port through.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::T02,
@@ -317,6 +347,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                The rule itself takes a trace.",
         fix: "Find the rule in the output chain and let the port through.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::T03,
@@ -327,6 +358,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "Silence, and the queue of the listener is longer than its limit.",
         fix: "Look at the program (overloaded, stopped, deadlocked); then at its backlog and net.core.somaxconn.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::T04,
@@ -339,6 +371,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         fix: "Look at what attaches a filter to the program's socket (SO_ATTACH_FILTER, seccomp tools, tracing \
                tools).",
         most: Likely,
+        tested: true,
     },
     Entry {
         code: Code::T05,
@@ -350,6 +383,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                rises with each attempt; root sees the keys too.",
         fix: "Give the client the key, or take the client out of the server's list of peers.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::T06,
@@ -360,6 +394,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "The settings of the unit. This version does not ask systemd.",
         fix: "systemctl show -p IPAddressDeny,IPAddressAllow UNIT.",
         most: Possible,
+        tested: false,
     },
     Entry {
         code: Code::T07,
@@ -369,6 +404,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "Silence, and the count has reached the maximum. Not tested against a full table.",
         fix: "Raise net.netfilter.nf_conntrack_max, or do not track this traffic.",
         most: Possible,
+        tested: false,
     },
     Entry {
         code: Code::T08,
@@ -378,6 +414,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "Silence or an error for an address of this host, and lo is not up.",
         fix: "ip link set lo up.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::T09,
@@ -387,6 +424,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "The rule, which takes a trace.",
         fix: "Add the client's address to the rule, or connect from an allowed one.",
         most: Possible,
+        tested: false,
     },
     Entry {
         code: Code::C01,
@@ -398,6 +436,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                `proved` where the process is seen to be stopped.",
         fix: "kill -CONT PID for a stopped process; else look what it waits for.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::C02,
@@ -408,6 +447,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "The connection was up, and its end came within moments, without data.",
         fix: "Look at the server's log, at /etc/hosts.deny, and at its limits.",
         most: Likely,
+        tested: true,
     },
     Entry {
         code: Code::C03,
@@ -419,6 +459,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                cause of a failure is not seen.",
         fix: "Stop the one that is not meant: portsight who PORT names both.",
         most: Possible,
+        tested: true,
     },
     Entry {
         code: Code::C04,
@@ -429,6 +470,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "The connection was up, its end came within moments, and the listener is a proxy of containers.",
         fix: "Let the program inside listen on 0.0.0.0, and look whether it is up.",
         most: Likely,
+        tested: true,
     },
     Entry {
         code: Code::B01,
@@ -439,6 +481,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "The kernel refuses to bind with EADDRINUSE, and a socket at the port conflicts.",
         fix: "Stop the holder, or use another port.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::B02,
@@ -449,6 +492,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "EADDRINUSE, no socket that is open at the port, and connections in TIME_WAIT there.",
         fix: "Wait a minute. Let the server set SO_REUSEADDR on every start: also the old one must have had it.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::B03,
@@ -460,6 +504,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         fix: "Use a port below the range (net.ipv4.ip_local_port_range), or reserve it with \
                net.ipv4.ip_local_reserved_ports.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::B04,
@@ -470,6 +515,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "EACCES, a port below that limit, and no such capability.",
         fix: "setcap cap_net_bind_service+ep PROGRAM, AmbientCapabilities= of the unit, or a port from the limit on.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::B05,
@@ -480,6 +526,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "EADDRINUSE, and every process was looked at.",
         fix: "Look at tunnels and mounts: ip -d link, /proc/fs/nfsd; or at the container that it belongs to.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::B06,
@@ -490,6 +537,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "EADDRNOTAVAIL, and no interface has the address; or one has it and it is still tentative.",
         fix: "Bind to 0.0.0.0 or [::], start after network-online.target, or set net.ipv4.ip_nonlocal_bind.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::B07,
@@ -501,6 +549,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                other way round.",
         fix: "Set IPV6_V6ONLY on the IPv6 socket, or stop the holder.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::B08,
@@ -511,6 +560,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                against a real one.",
         fix: "semanage port -a -t TYPE -p tcp PORT, or the profile of AppArmor; see ausearch -m avc.",
         most: Possible,
+        tested: false,
     },
     Entry {
         code: Code::U01,
@@ -522,6 +572,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
                datagram.",
         fix: "Ask it in its own protocol (dig, snmpget, and so on).",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::N01,
@@ -531,6 +582,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "getaddrinfo says EAI_NONAME or EAI_NODATA.",
         fix: "Look for a slip of the pen; then at /etc/hosts, and at the search list in /etc/resolv.conf.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::N02,
@@ -540,6 +592,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "getaddrinfo says EAI_AGAIN or another error of its own.",
         fix: "Look at /etc/resolv.conf, and whether its name servers can be reached.",
         most: Possible,
+        tested: true,
     },
     Entry {
         code: Code::P01,
@@ -549,6 +602,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "ENOENT or ENOTDIR, or a file that is no socket.",
         fix: "Start the server, or correct the path.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::P02,
@@ -558,6 +612,7 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "ECONNREFUSED from a socket file, and no listening Unix socket with the path.",
         fix: "Start the server again, which replaces the file.",
         most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::P03,
@@ -567,5 +622,6 @@ pub(super) const ENTRIES: [Entry; 56] = [
         evidence: "EACCES or EPERM from connecting to the path.",
         fix: "Join the group of the socket's file, or ask for its mode to be changed.",
         most: Proved,
+        tested: true,
     },
 ];
