@@ -40,6 +40,9 @@ _portsight() {
             portsight,who)
                 cmd="portsight__subcmd__who"
                 ;;
+            portsight,why)
+                cmd="portsight__subcmd__why"
+                ;;
             portsight__subcmd__help,check)
                 cmd="portsight__subcmd__help__subcmd__check"
                 ;;
@@ -61,6 +64,9 @@ _portsight() {
             portsight__subcmd__help,who)
                 cmd="portsight__subcmd__help__subcmd__who"
                 ;;
+            portsight__subcmd__help,why)
+                cmd="portsight__subcmd__help__subcmd__why"
+                ;;
             *)
                 ;;
         esac
@@ -68,7 +74,7 @@ _portsight() {
 
     case "${cmd}" in
         portsight)
-            opts="-o -q -v -h -V --output --json --color --quiet --verbose --help --version ls who check scan completions man schema help"
+            opts="-o -q -v -h -V --output --json --color --quiet --verbose --help --version ls who check scan why completions man schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -182,7 +188,7 @@ _portsight() {
             return 0
             ;;
         portsight__subcmd__help)
-            opts="ls who check completions man schema help"
+            opts="ls who check why completions man schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -293,6 +299,20 @@ _portsight() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        portsight__subcmd__help__subcmd__why)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         portsight__subcmd__ls)
             opts="-t -u -4 -6 -a -x -w -l -n -p -o -q -v -h --tcp --udp --ipv4 --ipv6 --all --unix --raw --established --time-wait --netns --listening --numeric --processes --output --json --color --quiet --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
@@ -350,7 +370,7 @@ _portsight() {
             return 0
             ;;
         portsight__subcmd__schema)
-            opts="-o -q -v -h --output --json --color --quiet --verbose --help ls who check"
+            opts="-o -q -v -h --output --json --color --quiet --verbose --help ls who check why"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -387,6 +407,48 @@ _portsight() {
                     return 0
                     ;;
                 --netns)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --output)
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        portsight__subcmd__why)
+            opts="-u -o -q -v -h --bind --udp --from --wait --explain --output --json --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --bind)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --wait)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --explain)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

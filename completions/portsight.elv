@@ -34,6 +34,7 @@ set edit:completion:arg-completer[portsight] = {|@words|
             cand who 'Who holds a port'
             cand check 'Probe this host and compare with what listens'
             cand scan 'Probe this host and compare with what listens'
+            cand why 'Why connecting to a port, or binding to it, fails'
             cand completions 'Print a shell completion script'
             cand man 'Print the manual page'
             cand schema 'Print the JSON Schema of a command''s documents'
@@ -156,6 +157,24 @@ set edit:completion:arg-completer[portsight] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'portsight;why'= {
+            cand --bind 'Say why binding fails instead: `8080`, `127.0.0.1:8080`, `[::1]:8080`'
+            cand --from 'Ask from another place too: lan, internet, an address, ssh:USER@HOST'
+            cand --wait 'Go on until it works, for so long at most, as in 30s or 2m'
+            cand --explain 'Tell what a code such as R05 means, or all of them'
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to use colour'
+            cand -u 'UDP instead of TCP'
+            cand --udp 'UDP instead of TCP'
+            cand --json 'The same as --output json'
+            cand -q 'Say nothing on stderr but errors'
+            cand --quiet 'Say nothing on stderr but errors'
+            cand -v 'Say more on stderr: ls says whether a second reader lists the same sockets'
+            cand --verbose 'Say more on stderr: ls says whether a second reader lists the same sockets'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'portsight;completions'= {
             cand -o 'How to print the result'
             cand --output 'How to print the result'
@@ -196,6 +215,7 @@ set edit:completion:arg-completer[portsight] = {|@words|
             cand ls 'What is listening, who owns it, and who can reach it by its binding'
             cand who 'Who holds a port'
             cand check 'Probe this host and compare with what listens'
+            cand why 'Why connecting to a port, or binding to it, fails'
             cand completions 'Print a shell completion script'
             cand man 'Print the manual page'
             cand schema 'Print the JSON Schema of a command''s documents'
@@ -206,6 +226,8 @@ set edit:completion:arg-completer[portsight] = {|@words|
         &'portsight;help;who'= {
         }
         &'portsight;help;check'= {
+        }
+        &'portsight;help;why'= {
         }
         &'portsight;help;completions'= {
         }

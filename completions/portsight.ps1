@@ -37,6 +37,7 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             [CompletionResult]::new('who', 'who', [CompletionResultType]::ParameterValue, 'Who holds a port')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Probe this host and compare with what listens')
             [CompletionResult]::new('scan', 'scan', [CompletionResultType]::ParameterValue, 'Probe this host and compare with what listens')
+            [CompletionResult]::new('why', 'why', [CompletionResultType]::ParameterValue, 'Why connecting to a port, or binding to it, fails')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a shell completion script')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the manual page')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of a command''s documents')
@@ -164,6 +165,25 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'portsight;why' {
+            [CompletionResult]::new('--bind', '--bind', [CompletionResultType]::ParameterName, 'Say why binding fails instead: `8080`, `127.0.0.1:8080`, `[::1]:8080`')
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Ask from another place too: lan, internet, an address, ssh:USER@HOST')
+            [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Go on until it works, for so long at most, as in 30s or 2m')
+            [CompletionResult]::new('--explain', '--explain', [CompletionResultType]::ParameterName, 'Tell what a code such as R05 means, or all of them')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('-u', '-u', [CompletionResultType]::ParameterName, 'UDP instead of TCP')
+            [CompletionResult]::new('--udp', '--udp', [CompletionResultType]::ParameterName, 'UDP instead of TCP')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'The same as --output json')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr: ls says whether a second reader lists the same sockets')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr: ls says whether a second reader lists the same sockets')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'portsight;completions' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
@@ -207,6 +227,7 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'What is listening, who owns it, and who can reach it by its binding')
             [CompletionResult]::new('who', 'who', [CompletionResultType]::ParameterValue, 'Who holds a port')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Probe this host and compare with what listens')
+            [CompletionResult]::new('why', 'why', [CompletionResultType]::ParameterValue, 'Why connecting to a port, or binding to it, fails')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a shell completion script')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the manual page')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of a command''s documents')
@@ -220,6 +241,9 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             break
         }
         'portsight;help;check' {
+            break
+        }
+        'portsight;help;why' {
             break
         }
         'portsight;help;completions' {

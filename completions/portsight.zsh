@@ -223,6 +223,37 @@ never\:"Never"))' \
 '*::ports -- The ports, as in 80,443,8000-8100,ssh \[default\: every TCP port, and the UDP ports that are bound\]:_default' \
 && ret=0
 ;;
+(why)
+_arguments "${_arguments_options[@]}" : \
+'--bind=[Say why binding fails instead\: \`8080\`, \`127.0.0.1\:8080\`, \`\[\:\:1\]\:8080\`]:[ADDRESS:]PORT:_default' \
+'(--bind --explain)--from=[Ask from another place too\: lan, internet, an address, ssh\:USER@HOST]:VANTAGE:_default' \
+'(--explain)--wait=[Go on until it works, for so long at most, as in 30s or 2m]:DURATION:_default' \
+'--explain=[Tell what a code such as R05 means, or all of them]:CODE|all:_default' \
+'-o+[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
+'--output=[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
+'--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
+always\:"Always"
+never\:"Never"))' \
+'(--explain)-u[UDP instead of TCP]' \
+'(--explain)--udp[UDP instead of TCP]' \
+'(-o --output)--json[The same as --output json]' \
+'-q[Say nothing on stderr but errors]' \
+'--quiet[Say nothing on stderr but errors]' \
+'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'::target -- What to connect to\: HOST\:PORT, PORT, a URL, or the path of a Unix socket:_default' \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
@@ -296,7 +327,8 @@ never\:"Never"))' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':command -- The command:((ls\:"The sockets of \`ls\`"
 who\:"The sockets of \`who\`"
-check\:"The ports of \`check\`"))' \
+check\:"The ports of \`check\`"
+why\:"The reason that \`why\` gives"))' \
 && ret=0
 ;;
 (help)
@@ -320,6 +352,10 @@ _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
 (check)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
+(why)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
@@ -355,6 +391,7 @@ _portsight_commands() {
 'who:Who holds a port' \
 'check:Probe this host and compare with what listens' \
 'scan:Probe this host and compare with what listens' \
+'why:Why connecting to a port, or binding to it, fails' \
 'completions:Print a shell completion script' \
 'man:Print the manual page' \
 'schema:Print the JSON Schema of a command'\''s documents' \
@@ -378,6 +415,7 @@ _portsight__subcmd__help_commands() {
 'ls:What is listening, who owns it, and who can reach it by its binding' \
 'who:Who holds a port' \
 'check:Probe this host and compare with what listens' \
+'why:Why connecting to a port, or binding to it, fails' \
 'completions:Print a shell completion script' \
 'man:Print the manual page' \
 'schema:Print the JSON Schema of a command'\''s documents' \
@@ -420,6 +458,11 @@ _portsight__subcmd__help__subcmd__who_commands() {
     local commands; commands=()
     _describe -t commands 'portsight help who commands' commands "$@"
 }
+(( $+functions[_portsight__subcmd__help__subcmd__why_commands] )) ||
+_portsight__subcmd__help__subcmd__why_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight help why commands' commands "$@"
+}
 (( $+functions[_portsight__subcmd__ls_commands] )) ||
 _portsight__subcmd__ls_commands() {
     local commands; commands=()
@@ -439,6 +482,11 @@ _portsight__subcmd__schema_commands() {
 _portsight__subcmd__who_commands() {
     local commands; commands=()
     _describe -t commands 'portsight who commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__why_commands] )) ||
+_portsight__subcmd__why_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight why commands' commands "$@"
 }
 
 if [ "$funcstack[1]" = "_portsight" ]; then

@@ -24,6 +24,7 @@ mod request;
 mod second_look;
 mod usage;
 mod who;
+mod why;
 mod words;
 
 use args::{Cli, Command};
@@ -74,6 +75,7 @@ fn run(cli: &Cli) -> Exit {
         Command::Ls(args) => ls::run(args, &printer),
         Command::Who(args) => who::run(args, &printer),
         Command::Check(args) => check::run(args, &printer),
+        Command::Why(args) => why::run(args, &printer),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man => generate::manual(),
         Command::Schema { command } => generate::schema(*command),

@@ -12,6 +12,7 @@ mod sockets;
 mod time;
 mod unknown;
 mod who;
+mod why;
 
 pub use check::{CheckBody, check};
 pub use envelope::Document;
@@ -19,6 +20,7 @@ pub use schema::{Kind, schema};
 pub use sockets::{SocketsBody, sockets};
 pub use time::rfc3339;
 pub use who::{WhoBody, who};
+pub use why::{WhyBody, why};
 
 #[cfg(test)]
 pub(crate) mod samples;

@@ -17,7 +17,7 @@ mod surroundings;
 mod units;
 
 pub use ancestors::{ancestors, supervisor};
-pub use lookup::{Packet, exact, way_from};
+pub use lookup::{Packet, exact, neighbours, way_from, way_to};
 pub use namespaces::{Across, Namespaces};
 pub use netstat::{Disagreement, Netstat, second_opinion};
 pub use services::Services;

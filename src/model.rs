@@ -2,6 +2,8 @@
 //! environment, and nothing here knows how it is written as JSON (the room `document` does).
 
 pub mod about;
+pub mod attempt;
+pub mod diagnosis;
 pub mod endpoint;
 pub mod expectation;
 pub mod held;
@@ -17,8 +19,11 @@ pub mod socket;
 pub mod unit;
 pub mod verdict;
 pub mod who;
+pub mod why;
 
 pub use about::{About, Gap, Hides};
+pub use attempt::{ClientAttempt, Errno, Neighbour, Opened, Outcome, Passage, Way, elapsed};
+pub use diagnosis::{Code, Entry};
 pub use endpoint::{Endpoint, Family, Interface, Port, PortSet, Transport};
 pub use expectation::{Expectation, Expected};
 pub use held::{Held, Inode};
@@ -44,3 +49,4 @@ pub use verdict::{
     View,
 };
 pub use who::{Arrival, Client, Holding, Holdings, Named, Supervisor};
+pub use why::{Asked, Diagnosis, Evidence, Resolution, Resolved, Tried, Why};

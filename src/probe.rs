@@ -3,6 +3,7 @@
 //! first probe and after the last.
 
 mod client;
+mod connect;
 mod delay;
 mod delivery;
 mod diag;
@@ -10,6 +11,7 @@ mod drops;
 mod identify;
 mod local;
 mod pace;
+mod passage;
 mod payload;
 mod plan;
 mod rate;
@@ -21,12 +23,14 @@ mod taken;
 mod tcp;
 mod udp;
 
+pub use connect::{Call, connect};
 pub use delay::nothing_delays;
 pub use delivery::deliveries;
 pub use drops::dropped_by;
 pub use identify::{Question, identify};
 pub use local::only_local;
 pub use pace::Waits;
+pub use passage::{passage, tracks_connections};
 pub use payload::payload;
 pub use plan::targets;
 pub use raw::unavailable;

@@ -11,6 +11,7 @@ mod reading;
 mod service;
 mod tally;
 mod traced;
+pub mod why;
 
 pub use doors::doors;
 pub use nat::{Translator, link};

@@ -22,6 +22,7 @@ mod style;
 mod table;
 mod units;
 mod who;
+mod why;
 
 pub use check::{check_records, check_table};
 pub use header::header;
@@ -30,7 +31,9 @@ pub use records::Records;
 pub use sanitize::sanitize;
 pub use shell::shell_word;
 pub use sockets::{Extent, sockets_records, sockets_table};
+pub use stop::stop_command;
 pub use who::who_text;
+pub use why::{findings, why_records, why_text};
 
 /// How human output is to look.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

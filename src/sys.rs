@@ -6,6 +6,9 @@ mod linux;
 pub use linux::batch::{BATCH, Sent};
 pub use linux::bpf::{Injection, Injector};
 pub use linux::cgroup::{Cgroup2, CgroupPaths};
+pub use linux::client_socket::{
+    Binding, Came, ClientSocket, bind_for_a_moment, connect_to_path, error_of,
+};
 pub use linux::clock::pause;
 pub use linux::guardian::Guardian;
 pub use linux::host::{
@@ -31,10 +34,12 @@ pub use linux::probe_socket::{
 pub use linux::procfs::{Kin, OpenTable, Procfs, Table, Unreadable};
 pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
 pub use linux::raw_sender::RawSender;
+pub use linux::resolve::{NoAddress, resolve};
 pub use linux::shared_memory::SharedNote;
 pub use linux::sysctl::{
-    balances_connections, conntrack_room, has_legacy_nat, ipsec_drops, local_port_range,
-    network_table, programs_take_packets, tcp_counters, tracks_connections, udp_datagrams_received,
+    PacketCounters, balances_connections, conntrack_room, has_legacy_nat, ipsec_drops,
+    local_port_range, network_table, packet_counters, programs_take_packets, tcp_counters,
+    tracks_connections, udp_datagrams_received, unprivileged_port_start,
 };
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;

@@ -20,9 +20,11 @@ const GENERATED: &[(&str, &[&str])] = &[
     ("completions/portsight.ps1", &["completions", "powershell"]),
     ("completions/portsight.zsh", &["completions", "zsh"]),
     ("doc/check.schema.json", &["schema", "check"]),
+    ("doc/findings.md", &["why", "--explain", "all"]),
     ("doc/portsight.1", &["man"]),
     ("doc/sockets.schema.json", &["schema", "ls"]),
     ("doc/who.schema.json", &["schema", "who"]),
+    ("doc/why.schema.json", &["schema", "why"]),
 ];
 
 /// What the binary prints for these words. Everything that could change its output is taken away.

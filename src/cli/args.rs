@@ -1,7 +1,7 @@
 //! The command line as clap reads it. Nothing here touches the machine.
 
 use super::exit::Exit;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -9,6 +9,7 @@ Examples:
   portsight 8080                   who holds port 8080
   sudo portsight check             what listens, what answers, and where the two differ
   portsight check 22,80,8000-8100  the same for these ports
+  portsight why localhost:3000     why connecting to it fails
   portsight proto=udp user=root    a filtered list";
 
 fn exit_status() -> String {
@@ -97,6 +98,8 @@ pub(super) enum Command {
     /// Probe this host and compare with what listens
     #[command(visible_alias = "scan")]
     Check(Check),
+    /// Why connecting to a port, or binding to it, fails
+    Why(Why),
     /// Print a shell completion script
     #[command(hide = true)]
     Completions {
@@ -123,6 +126,8 @@ pub(super) enum Documented {
     Who,
     /// The ports of `check`
     Check,
+    /// The reason that `why` gives
+    Why,
 }
 
 /// The letters that fingers know from `ss` and `netstat`.
@@ -268,6 +273,29 @@ pub(super) struct Check {
     /// them, so applications may log it
     #[arg(long)]
     pub(super) identify: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("question").required(true).args(["target", "bind", "explain"])))]
+pub(super) struct Why {
+    /// What to connect to: HOST:PORT, PORT, a URL, or the path of a Unix socket
+    #[arg(value_name = "TARGET")]
+    pub(super) target: Option<String>,
+    /// Say why binding fails instead: `8080`, `127.0.0.1:8080`, `[::1]:8080`
+    #[arg(long, value_name = "[ADDRESS:]PORT")]
+    pub(super) bind: Option<String>,
+    /// UDP instead of TCP
+    #[arg(short, long, conflicts_with = "explain")]
+    pub(super) udp: bool,
+    /// Ask from another place too: lan, internet, an address, ssh:USER@HOST
+    #[arg(long, value_name = "VANTAGE", conflicts_with_all = ["bind", "explain"])]
+    pub(super) from: Option<String>,
+    /// Go on until it works, for so long at most, as in 30s or 2m
+    #[arg(long, value_name = "DURATION", conflicts_with = "explain")]
+    pub(super) wait: Option<String>,
+    /// Tell what a code such as R05 means, or all of them
+    #[arg(long, value_name = "CODE|all")]
+    pub(super) explain: Option<String>,
 }
 
 /// How TCP ports are probed.

@@ -40,7 +40,8 @@ impl Exit {
         match self {
             Self::Success => "yes, or as expected; also when the reader of a pipe has gone",
             Self::Negative => {
-                "a negative answer: who finds nobody, or check finds a verdict of --fail-on"
+                "a negative answer: who finds nobody, check finds a verdict of --fail-on, or why finds the cause of a \
+                 failure"
             }
             Self::Error => "a usage or run-time error",
             Self::Inconclusive => "could not see enough to judge",

@@ -4,7 +4,7 @@ use super::args::{Cli, Documented};
 use super::exit::Exit;
 use super::output;
 use crate::document::{self, Kind};
-use crate::model::{Vantage, Verdict};
+use crate::model::{Code, Vantage, Verdict};
 use crate::render;
 use anyhow::Result;
 use clap::{Command, CommandFactory};
@@ -35,6 +35,7 @@ pub(super) fn manual() -> Result<Exit> {
     }
     write_vantages(&mut page)?;
     write_verdicts(&mut page)?;
+    write_findings(&mut page)?;
     write_outputs(&mut page)?;
     write_exit_status(&mut page)?;
     write_environment(&mut page)?;
@@ -47,6 +48,7 @@ pub(super) fn schema(command: Documented) -> Result<Exit> {
         Documented::Ls => Kind::Sockets,
         Documented::Who => Kind::Who,
         Documented::Check => Kind::Check,
+        Documented::Why => Kind::Why,
     };
     let schema = document::schema(kind);
     Ok(output::print(Exit::Success, |out| render::json(out, &schema))?.0)
@@ -78,7 +80,8 @@ fn write_description(page: &mut dyn Write) -> io::Result<()> {
         &[
             "portsight looks at one host's ports from both sides: which sockets are bound and by whom, and what a \
              client gets when it knocks. It joins both into one verdict for each port. It works without root, and \
-             says what root would add. Probes go to this host's own addresses only.",
+             says what root would add. Probes go to this host's own addresses only; why connects to another host \
+             when that is its target.",
             "Without a command, the words mean:",
         ],
     );
@@ -124,7 +127,7 @@ fn write_vantages(page: &mut dyn Write) -> io::Result<()> {
     entry(
         &mut roff,
         "lan, internet, ssh:USER@HOST",
-        "Known names; this version reports them as not run.",
+        "Known names; this version reports them as not run, also as --from of why.",
     );
     roff.to_writer(page)
 }
@@ -134,6 +137,11 @@ fn write_environment(page: &mut dyn Write) -> io::Result<()> {
     entry(&mut roff, "NO_COLOR", "When not empty: no colour, unless --color always.");
     entry(&mut roff, "CLICOLOR_FORCE", "When neither empty nor 0: colour also without a terminal.");
     entry(&mut roff, "TERM", "When dumb: no colour.");
+    entry(
+        &mut roff,
+        "http_proxy, https_proxy, HTTPS_PROXY, all_proxy, ALL_PROXY, no_proxy, NO_PROXY",
+        "why looks whether clients that heed them would use a proxy for a URL. A proxy on this host is connected to.",
+    );
     let mut files = section("FILES", &[]);
     entry(
         &mut files,
@@ -170,6 +178,21 @@ fn write_verdicts(page: &mut dyn Write) -> io::Result<()> {
     roff.to_writer(page)
 }
 
+fn write_findings(page: &mut dyn Write) -> io::Result<()> {
+    let mut roff = section(
+        "FINDINGS",
+        &[
+            "The reasons that why knows. Each is said as proved when the kernel showed it, as likely when everything \
+             that could be looked at fits, as possible when something else would explain it as well. portsight why \
+             --explain CODE tells the evidence for it and what mends it.",
+        ],
+    );
+    for entry in Code::all().map(Code::entry) {
+        self::entry(&mut roff, &format!("{} {}", entry.code, entry.slug), entry.title);
+    }
+    roff.to_writer(page)
+}
+
 fn write_outputs(page: &mut dyn Write) -> io::Result<()> {
     let mut roff = section(
         "OUTPUT",
@@ -186,7 +209,8 @@ fn write_outputs(page: &mut dyn Write) -> io::Result<()> {
         "One line for each record, fields separated by tabs, - for none. ls and who: port, state, binding, process, \
          pid, user, service, scope, inode; a line for each socket and owner. check: port, verdict, certainty, vantage, \
          target, state, reason, listener, note; a line for each view. With --identify, behind them: identity, \
-         product, version, tls, certificate_until, risk.",
+         product, version, tls, certificate_until, risk. why: target, works, code, slug, certainty, text, next; one \
+         line.",
     );
     entry(&mut roff, "csv", "The same records with headings (RFC 4180).");
     entry(

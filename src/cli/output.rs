@@ -152,8 +152,9 @@ fn command_line() -> String {
     std::iter::once(program).chain(words).collect::<Vec<_>>().join(" ")
 }
 
+/// A variable of the environment.
 #[expect(clippy::disallowed_methods, reason = "the environment is read in cli only")]
-fn environment(name: &str) -> Option<String> {
+pub(super) fn environment(name: &str) -> Option<String> {
     env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 

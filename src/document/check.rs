@@ -256,7 +256,7 @@ impl<'a> From<&'a Rule> for RuleItem<'a> {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-struct IcmpItem {
+pub(super) struct IcmpItem {
     r#type: u8,
     code: u8,
     from: Option<IpAddr>,

@@ -1,11 +1,12 @@
 //! Literal values for the tests of this room and of `render`.
 
 use crate::model::{
-    About, Access, Certainty, Certificate, Check, Container, Cookie, Endpoint, Family, Held, Http,
-    Identity, Inode, Interface, Inventory, Manager, Method, Nat, Owner, OwnersUnknown,
-    OwnersUnknownReason, Port, PortFinding, Portless, PortlessKind, Process, Protocol, Queue,
-    Recognised, Role, Runtime, Seen, Socket, SocketState, Spoken, State, Surroundings, Tally, Tls,
-    Transport, Unit, Vantage, VantageSummary, Verdict, VerdictFrom, View,
+    About, Access, Certainty, Certificate, Check, ClientAttempt, Code, Container, Cookie,
+    Diagnosis, Endpoint, Errno, Evidence, Family, Held, Http, Identity, Inode, Interface,
+    Inventory, Manager, Method, Nat, Outcome, Owner, OwnersUnknown, OwnersUnknownReason, Port,
+    PortFinding, Portless, PortlessKind, Process, Protocol, Queue, Recognised, Role, Runtime, Seen,
+    Socket, SocketState, Spoken, State, Surroundings, Tally, Tls, Transport, Tried, Unit, Vantage,
+    VantageSummary, Verdict, VerdictFrom, View, Why,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -258,6 +259,39 @@ pub(crate) fn https() -> Identity {
         ..Spoken::of(Protocol::Http)
     };
     Identity { target: [127, 0, 0, 1].into(), by: Recognised::Answer, spoken, risk: None }
+}
+
+/// A server that listens on IPv6 only, and a client that tries IPv4 first.
+pub(crate) fn why() -> Why {
+    let attempt = |to: &str, outcome, errno: Option<&str>| ClientAttempt {
+        to: to.parse().unwrap(),
+        outcome,
+        errno: errno.map(|name| Errno { name: name.into(), text: "Connection refused".into() }),
+        icmp: None,
+        elapsed: Duration::from_micros(104),
+        opened: None,
+    };
+    let refused = attempt("127.0.0.1:3000", Outcome::Refused, Some("ECONNREFUSED"));
+    let open = attempt("[::1]:3000", Outcome::Connected, None);
+    let evidence = |what: &str, text: &str| Evidence { what: what.into(), text: text.into() };
+    Why {
+        target: "localhost:3000".into(),
+        attempts: vec![
+            Tried { attempt: refused, socket: "no listener for 127.0.0.1:3000".into() },
+            Tried { attempt: open, socket: "node 42".into() },
+        ],
+        works: false,
+        failure: Some("refused".into()),
+        diagnosis: Some(Diagnosis {
+            code: Code::R05,
+            certainty: Certainty::Proved,
+            text: "the server listens on IPv6 only (node 42), and the client used IPv4".into(),
+            next: vec!["use [::1]:3000".into()],
+        }),
+        evidence: vec![evidence("listener", "[::1]:3000")],
+        also_checked: vec!["firewall (no ICMP error came, so it is no reject)".into()],
+        gaps: Vec::new(),
+    }
 }
 
 /// A check of every TCP and three UDP ports from both vantages.

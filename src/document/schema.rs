@@ -4,6 +4,7 @@ use super::check::CheckBody;
 use super::envelope::Document;
 use super::sockets::SocketsBody;
 use super::who::WhoBody;
+use super::why::WhyBody;
 use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
@@ -17,6 +18,8 @@ pub enum Kind {
     Who,
     /// The ports of `check`.
     Check,
+    /// The reason that `why` gives.
+    Why,
 }
 
 /// The schema of a document (JSON Schema, draft 2020-12).
@@ -36,6 +39,10 @@ pub fn schema(kind: Kind) -> Schema {
         Kind::Check => (
             generator.into_root_schema_for::<Document<'_, CheckBody<'_>>>(),
             json!(["portsight/check"]),
+        ),
+        Kind::Why => (
+            generator.into_root_schema_for::<Document<'_, WhyBody<'_>>>(),
+            json!(["portsight/why"]),
         ),
     };
     if let Some(name) = schema.pointer_mut("/properties/schema").and_then(Value::as_object_mut) {

@@ -1,11 +1,13 @@
 //! The kernel's own answer to "which socket would a packet to this port be delivered to?".
 
 use super::ask;
-use crate::model::{Lookup, Transport};
-use crate::sys::{NetlinkSocket, Protocol};
+use crate::model::{Lookup, Neighbour, Transport, Way};
+use crate::sys::{self, NetlinkSocket, Protocol};
+use crate::wire::neighbour;
 use crate::wire::netlink::AnswerError;
-use crate::wire::route;
+use crate::wire::route::{self, Route};
 use crate::wire::sock_diag::{self, state};
+use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -40,23 +42,53 @@ pub fn exact(packets: &[Packet]) -> Vec<Lookup> {
 /// # Errors
 /// When the kernel does not tell; the text says why.
 pub fn way_from(address: IpAddr, scope: u32) -> Result<Option<(bool, u32)>, String> {
+    match way_to(address, scope) {
+        Way::Local(device) => Ok(Some((true, device))),
+        Way::Out { device, .. } => Ok(Some((false, device))),
+        // The other one is what a route that says `unreachable` gives.
+        Way::Refused(error) if error.is("ENETUNREACH") || error.is("EHOSTUNREACH") => Ok(None),
+        Way::Refused(error) => Err(error.text),
+        Way::Unknown(text) => Err(text),
+    }
+}
+
+/// How the kernel would send a packet to an address, through the device with index `scope` where that is not 0.
+#[must_use]
+pub fn way_to(address: IpAddr, scope: u32) -> Way {
     let ask = || {
         let mut netlink = NetlinkSocket::open(Protocol::Route)?;
         ask::entry(&mut netlink, |seq| route::get(address, scope, seq), route::route)
     };
     match ask() {
-        Ok(found) => Ok(found.and_then(|route| Some((route.is_local, route.device?)))),
-        // The other one is what a route that says `unreachable` gives.
-        Err(AnswerError::Refused(error))
-            if matches!(
-                error.kind(),
-                io::ErrorKind::NetworkUnreachable | io::ErrorKind::HostUnreachable
-            ) =>
-        {
-            Ok(None)
+        // A route over several devices names none.
+        Ok(Some(Route { is_local: true, device, .. })) => Way::Local(device.unwrap_or_default()),
+        Ok(Some(Route { is_local: false, device, gateway })) => {
+            Way::Out { device: device.unwrap_or_default(), gateway }
         }
-        Err(error) => Err(error.with_cause()),
+        Ok(None) => Way::Unknown("the kernel's answer cannot be read".to_owned()),
+        Err(AnswerError::Refused(error)) => Way::Refused(sys::error_of(&error)),
+        Err(error) => Way::Unknown(error.with_cause()),
     }
+}
+
+/// What the kernel knows of these neighbours now, in their order. Asking it sends nothing.
+///
+/// # Errors
+/// When the kernel does not tell; the text says why.
+pub fn neighbours(addresses: &[IpAddr]) -> Result<Vec<Neighbour>, String> {
+    let entry =
+        |payload: &[u8]| Some((neighbour::address(payload)?, neighbour::is_silent(payload)));
+    let (rows, problem) = ask::rows(Protocol::Route, neighbour::dump, entry);
+    if let Some(error) = problem {
+        return Err(error.with_cause());
+    }
+    let known: HashMap<IpAddr, bool> = rows.into_iter().collect();
+    let state = |address: &IpAddr| match known.get(address) {
+        Some(true) => Neighbour::Silent,
+        Some(false) => Neighbour::Answers,
+        None => Neighbour::NotAsked,
+    };
+    Ok(addresses.iter().map(state).collect())
 }
 
 fn one(netlink: &mut NetlinkSocket, packet: &Packet) -> Result<Lookup, AnswerError> {

@@ -1,6 +1,6 @@
 //! What every socket has, with a port or without: its number, its user, its holders, and what manages it.
 
-use super::{Container, Owner, OwnersUnknown, Seen, Unit};
+use super::{Container, Owner, OwnersUnknown, Role, Seen, Unit};
 
 /// The inode number of a socket; 0 for one that no process has: not accepted yet, or closed already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,5 +45,12 @@ impl Held {
             owners: Vec::new(),
             owners_unknown: None,
         }
+    }
+
+    /// The holder to name: the service where a service manager keeps its socket, else the listener.
+    #[must_use]
+    pub fn foremost(&self) -> Option<&Owner> {
+        let is_service = |owner: &&Owner| owner.role == Role::SocketActivated;
+        self.owners.iter().find(is_service).or(self.owners.first())
     }
 }

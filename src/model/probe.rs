@@ -3,6 +3,7 @@
 
 use super::{Cookie, Gap, Interface, Journey, Port, PortSet, Transport};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
 use std::time::Duration;
@@ -139,6 +140,14 @@ impl Icmp {
     #[must_use]
     pub fn is_port_unreachable(&self, target: IpAddr) -> bool {
         (self.kind, self.code) == Self::port_unreachable(target)
+    }
+}
+
+impl fmt::Display for Icmp {
+    /// `ICMP 3/13 from 10.0.0.1`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ICMP {}/{}", self.kind, self.code)?;
+        self.from.map_or(Ok(()), |from| write!(f, " from {from}"))
     }
 }
 

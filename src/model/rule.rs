@@ -1,5 +1,6 @@
 //! Rules of the firewall: where they stand, and what they say.
 
+use super::Step;
 use std::collections::BTreeMap;
 
 /// The family of a table of `nf_tables` (`linux/netfilter.h`, `enum nfproto`).
@@ -182,6 +183,13 @@ impl Rulebook {
     pub fn hook<'a>(&self, way: impl DoubleEndedIterator<Item = &'a RuleId>) -> Option<Hook> {
         let base = |rule: &RuleId| self.chains.get(&rule.chain).copied().flatten();
         way.rev().find_map(base).map(|base| base.hook)
+    }
+
+    /// Where a packet was that this rule on its way decided about.
+    #[must_use]
+    pub fn hook_at(&self, steps: &[Step], rule: &RuleId) -> Option<Hook> {
+        let until = steps.iter().rposition(|step| step.rule == *rule).map_or(0, |at| at + 1);
+        self.hook(steps.iter().map(|step| &step.rule).take(until))
     }
 
     /// A rule in words, as far as it was asked for.

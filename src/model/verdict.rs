@@ -116,13 +116,15 @@ impl fmt::Display for Verdict {
     }
 }
 
-/// How sure a verdict is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How sure a verdict or a diagnosis is, the surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Certainty {
     /// The kernel showed it.
     Proved,
     /// Everything that we could look at fits, and one thing could not be looked at.
     Likely,
+    /// It would explain what was seen, and so would something else. Only of diagnoses.
+    Possible,
 }
 
 impl Certainty {
@@ -132,6 +134,7 @@ impl Certainty {
         match self {
             Self::Proved => "proved",
             Self::Likely => "likely",
+            Self::Possible => "possible",
         }
     }
 }

@@ -63,7 +63,7 @@ impl Routing {
             );
         }
         match self.route(target) {
-            Ok(Some(Route { is_local: true, device })) => Ok(device.unwrap_or(target.device)),
+            Ok(Some(Route { is_local: true, device, .. })) => Ok(device.unwrap_or(target.device)),
             Ok(_) => Err(format!(
                 "packets to it would leave this host (is {} up?)",
                 target.interface.name

@@ -67,9 +67,7 @@ impl Case<'_> {
     /// With what decided, and where.
     fn decided(&self, judged: Judged, steps: &[Step], rule: Option<&RuleId>) -> Judged {
         let Some(rule) = rule else { return judged };
-        let way = steps.iter().map(|step| &step.rule);
-        let until = steps.iter().rposition(|step| step.rule == *rule).map_or(0, |at| at + 1);
-        let hook = self.rulebook.hook(way.take(until));
+        let hook = self.rulebook.hook_at(steps, rule);
         let hook = hook.map_or(Seen::Skipped("the chains could not be read"), Seen::Known);
         Judged { hook, rule: Seen::Known(self.rulebook.rule(rule)), ..judged }
     }

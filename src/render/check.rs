@@ -1,7 +1,7 @@
 //! The report of `check`.
 
 use super::number::{count, seconds, thousands};
-use super::owners::{foremost, nobody, short_name};
+use super::owners::{nobody, short_name};
 use super::reason::{reason, rule, target};
 use super::records::Records;
 use super::table::{self, Cell, Column, Room};
@@ -135,7 +135,7 @@ fn row(finding: &PortFinding, vantages: &[Vantage]) -> Vec<Cell> {
 fn listening(finding: &PortFinding) -> String {
     let mut names: Vec<String> = Vec::new();
     for socket in finding.listeners.iter().filter(|socket| socket.state.serves()) {
-        let listener = foremost(&socket.held).map(|owner| short_name(&owner.process.name));
+        let listener = socket.held.foremost().map(|owner| short_name(&owner.process.name));
         let name = listener.unwrap_or_else(|| nobody(&socket.held).into());
         if !names.contains(&name) {
             names.push(name);

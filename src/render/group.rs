@@ -1,6 +1,5 @@
 //! Sockets that are one thing to a reader: the same port and state, held by the same processes.
 
-use super::owners::foremost;
 use crate::model::{Endpoint, Family, Held, Owner, Seen, Socket, SocketState, Transport, Unit};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -107,7 +106,7 @@ impl<'a> Group<'a> {
 
     /// The owner whom a table names.
     pub(super) fn listener(&self) -> Option<&'a Owner> {
-        foremost(&self.first.held)
+        self.first.held.foremost()
     }
 
     /// What is wrong with the queues, as `queue 129/128, 12 drops`; `None` when nothing is.

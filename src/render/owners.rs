@@ -1,7 +1,7 @@
 //! Who holds a socket, in a few words.
 
 use super::sanitize::{clip, sanitize};
-use crate::model::{Held, Inode, Owner, OwnersUnknownReason, Role};
+use crate::model::{Held, Inode, Owner, OwnersUnknownReason};
 use std::collections::BTreeSet;
 
 /// Names are cut to this many columns, so that none pushes the other columns off the screen.
@@ -12,15 +12,9 @@ pub(super) fn short_name(name: &str) -> String {
     clip(&sanitize(name), NAME_WIDTH).into_owned()
 }
 
-/// The owner whom a table names: the service where a service manager keeps its socket, else the listener.
-pub(super) fn foremost(held: &Held) -> Option<&Owner> {
-    let is_service = |owner: &&Owner| owner.role == Role::SocketActivated;
-    held.owners.iter().find(is_service).or(held.owners.first())
-}
-
 /// The foremost owner, then how many others there are: `nginx 812 +3`. The sockets are one group.
 pub(super) fn holders(sockets: &[&Held]) -> String {
-    let Some(owner) = sockets.iter().find_map(|held| foremost(held)) else {
+    let Some(owner) = sockets.iter().find_map(|held| held.foremost()) else {
         return sockets.first().map_or("?", |held| nobody(held)).into();
     };
     let owners = sockets.iter().flat_map(|held| &held.owners);
@@ -61,7 +55,7 @@ pub(super) fn user(held: &Held, owner: Option<&Owner>) -> String {
 mod tests {
     use super::*;
     use crate::document::samples::{With, owner, tcp};
-    use crate::model::{Need, Seen};
+    use crate::model::{Need, Role, Seen};
 
     #[test]
     fn holders_are_the_listener_and_a_number() {

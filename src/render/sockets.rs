@@ -2,7 +2,7 @@
 
 use super::group::Group;
 use super::number::{age, count, number};
-use super::owners::{foremost, holders, nobody, short_name, user};
+use super::owners::{holders, nobody, short_name, user};
 use super::records::Records;
 use super::sanitize::clip;
 use super::table::{self, Cell, Column, Room};
@@ -120,7 +120,7 @@ fn row(
     now: u64,
 ) -> Row {
     let first = held.first();
-    let listener = first.and_then(|held| foremost(held));
+    let listener = first.and_then(|held| held.foremost());
     let started = listener.and_then(|listener| listener.process.started_at.known());
     let of_first =
         |text: &dyn Fn(&Held) -> String| first.map(|held| text(held)).unwrap_or_default();

@@ -19,12 +19,15 @@ const BROWSERS: [&str; 9] = [
     "vivaldi-bin",
 ];
 
+/// The label of a command.
+const COMMAND: &str = "stop it with:";
+
 /// The last line of `who`: a command that frees the port, or why there is none.
 pub(super) fn stop(
     socket: &Socket,
     supervisor: Option<&Supervisor>,
 ) -> Option<(&'static str, String)> {
-    let command = |command: String| Some(("stop it with:", command));
+    let command = |command: String| Some((COMMAND, command));
     if socket.state.is_connection() {
         let text = "it is free when the connection has ended".to_owned();
         return Some(("to free it:", text));
@@ -72,6 +75,12 @@ pub(super) fn stop(
         _ => return command(format!("kill {pid}")),
     };
     Some(("to stop it:", instead))
+}
+
+/// The command that frees the port of a socket; `None` where there is none, or it is not one command.
+#[must_use]
+pub fn stop_command(socket: &Socket, supervisor: Option<&Supervisor>) -> Option<String> {
+    stop(socket, supervisor).filter(|(label, _)| *label == COMMAND).map(|(_, command)| command)
 }
 
 /// The service that has the socket from a service manager, which has it too and would keep the port.

@@ -20,6 +20,12 @@ pub(super) fn verdict(verdict: Verdict) -> Style {
     color.on_default()
 }
 
+/// The style of the first line of `why`, by whether it works.
+pub(super) fn outcome(works: bool) -> Style {
+    let color = if works { AnsiColor::Green } else { AnsiColor::Red };
+    color.on_default().bold()
+}
+
 /// The style of a service with a danger of this severity, or with none.
 pub(super) fn severity(severity: Option<Severity>) -> Style {
     match severity {

@@ -3,6 +3,7 @@
 pub(super) mod batch;
 pub(super) mod bpf;
 pub(super) mod cgroup;
+pub(super) mod client_socket;
 pub(super) mod clock;
 mod error_queue;
 pub(super) mod guardian;
@@ -20,6 +21,7 @@ pub(super) mod probe_socket;
 pub(super) mod procfs;
 pub(super) mod raw_receiver;
 pub(super) mod raw_sender;
+pub(super) mod resolve;
 pub(super) mod shared_memory;
 mod socket_filter;
 pub(super) mod sysctl;

@@ -7,6 +7,8 @@ const RTM_GETNEIGH: u16 = 30;
 /// The size of `struct ndmsg`.
 const NDMSG: usize = 12;
 const NDA_DST: u16 = 1;
+/// `NUD_INCOMPLETE | NUD_FAILED`.
+const SILENT: u16 = 0x01 | 0x20;
 
 /// A request for all neighbours.
 #[must_use]
@@ -25,6 +27,14 @@ pub fn address(payload: &[u8]) -> Option<IpAddr> {
     }
 }
 
+/// Whether the neighbour that an entry stands for was asked for and has not answered.
+#[must_use]
+pub fn is_silent(payload: &[u8]) -> bool {
+    // struct ndmsg: family, three bytes of padding, the device, the state.
+    let state = payload.get(8..10).and_then(|state| state.try_into().ok());
+    state.is_some_and(|state| u16::from_ne_bytes(state) & SILENT != 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -40,5 +50,17 @@ mod tests {
         assert_eq!(entry(&Ipv6Addr::LOCALHOST.octets()), Some(Ipv6Addr::LOCALHOST.into()));
         assert_eq!(entry(&[1, 2, 3, 4, 5, 6]), None, "that of a bridge");
         assert_eq!(address(&[0; 3]), None);
+    }
+
+    #[test]
+    fn one_that_was_asked_for_in_vain_is_silent() {
+        let entry = |state: u8| {
+            let mut payload = vec![0; NDMSG];
+            payload.splice(8..9, [state]);
+            is_silent(&payload)
+        };
+        assert!(entry(0x01) && entry(0x20), "incomplete, failed");
+        assert!(!entry(0x02) && !entry(0x04) && !entry(0), "reachable, stale");
+        assert!(!is_silent(&[0; 3]));
     }
 }

@@ -10,6 +10,7 @@ const RTM_GETRULE: u16 = 34;
 
 const RTA_DST: u16 = 1;
 const RTA_OIF: u16 = 4;
+const RTA_GATEWAY: u16 = 5;
 
 /// `RTM_F_FIB_MATCH`: answer with the entry of the table, which names the device that has the address.
 const RTM_F_FIB_MATCH: u32 = 0x2000;
@@ -55,6 +56,8 @@ pub struct Route {
     pub is_local: bool,
     /// The index of the device that it belongs to.
     pub device: Option<u32>,
+    /// The router that it leads to.
+    pub gateway: Option<IpAddr>,
 }
 
 /// The route in an answer; `None` when it is cut short.
@@ -65,7 +68,16 @@ pub fn route(payload: &[u8]) -> Option<Route> {
     let is_local = header.get(7) == Some(&RTN_LOCAL);
     let device = netlink::attribute(attributes, RTA_OIF)
         .and_then(|index| Some(u32::from_ne_bytes(index.try_into().ok()?)));
-    Some(Route { is_local, device })
+    let gateway = netlink::attribute(attributes, RTA_GATEWAY).and_then(address);
+    Some(Route { is_local, device, gateway })
+}
+
+/// An address as the kernel writes it.
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => Some(<[u8; 4]>::try_from(bytes).ok()?.into()),
+        _ => Some(<[u8; 16]>::try_from(bytes).ok()?.into()),
+    }
 }
 
 /// A request for the routing rules of a family, which the kernel sends in their order.
@@ -107,9 +119,14 @@ mod tests {
             netlink::push_attribute(&mut bytes, RTA_OIF, &7u32.to_ne_bytes());
             route(&bytes)
         };
-        assert_eq!(answer(RTN_LOCAL), Some(Route { is_local: true, device: Some(7) }));
-        assert_eq!(answer(1), Some(Route { is_local: false, device: Some(7) }), "unicast leaves");
+        let found = |is_local| Some(Route { is_local, device: Some(7), gateway: None });
+        assert_eq!(answer(RTN_LOCAL), found(true));
+        assert_eq!(answer(1), found(false), "unicast leaves");
         assert_eq!(route(&[2, 32]), None);
+        let mut bytes = vec![2, 32, 0, 0, 254, 0, 0, 1, 0, 0, 0, 0];
+        netlink::push_attribute(&mut bytes, RTA_GATEWAY, &[10, 0, 0, 1]);
+        let gateway = Some([10, 0, 0, 1].into());
+        assert_eq!(route(&bytes), Some(Route { is_local: false, device: None, gateway }));
     }
 
     #[test]

@@ -23,7 +23,7 @@ fn set(socket: &Socket, level: i32, option: i32, value: &[u8]) {
 }
 
 /// Demands a signature (RFC 2385) of what comes from 127.0.0.1.
-fn demand_signatures(socket: &Socket) {
+pub(crate) fn demand_signatures(socket: &Socket) {
     // struct tcp_md5sig: an address in 128 bytes, flags, prefix length, key length, device, a key in 80 bytes.
     let mut value = [0; 216];
     value[..2].copy_from_slice(&2_u16.to_ne_bytes());
@@ -34,7 +34,7 @@ fn demand_signatures(socket: &Socket) {
 }
 
 /// Drops whatever comes: the classic BPF program `ret 0`.
-fn drop_everything(socket: &Socket) {
+pub(crate) fn drop_everything(socket: &Socket) {
     let program = [libc::sock_filter { code: 6, jt: 0, jf: 0, k: 0 }];
     let filter = libc::sock_fprog { len: 1, filter: program.as_ptr().cast_mut() };
     let bytes = (&raw const filter).cast::<u8>();

@@ -51,4 +51,5 @@ mod truth;
 mod udp;
 mod units;
 mod who;
+mod why;
 mod world;

@@ -4,7 +4,7 @@
 
 use crate::cgroups::did_not_run;
 use crate::holder::{Plan, holder};
-use crate::run::{Prepared, Run};
+use crate::run::{Prepared, Run, mount_for_this_thread};
 use crate::sockets::{Spec, tcp, udp};
 use crate::truth::{items, name, names};
 use crate::world::{LAN_INDEX, World, alone, feed};
@@ -12,12 +12,11 @@ use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fs::{self, File};
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::ptr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -29,23 +28,8 @@ impl Names {
     /// Without names. `None` where nothing can be mounted.
     fn new() -> Option<Self> {
         let world = World::new();
-        // SAFETY: unshare(2) takes no pointers, mount(2) gets literals and null pointers. The new mount namespace is
-        // this thread's only, and is cut off from the old one before anything is mounted.
-        let failed = unsafe {
-            let (none, root) = (ptr::null(), c"/".as_ptr());
-            let (tmpfs, run) = (c"tmpfs".as_ptr(), c"/run".as_ptr());
-            libc::unshare(libc::CLONE_NEWNS) != 0
-                || libc::mount(
-                    ptr::null(),
-                    root,
-                    none,
-                    libc::MS_REC | libc::MS_PRIVATE,
-                    ptr::null(),
-                ) != 0
-                || libc::mount(tmpfs, run, tmpfs, 0, ptr::null()) != 0
-        };
-        if failed {
-            did_not_run(&format!("no mount namespace: {}", io::Error::last_os_error()));
+        if let Err(error) = mount_for_this_thread(c"tmpfs", c"/run", c"tmpfs", 0) {
+            did_not_run(&format!("no mount namespace: {error}"));
             return None;
         }
         // Namespaces that this machine has names for are none of the test's.

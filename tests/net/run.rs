@@ -8,7 +8,7 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use rustix::process::{Resource, Rlimit, setrlimit};
 use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::Value;
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _};
 use std::os::fd::{AsFd, AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -95,8 +95,8 @@ impl World {
 
 /// Asserts that a document is what its schema says.
 fn assert_valid(document: &Value) {
-    const COMMANDS: [&str; 3] = ["ls", "who", "check"];
-    static VALIDATORS: LazyLock<[Validator; 3]> = LazyLock::new(|| {
+    const COMMANDS: [&str; 4] = ["ls", "who", "check", "why"];
+    static VALIDATORS: LazyLock<[Validator; 4]> = LazyLock::new(|| {
         COMMANDS.map(|command| {
             let mut portsight = Command::new(env!("CARGO_BIN_EXE_portsight"));
             let schema = portsight.args(["schema", command]).output().unwrap();
@@ -121,6 +121,12 @@ impl Prepared {
     /// Adds an argument as it is.
     pub(crate) fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
         self.command.arg(argument);
+        self
+    }
+
+    /// Sets a variable of its environment.
+    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
         self
     }
 
@@ -169,28 +175,7 @@ impl Prepared {
 
     /// Runs where `/proc` is an empty directory.
     pub(crate) fn without_proc(mut self) -> Self {
-        before_exec(&mut self.command, || {
-            // SAFETY: both calls take literals and null pointers, and change this process only: the new mount
-            // namespace is cut off from the old one before anything is mounted.
-            let failed = unsafe {
-                libc::unshare(libc::CLONE_NEWNS) != 0
-                    || libc::mount(
-                        ptr::null(),
-                        c"/".as_ptr(),
-                        ptr::null(),
-                        libc::MS_REC | libc::MS_PRIVATE,
-                        ptr::null(),
-                    ) != 0
-                    || libc::mount(
-                        c"none".as_ptr(),
-                        c"/proc".as_ptr(),
-                        c"tmpfs".as_ptr(),
-                        0,
-                        ptr::null(),
-                    ) != 0
-            };
-            if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
-        });
+        before_exec(&mut self.command, || mount_for_this_thread(c"none", c"/proc", c"tmpfs", 0));
         self
     }
 
@@ -266,6 +251,25 @@ impl Drop for Running {
         drop(self.child.kill());
         drop(self.child.wait());
     }
+}
+
+/// Mounts something in a mount namespace of this thread's own, which what it starts has too. It ends with them.
+pub(crate) fn mount_for_this_thread(
+    source: &CStr,
+    target: &CStr,
+    kind: &CStr,
+    flags: libc::c_ulong,
+) -> io::Result<()> {
+    let (none, root) = (ptr::null(), c"/".as_ptr());
+    // SAFETY: unshare(2) and mount(2) get strings that live through the calls, and null pointers. The new mount
+    // namespace is this thread's only, and is cut off from the old one before anything is mounted.
+    let failed = unsafe {
+        libc::unshare(libc::CLONE_NEWNS) != 0
+            || libc::mount(ptr::null(), root, none, libc::MS_REC | libc::MS_PRIVATE, ptr::null())
+                != 0
+            || libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, ptr::null()) != 0
+    };
+    if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 /// Adds a step between fork and exec.

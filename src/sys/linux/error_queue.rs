@@ -6,18 +6,26 @@ use socket2::Socket;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::AsRawFd;
 
+/// An ICMP error, and the number of the system error that it stands for.
+type IcmpErrno = (Icmp, i32);
+
 /// Room for the control messages of one queued error: the option itself with its sender, and a time stamp.
 #[repr(C, align(8))]
 struct Control([u8; 256]);
 
 /// The next ICMP error in the socket's error queue, and where the packet that caused it was going.
 pub(super) fn queued_icmp(socket: &Socket) -> Option<(Icmp, Option<SocketAddr>)> {
+    queued_error(socket).map(|(icmp, _, destination)| (icmp, destination))
+}
+
+/// The same, with the number of the system error that it stands for in the middle.
+pub(super) fn queued_error(socket: &Socket) -> Option<(Icmp, i32, Option<SocketAddr>)> {
     let mut errors = std::iter::from_fn(|| pop(socket));
-    errors.find_map(|(icmp, destination)| Some((icmp?, destination)))
+    errors.find_map(|(error, destination)| error.map(|(icmp, errno)| (icmp, errno, destination)))
 }
 
 /// Takes one error from the queue; `None` when it is empty. An error that is not ICMP's has no first half.
-fn pop(socket: &Socket) -> Option<(Option<Icmp>, Option<SocketAddr>)> {
+fn pop(socket: &Socket) -> Option<(Option<IcmpErrno>, Option<SocketAddr>)> {
     let mut control = Control([0; 256]);
     // SAFETY: all-zero bytes are a valid sockaddr_storage and a valid msghdr.
     let (mut name, mut header): (libc::sockaddr_storage, libc::msghdr) =
@@ -54,15 +62,16 @@ fn pop(socket: &Socket) -> Option<(Option<Icmp>, Option<SocketAddr>)> {
     Some((icmp, destination))
 }
 
-/// The ICMP error in a `struct sock_extended_err` (16 bytes, `linux/errqueue.h`) and the address of its sender
-/// behind it; `None` for an error of another origin.
-fn extended_error(data: &[u8]) -> Option<Icmp> {
+/// The ICMP error in a `struct sock_extended_err` (16 bytes, `linux/errqueue.h`) with the address of its sender
+/// behind it, and its system error; `None` for an error of another origin.
+fn extended_error(data: &[u8]) -> Option<IcmpErrno> {
     let (error, offender) = data.split_at_checked(16)?;
-    let [_, _, _, _, origin, kind, code, ..] = *error else {
+    let [e0, e1, e2, e3, origin, kind, code, ..] = *error else {
         return None;
     };
+    let errno = i32::from_ne_bytes([e0, e1, e2, e3]);
     let from_icmp = matches!(origin, libc::SO_EE_ORIGIN_ICMP | libc::SO_EE_ORIGIN_ICMP6);
-    from_icmp.then(|| Icmp { kind, code, from: offender_address(offender) })
+    from_icmp.then(|| (Icmp { kind, code, from: offender_address(offender) }, errno))
 }
 
 /// The address in a `struct sockaddr_in` or `struct sockaddr_in6`.

@@ -64,7 +64,11 @@ pub struct Source {
 }
 
 /// A socket that hears ICMP errors, and takes a source port out of `ports`.
-fn new_socket(family: Family, kind: Type, ports: Option<SourcePorts>) -> io::Result<Socket> {
+pub(super) fn new_socket(
+    family: Family,
+    kind: Type,
+    ports: Option<SourcePorts>,
+) -> io::Result<Socket> {
     let domain = match family {
         Family::Ipv4 => Domain::IPV4,
         Family::Ipv6 => Domain::IPV6,

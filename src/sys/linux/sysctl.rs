@@ -49,18 +49,70 @@ pub fn network_table(name: &str) -> io::Result<String> {
 #[must_use]
 pub fn udp_datagrams_received(family: Family) -> Option<u64> {
     match family {
+        Family::Ipv4 => counter(&network_table("snmp").ok()?, "Udp: ", "InDatagrams"),
+        Family::Ipv6 => line(&network_table("snmp6").ok()?, "Udp6InDatagrams"),
+    }
+}
+
+/// Packets and connections that our network namespace has counted since it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PacketCounters {
+    /// Packets that were handed to the output path.
+    pub sent: u64,
+    /// Packets that arrived.
+    pub arrived: u64,
+    /// Packets that passed the input path.
+    pub delivered: u64,
+    /// Segments without the signature that a listener wants.
+    pub unsigned: u64,
+    /// Connections that found an accept queue full.
+    pub overflowed: u64,
+}
+
+/// The packets of a family, and the connections of both.
+#[must_use]
+pub fn packet_counters(family: Family) -> Option<PacketCounters> {
+    // Kernels before 6.7 know no keys of the newer kind.
+    let names: [&[&str]; 2] = [&["TCPMD5NotFound", "TCPAOKeyNotFound"], &["ListenOverflows"]];
+    let [unsigned, overflowed] = tcp_counters(names)?;
+    let (snmp, snmp6);
+    let of_ip: &dyn Fn(&str) -> Option<u64> = match family {
         Family::Ipv4 => {
-            let text = network_table("snmp").ok()?;
-            let mut lines = text.lines().filter_map(|line| line.strip_prefix("Udp: "));
-            let column = lines.next()?.split(' ').position(|name| name == "InDatagrams")?;
-            lines.next()?.split(' ').nth(column)?.parse().ok()
+            snmp = network_table("snmp").ok()?;
+            &|name| counter(&snmp, "Ip: ", name)
         }
         Family::Ipv6 => {
-            let text = network_table("snmp6").ok()?;
-            let line = text.lines().find_map(|line| line.strip_prefix("Udp6InDatagrams"))?;
-            line.trim().parse().ok()
+            snmp6 = network_table("snmp6").ok()?;
+            &|name| line(&snmp6, &format!("Ip6{name}"))
         }
-    }
+    };
+    Some(PacketCounters {
+        sent: of_ip("OutRequests")?,
+        arrived: of_ip("InReceives")?,
+        delivered: of_ip("InDelivers")?,
+        unsigned,
+        overflowed,
+    })
+}
+
+/// A counter of a table with a line of names and a line of numbers for each group.
+fn counter(text: &str, group: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.strip_prefix(group));
+    let column = lines.next()?.split(' ').position(|it| it == name)?;
+    lines.next()?.split(' ').nth(column)?.parse().ok()
+}
+
+/// A counter of a table with a name and a number in each line.
+fn line(text: &str, name: &str) -> Option<u64> {
+    let mut lines = text.lines().filter_map(|line| line.split_once(char::is_whitespace));
+    lines.find(|(it, _)| *it == name)?.1.trim().parse().ok()
+}
+
+/// The first port that takes no privilege to bind (`ip_unprivileged_port_start`).
+#[must_use]
+pub fn unprivileged_port_start() -> Option<u16> {
+    let path = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
+    fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
 /// The sums of some of the counters of TCP in our network namespace (`TcpExt` of `/proc/net/netstat`). One that this

@@ -1,0 +1,370 @@
+//! The facts for `why`: who is asked what, and in which order.
+
+use super::super::network::rulebook;
+use super::proxy;
+use crate::firewall;
+use crate::inventory::{self, Across, Namespaces, Packet, Services, SockDiag};
+use crate::model::{
+    Asked, ClientAttempt, Endpoint, Gap, Hides, Interface, Inventory, Journey, Lookup, Need,
+    Neighbour, Outcome, PortSet, Published, Resolution, Resolved, Seen, Socket, Surroundings,
+    Target, Transport, Vantage, Way,
+};
+use crate::outside::Outside;
+use crate::probe::{self, Call, Progress};
+use crate::reconcile::why::{Case, Decided, Facts, Proxy};
+use crate::sys::{self, LocalAddresses, NoAddress};
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Of a name with more addresses only so many are tried.
+const MOST: usize = 16;
+/// How long the other ends of attempts after the first round are waited for.
+const PROXY_PATIENCE: Duration = Duration::from_millis(500);
+
+/// What every look at a target has in common.
+pub(super) struct Looker<'a> {
+    /// What is asked for.
+    pub(super) asked: &'a Asked,
+    /// The names of services.
+    pub(super) services: &'a Services,
+    /// What we run in.
+    pub(super) surroundings: &'a Surroundings,
+    /// A variable of the environment.
+    pub(super) variable: fn(&str) -> Option<String>,
+}
+
+impl Looker<'_> {
+    /// What became of the name.
+    pub(super) fn resolve(&self) -> Resolution {
+        let Asked { host, port, .. } = self.asked;
+        Resolution {
+            name: host.clone(),
+            answer: resolved(host, port.get()),
+            in_hosts: addresses_in_hosts(host),
+        }
+    }
+
+    /// What connecting to each address gives; `patience` is how long nothing may come back.
+    pub(super) fn calls(&self, resolution: &Resolution, patience: Duration) -> Vec<(Call, Way)> {
+        let addresses = resolution.answer.addresses().iter().take(MOST);
+        let call = |to: &SocketAddr| {
+            let scope = match to {
+                SocketAddr::V6(to) => to.scope_id(),
+                SocketAddr::V4(_) => 0,
+            };
+            let way = inventory::way_to(to.ip(), scope);
+            let device = match way {
+                Way::Local(device) => Some(device),
+                _ => None,
+            };
+            (Call { to: *to, transport: self.asked.transport, device, patience }, way)
+        };
+        addresses.map(call).collect()
+    }
+
+    /// Everything.
+    pub(super) fn look(&self, resolution: Resolution, patience: Duration) -> Facts {
+        let before = self.table();
+        let calls = self.calls(&resolution, patience);
+        let asked: Vec<Call> = calls.iter().map(|(call, _)| *call).collect();
+        let attempts = probe::connect(&asked);
+        let local = sys::local_addresses().unwrap_or_default();
+        let mut cases = cases(calls, attempts);
+        ask_neighbours(&mut cases);
+        for case in &mut cases {
+            self.look_closer(case, &local);
+        }
+        let untraced = self.trace(&mut cases, &local);
+        let mut after = self.table();
+        let endpoint = self.endpoint();
+        self.ask_lookups(&mut cases);
+        self.find_owners(&mut after);
+        let failed = cases.iter().any(|case| case.attempt.outcome != Outcome::Connected);
+        let mut gaps = std::mem::take(&mut after.gaps);
+        let tracks_connections = failed && probe::tracks_connections();
+        let published =
+            if tracks_connections { published(&mut gaps) } else { Seen::Known(Vec::new()) };
+        let is_free = after.at(endpoint).next().is_none();
+        let refused = cases.iter().any(|case| {
+            case.attempt.outcome == Outcome::Refused && matches!(case.way, Way::Local(_))
+        });
+        let elsewhere = if is_free && refused {
+            self.elsewhere(&mut gaps)
+        } else {
+            Seen::Skipped("not asked for")
+        };
+        Facts {
+            asked: self.asked.clone(),
+            cases,
+            before,
+            after,
+            elsewhere,
+            published,
+            tracks_connections,
+            conntrack_is_full: sys::conntrack_room().is_some_and(|(free, _)| free == 0),
+            local: local.usable.iter().map(|local| local.address).collect(),
+            loopback_is_up: sys::loopback_is_up(),
+            proxy: self.proxy(),
+            surroundings: self.surroundings.clone(),
+            kernel: sys::kernel_release(),
+            gaps,
+            untraced,
+            resolution,
+        }
+    }
+
+    fn endpoint(&self) -> Endpoint {
+        Endpoint { port: self.asked.port, transport: self.asked.transport }
+    }
+
+    /// What is bound, without owners.
+    fn table(&self) -> Inventory {
+        let namespaces = Namespaces::ours();
+        let mut source = Across { namespaces: &namespaces, what: SockDiag::default() };
+        let mut table = inventory::take(&mut source, self.services);
+        table.gaps.retain(|gap| gap.hides != Hides::OtherKinds);
+        table
+    }
+
+    /// Finds the owners of everything that serves; what is not known of others than the port's is no gap.
+    fn find_owners(&self, table: &mut Inventory) {
+        let namespaces = Namespaces::ours();
+        let mut source = Across { namespaces: &namespaces, what: SockDiag::default() };
+        inventory::find_owners(table, &mut source);
+        let endpoint = self.endpoint();
+        let rest = inventory::split_off(table, |socket| socket.endpoint() == endpoint);
+        inventory::find_units(table, self.surroundings);
+        table.sockets.extend(rest);
+        table.sockets.sort_by_key(Socket::endpoint);
+    }
+
+    /// What a lone SYN causes, or whether datagrams arrive, where an address of this host does not answer.
+    fn look_closer(&self, case: &mut Case, local: &LocalAddresses) {
+        let Way::Local(device) = case.way else { return };
+        let to = case.attempt.to;
+        let silent = case.attempt.outcome == Outcome::TimedOut;
+        match self.asked.transport {
+            Transport::Tcp if silent || case.attempt.outcome == Outcome::Refused => {
+                case.passage = probe::passage(to);
+            }
+            Transport::Udp if silent => {
+                let target = target(to, device, local);
+                let progress = Progress::new(sys::interrupted);
+                let found = probe::deliveries(&[(target, self.asked.port)], &progress);
+                let found = found.into_iter().next().map(|(_, _, delivery)| delivery);
+                case.delivery = found.map(|it| it.map_err(|error| error.to_string()));
+            }
+            _ => {}
+        }
+    }
+
+    /// Traces one more packet for each address of this host that does not answer, where we may. Forks a child, so it is
+    /// done while there is one thread.
+    ///
+    /// Gives the reason for what no trace shows.
+    fn trace(&self, cases: &mut [Case], local: &LocalAddresses) -> Gap {
+        let untraced = |reason: String, need| Gap {
+            what: "the rule that decided".to_owned(),
+            reason,
+            need,
+            hides: Hides::Published,
+        };
+        let failed = |case: &&mut Case| {
+            matches!(case.way, Way::Local(_)) && case.attempt.outcome != Outcome::Connected
+        };
+        let mut failed: Vec<&mut Case> = cases.iter_mut().filter(failed).collect();
+        let addresses: Vec<IpAddr> = failed.iter().map(|case| case.attempt.to.ip()).collect();
+        let not_told = untraced("the kernel's trace does not tell it".to_owned(), None);
+        if addresses.is_empty() {
+            return not_told;
+        }
+        let mut outside = match Outside::open(&[], &addresses) {
+            Ok(outside) => outside,
+            Err(error) => {
+                return untraced(error.to_string(), error.is_denied().then_some(Need::Root));
+            }
+        };
+        let port = PortSet::from_iter([self.asked.port]);
+        let mut journeys: Vec<Option<Arc<Journey>>> = Vec::new();
+        for case in &failed {
+            let Way::Local(device) = case.way else { continue };
+            let target = target(case.attempt.to, device, local);
+            let told = outside.explain(&target, self.asked.transport, &port, probe::payload);
+            journeys.push(told.into_values().next());
+        }
+        drop(outside);
+        let told = || failed.iter().zip(&journeys);
+        let rules = told().filter_map(|(case, journey)| {
+            Some(Decided::rule(journey.as_ref()?, case.attempt.outcome)?.0.clone())
+        });
+        let rulebook = rulebook(&rules.collect());
+        for (case, journey) in failed.iter_mut().zip(&journeys) {
+            let Some(journey) = journey else { continue };
+            case.decided = Decided::of(journey, case.attempt.outcome, &rulebook);
+            case.reached = Some(journey.reached);
+        }
+        not_told
+    }
+
+    /// Where the kernel would deliver a packet for each case.
+    fn ask_lookups(&self, cases: &mut [Case]) {
+        let packet = |case: &Case| {
+            let Way::Local(device) = case.way else { return None };
+            let to = case.attempt.to;
+            let from = SocketAddr::new(to.ip(), u16::MAX);
+            Some(Packet { transport: self.asked.transport, to, from, device })
+        };
+        let packets: Vec<Packet> = cases.iter().filter_map(packet).collect();
+        let lands = inventory::exact(&packets);
+        let local = cases.iter_mut().filter(|case| matches!(case.way, Way::Local(_)));
+        for (case, lands) in local.zip(lands) {
+            case.lands = lands;
+        }
+    }
+
+    /// The sockets of other network namespaces at the port.
+    fn elsewhere(&self, gaps: &mut Vec<Gap>) -> Seen<Vec<Socket>> {
+        let namespaces = match Namespaces::all() {
+            Ok(namespaces) => namespaces,
+            Err(error) => return Seen::Failed(error.to_string()),
+        };
+        let what = SockDiag::default().at(self.asked.port);
+        let mut source = Across { namespaces: &namespaces, what };
+        let mut found = inventory::take(&mut source, self.services);
+        let endpoint = self.endpoint();
+        found.sockets.retain(|socket| {
+            socket.held.netns.is_some() && socket.endpoint() == endpoint && socket.state.serves()
+        });
+        let denied = found.gaps.iter().any(|gap| gap.need == Some(Need::Root));
+        if found.sockets.is_empty() && denied {
+            gaps.push(Gap {
+                what: "the other network namespaces".to_owned(),
+                reason: "only root may look into them".to_owned(),
+                need: Some(Need::Root),
+                hides: Hides::Views,
+            });
+            return Seen::Denied(Need::Root);
+        }
+        inventory::find_owners(&mut found, &mut source);
+        inventory::find_units(&mut found, self.surroundings);
+        Seen::Known(found.sockets)
+    }
+
+    /// The proxy for the URL, tried where it is of this host.
+    fn proxy(&self) -> Option<Proxy> {
+        let (variable, value) = proxy::of(self.asked, self.variable)?;
+        let shown = value.rsplit_once('@').map_or(value.as_str(), |(_, place)| place).to_owned();
+        Some(Proxy { variable, value: shown, attempts: try_proxy(&value) })
+    }
+}
+
+/// What the kernel knows of those that are not of this host. The entry of one that is asked for in vain is gone a
+/// few seconds later.
+fn ask_neighbours(cases: &mut [Case]) {
+    let out = |case: &&mut Case| {
+        matches!(case.way, Way::Out { .. }) && case.attempt.outcome != Outcome::Connected
+    };
+    let cases: Vec<&mut Case> = cases.iter_mut().filter(out).collect();
+    let addresses: Vec<IpAddr> = cases.iter().map(|case| case.next_hop()).collect();
+    let Ok(neighbours) = inventory::neighbours(&addresses) else { return };
+    for (case, neighbour) in cases.into_iter().zip(neighbours) {
+        case.neighbour = neighbour;
+    }
+}
+
+fn try_proxy(value: &str) -> Result<Vec<ClientAttempt>, String> {
+    let (host, port) = proxy::place(value).ok_or("its value cannot be read")?;
+    let answer = resolved(&host, port);
+    let calls = answer.addresses().iter().filter_map(|to| match inventory::way_to(to.ip(), 0) {
+        Way::Local(device) => {
+            let device = Some(device);
+            Some(Call { to: *to, transport: Transport::Tcp, device, patience: PROXY_PATIENCE })
+        }
+        _ => None,
+    });
+    let calls: Vec<Call> = calls.collect();
+    if calls.is_empty() {
+        return Err("it is not of this host".to_owned());
+    }
+    Ok(probe::connect(&calls))
+}
+
+/// The addresses of a name or of an address with its zone.
+fn resolved(host: &str, port: u16) -> Resolved {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        // The kernel takes a client of no address to the loopback.
+        let address = match address {
+            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+            address => address,
+        };
+        return Resolved::Literal(SocketAddr::new(address, port));
+    }
+    match sys::resolve(host, port) {
+        Ok(addresses) => Resolved::Addresses(addresses),
+        Err(NoAddress::Denied(text)) => Resolved::Denied(text),
+        Err(NoAddress::Unreachable(text)) => Resolved::Unreachable(text),
+    }
+}
+
+/// The addresses that `/etc/hosts` gives a name.
+fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
+    let text = fs::read("/etc/hosts").unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    let address = |line: &str| {
+        let mut words = line.split_ascii_whitespace();
+        let address = words.next()?.parse().ok()?;
+        words.any(|word| word.eq_ignore_ascii_case(name)).then_some(address)
+    };
+    lines.filter_map(address).collect()
+}
+
+fn cases(calls: Vec<(Call, Way)>, attempts: Vec<ClientAttempt>) -> Vec<Case> {
+    let case = |((_, way), attempt): ((Call, Way), ClientAttempt)| Case {
+        attempt,
+        way,
+        lands: Lookup::Unknown("not asked".to_owned()),
+        passage: None,
+        delivery: None,
+        neighbour: Neighbour::NotAsked,
+        decided: None,
+        reached: None,
+    };
+    calls.into_iter().zip(attempts).map(case).collect()
+}
+
+/// The ports that rules publish; unknown where they cannot be read whole.
+fn published(gaps: &mut Vec<Gap>) -> Seen<Vec<Published>> {
+    let (published, unread) = firewall::published();
+    match unread.into_iter().next() {
+        None => Seen::Known(published),
+        Some(gap) if published.is_empty() => {
+            let unknown = match gap.need {
+                Some(need) => Seen::Denied(need),
+                None => Seen::Failed(gap.reason.clone()),
+            };
+            gaps.push(gap);
+            unknown
+        }
+        Some(gap) => {
+            gaps.push(gap);
+            Seen::Known(published)
+        }
+    }
+}
+
+/// An address of this host as a target of UDP probes.
+fn target(to: SocketAddr, device: u32, local: &LocalAddresses) -> Target {
+    let vantage = if to.ip().is_loopback() { Vantage::Loopback } else { Vantage::Own };
+    let known = local.usable.iter().find(|local| local.address == to.ip());
+    let interface = known.map(|local| local.interface.clone());
+    let interface = interface.unwrap_or_else(|| Interface { index: device, name: "lo".to_owned() });
+    let scope_id = match to {
+        SocketAddr::V6(to) => SocketAddrV6::scope_id(&to),
+        SocketAddr::V4(_) => 0,
+    };
+    Target { vantage, address: to.ip(), interface, scope_id, device }
+}

@@ -1,0 +1,213 @@
+//! What a client sees when it connects, and what the kernel shows of that.
+
+use super::{Family, Icmp, TakenBy};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// How an attempt to connect ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// The connection was opened; over UDP an answer came.
+    Connected,
+    /// It was refused (`ECONNREFUSED`).
+    Refused,
+    /// Nothing came back in the time given.
+    TimedOut,
+    /// There is no way there (`EHOSTUNREACH`, `ENETUNREACH` and the like).
+    Unreachable,
+    /// It is forbidden (`EACCES`, `EPERM`).
+    Denied,
+    /// It failed otherwise.
+    Failed,
+}
+
+impl Outcome {
+    /// Its name in the JSON documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Connected => "connected",
+            Self::Refused => "refused",
+            Self::TimedOut => "timed-out",
+            Self::Unreachable => "unreachable",
+            Self::Denied => "denied",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A system error as programs see it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errno {
+    /// Its name, as `ECONNREFUSED`; its number where it has none here.
+    pub name: String,
+    /// What the C library says of it: `Connection refused`.
+    pub text: String,
+}
+
+impl Errno {
+    /// Whether it is the one with this name.
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.name == name
+    }
+}
+
+/// How the kernel would send a packet to an address.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Way {
+    /// It stays here; the index of the device that has the address.
+    Local(u32),
+    /// It leaves.
+    Out {
+        /// The index of the device; 0 where the route has several.
+        device: u32,
+        /// The router that takes it; `None` where the address is on the link.
+        gateway: Option<IpAddr>,
+    },
+    /// The kernel's routing says no, with this error.
+    Refused(Errno),
+    /// The kernel did not tell; the text says why.
+    Unknown(String),
+}
+
+/// What an open connection showed in its first moments.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Opened {
+    /// Which socket took it.
+    pub taken: TakenBy,
+    /// Whether its end came without data.
+    pub ended: bool,
+    /// Whether its other end still waited in the accept queue when it was given up; `None` where that is not known.
+    pub waits: Option<Duration>,
+}
+
+/// The packets that a lone SYN to this host caused, by the counters of the network namespace. Known only where
+/// several tries agree: other traffic moves the counters too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passage {
+    /// Packets that were handed to the output path (`OutRequests`).
+    pub sent: u64,
+    /// Packets that arrived (`InReceives`).
+    pub arrived: u64,
+    /// Packets that passed the input path (`InDelivers`).
+    pub delivered: u64,
+    /// Segments without the signature that a listener wants (`TCPMD5NotFound`, `TCPAOKeyNotFound`).
+    pub unsigned: u64,
+    /// Connections that found an accept queue full (`ListenOverflows`).
+    pub overflowed: u64,
+}
+
+/// What the kernel knows of the neighbour on the link that packets go to: the address itself, or a router.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Neighbour {
+    /// It has answered.
+    Answers,
+    /// It was asked for and has not answered.
+    Silent,
+    /// There is no entry: nobody asked.
+    NotAsked,
+}
+
+/// One attempt to connect to one address, as a client makes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientAttempt {
+    /// Where to.
+    pub to: SocketAddr,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The error that a client sees.
+    pub errno: Option<Errno>,
+    /// The ICMP error behind it.
+    pub icmp: Option<Icmp>,
+    /// How long it took.
+    pub elapsed: Duration,
+    /// What an open connection showed.
+    pub opened: Option<Opened>,
+}
+
+impl ClientAttempt {
+    /// What a client sees, in words: `RST in 0.1 ms, no ICMP`.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let time = elapsed(self.elapsed);
+        let errno = self.errno.as_ref().map_or("failed", |errno| errno.name.as_str());
+        match (self.outcome, &self.icmp) {
+            (_, Some(icmp)) => format!("{errno} in {time}, {icmp}"),
+            (Outcome::Connected, None) => format!("open in {time}"),
+            (Outcome::Refused, None) => format!("RST in {time}, no ICMP"),
+            (Outcome::TimedOut, None) => format!("no answer in {time}"),
+            (_, None) => format!("{errno} in {time}, no ICMP"),
+        }
+    }
+
+    /// The failure in the words of those who ask: `refused`, `no route to host`; `None` when it did not fail.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        let errno = || self.errno.as_ref().map(|errno| errno.text.to_lowercase());
+        match self.outcome {
+            Outcome::Connected => None,
+            Outcome::Refused => Some("refused".to_owned()),
+            Outcome::TimedOut => Some("no answer".to_owned()),
+            Outcome::Unreachable | Outcome::Denied | Outcome::Failed => {
+                Some(errno().unwrap_or_else(|| self.outcome.name().to_owned()))
+            }
+        }
+    }
+
+    /// The family of the address.
+    #[must_use]
+    pub fn family(&self) -> Family {
+        Family::of(self.to.ip())
+    }
+}
+
+/// A time in words: `0.1 ms`, `3.1 s`.
+#[must_use]
+pub fn elapsed(time: Duration) -> String {
+    if time < Duration::from_secs(1) {
+        format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+    } else {
+        format!("{:.1} s", time.as_secs_f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_is_told_as_a_client_sees_it() {
+        let errno = |name: &str, text: &str| Some(Errno { name: name.into(), text: text.into() });
+        let told = |outcome, errno, icmp, milliseconds| {
+            let attempt = ClientAttempt {
+                to: "127.0.0.1:80".parse().unwrap(),
+                outcome,
+                errno,
+                icmp,
+                elapsed: Duration::from_millis(milliseconds),
+                opened: None,
+            };
+            (attempt.in_words(), attempt.failure())
+        };
+        let failed = |words: &str, failure: &str| (words.to_owned(), Some(failure.to_owned()));
+        assert_eq!(told(Outcome::Connected, None, None, 2), ("open in 2.0 ms".to_owned(), None));
+        assert_eq!(
+            told(Outcome::Refused, errno("ECONNREFUSED", "Connection refused"), None, 0),
+            failed("RST in 0.0 ms, no ICMP", "refused")
+        );
+        assert_eq!(
+            told(Outcome::TimedOut, None, None, 1_200),
+            failed("no answer in 1.2 s", "no answer")
+        );
+        let icmp = Icmp { kind: 3, code: 13, from: Some([10, 0, 0, 1].into()) };
+        assert_eq!(
+            told(Outcome::Unreachable, errno("EHOSTUNREACH", "No route to host"), Some(icmp), 1),
+            failed("EHOSTUNREACH in 1.0 ms, ICMP 3/13 from 10.0.0.1", "no route to host")
+        );
+        assert_eq!(
+            told(Outcome::Denied, errno("EACCES", "Permission denied"), None, 0),
+            failed("EACCES in 0.0 ms, no ICMP", "permission denied")
+        );
+    }
+}

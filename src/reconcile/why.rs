@@ -1,0 +1,258 @@
+//! Why connecting fails: what a client saw, and what the host shows of it, joined into one reason. No clock, no
+//! environment, no I/O.
+//!
+//! Each address that a client would try is a [`Case`] with a finding of its own; the one that the client suffers from
+//! is the answer. A finding is never surer than its entry in the catalogue allows, and not `proved` when something that
+//! could contradict it could not be seen.
+
+mod bind;
+mod blocked;
+mod connected;
+mod facts;
+mod forwarded;
+mod path;
+mod refused;
+mod silent;
+mod udp;
+mod words;
+
+pub use bind::{BindFacts, Bound, bind};
+pub use facts::{Case, Decided, Facts, Proxy};
+pub use path::{PathFacts, path};
+
+use crate::model::{
+    Certainty, Code, Delivery, Diagnosis, Evidence, Outcome, Resolved, Rule, RuleId, Transport,
+    Tried, Why,
+};
+
+/// What stands for a rule that is not known.
+const NOT_TRACED: &str = "not traced";
+
+/// A reason for one case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Found {
+    code: Code,
+    certainty: Certainty,
+    text: String,
+    next: Vec<String>,
+    evidence: Vec<Evidence>,
+    /// Whether a client is served all the same.
+    works: bool,
+}
+
+impl Found {
+    fn new(code: Code, certainty: Certainty, text: impl Into<String>) -> Self {
+        Self {
+            code,
+            certainty: certainty.max(code.entry().most),
+            text: text.into(),
+            next: Vec::new(),
+            evidence: Vec::new(),
+            works: false,
+        }
+    }
+
+    fn next(mut self, command: impl Into<String>) -> Self {
+        self.next.push(command.into());
+        self
+    }
+
+    fn seen(mut self, what: &str, text: impl Into<String>) -> Self {
+        self.evidence.push(Evidence { what: what.to_owned(), text: text.into() });
+        self
+    }
+
+    /// A rule that a trace has shown is the best evidence.
+    fn by_rule(self, decided: Option<&Decided>) -> Self {
+        let Some(Decided { rule, .. }) = decided else {
+            return self.seen("rule", NOT_TRACED).next("sudo nft -a list ruleset");
+        };
+        let Rule { id: RuleId { chain, handle }, text, .. } = rule;
+        let handle = handle.map_or_else(String::new, |handle| format!(" handle {handle}"));
+        let text = text.as_deref().map_or_else(String::new, |text| format!(": {text}"));
+        let chain = format!("{} {} {}", chain.table.family.name(), chain.table.name, chain.name);
+        let found = Self { certainty: Certainty::Proved, ..self };
+        let found = found.seen("rule", format!("{chain}{handle}{text}"));
+        found.next(format!("sudo nft -a list chain {chain}"))
+    }
+
+    fn diagnosis(self) -> Diagnosis {
+        Diagnosis {
+            code: self.code,
+            certainty: self.certainty.max(self.code.entry().most),
+            text: self.text,
+            next: self.next,
+        }
+    }
+}
+
+/// Says why it fails, or that it does not.
+#[must_use]
+pub fn judge(facts: &Facts) -> Why {
+    let findings: Vec<Option<Found>> =
+        facts.cases.iter().map(|case| of_case(facts, case)).collect();
+    let ok = |(case, found): (&Case, &Option<Found>)| {
+        case_works(case) && found.as_ref().is_none_or(|found| found.works)
+    };
+    let each: Vec<bool> = facts.cases.iter().zip(&findings).map(ok).collect();
+    let proxy = facts.proxy.as_ref().and_then(|proxy| refused_by_proxy(facts, proxy));
+    let works = !each.is_empty() && each.iter().all(|ok| *ok) && proxy.is_none();
+    let some_work = each.contains(&true);
+    let failures = facts.cases.iter().map(|case| case.attempt.failure());
+    let unserved = findings.into_iter().zip(failures).zip(&each).filter(|(_, ok)| **ok == works);
+    let told = unserved.map(|((found, failure), _)| (found, failure));
+    let (mut candidates, unexplained): (Vec<_>, Vec<_>) =
+        told.partition(|(found, _)| found.is_some());
+    // Where no address works, one with a socket behind it tells more than one that the server is not bound to.
+    if !some_work {
+        candidates.sort_by_key(|(found, _)| found.as_ref().map(|it| is_about_binding(it.code)));
+    }
+    let of_all = of_name(facts).or(proxy).map(|found| (Some(found), None));
+    let first = of_all.or_else(|| candidates.into_iter().chain(unexplained).next());
+    let (primary, failure) = first.unwrap_or_default();
+    let untraced = |found: &Found| found.evidence.iter().any(|it| it.text == NOT_TRACED);
+    let mut gaps = facts.gaps.clone();
+    if primary.as_ref().is_some_and(untraced) {
+        gaps.push(facts.untraced.clone());
+    }
+    let mut also_checked = also_checked(facts, primary.as_ref().map(|found| found.code));
+    also_checked.extend(hints(facts, primary.as_ref().map(|found| found.code)));
+    let mut evidence: Vec<Evidence> = lookup_evidence(facts).into_iter().collect();
+    evidence.extend(primary.iter().flat_map(|found| found.evidence.clone()));
+    let tried = facts
+        .cases
+        .iter()
+        .map(|case| Tried { attempt: case.attempt.clone(), socket: words::beside(facts, case) });
+    Why {
+        target: facts.asked.text.clone(),
+        attempts: tried.collect(),
+        works,
+        failure,
+        diagnosis: primary.map(Found::diagnosis),
+        evidence,
+        also_checked,
+        gaps,
+    }
+}
+
+/// Whether the attempt itself went well.
+fn case_works(case: &Case) -> bool {
+    let arrived =
+        matches!(case.delivery, Some(Ok(Delivery::Replied | Delivery::Queued | Delivery::Read)));
+    case.attempt.outcome == Outcome::Connected || arrived
+}
+
+fn of_case(facts: &Facts, case: &Case) -> Option<Found> {
+    if facts.asked.transport == Transport::Udp {
+        return udp::found(facts, case);
+    }
+    if case.device().is_some() && !facts.loopback_is_up && !case_works(case) {
+        return Some(blocked::without_loopback(case));
+    }
+    match case.attempt.outcome {
+        Outcome::Connected => connected::found(facts, case),
+        _ if case.attempt.icmp.is_some() => blocked::by_icmp(facts, case),
+        Outcome::Refused => Some(refused::found(facts, case)),
+        Outcome::TimedOut => Some(silent::found(facts, case)),
+        Outcome::Unreachable | Outcome::Denied => blocked::by_routing(facts, case),
+        Outcome::Failed => None,
+    }
+}
+
+/// Whether a reason is only that the server is bound otherwise.
+fn is_about_binding(code: Code) -> bool {
+    use Code::{R03, R04, R05, R06, R07, R08, R09};
+    matches!(code, R03 | R04 | R05 | R06 | R07 | R08 | R09)
+}
+
+/// A name that leads nowhere.
+fn of_name(facts: &Facts) -> Option<Found> {
+    let name = &facts.resolution.name;
+    match &facts.resolution.answer {
+        Resolved::Denied(text) => {
+            let found =
+                Found::new(Code::N01, Certainty::Proved, format!("there is no address of {name}"));
+            Some(found.seen("resolver", text.as_str()).next(format!("getent ahosts {name}")))
+        }
+        Resolved::Unreachable(text) => {
+            let told = format!("{name} could not be looked up, so nothing was tried");
+            let found = Found::new(Code::N02, Certainty::Possible, told);
+            Some(found.seen("resolver", text.as_str()).next("cat /etc/resolv.conf"))
+        }
+        Resolved::Literal(_) | Resolved::Addresses(_) => None,
+    }
+}
+
+/// What the resolver said.
+fn lookup_evidence(facts: &Facts) -> Option<Evidence> {
+    let Resolved::Addresses(addresses) = &facts.resolution.answer else { return None };
+    let list: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
+    let of_file =
+        |address: &&std::net::SocketAddr| facts.resolution.in_hosts.contains(&address.ip());
+    let file =
+        if addresses.iter().all(|address| of_file(&address)) { "  (/etc/hosts)" } else { "" };
+    let text = format!("{} → {}{file}", facts.resolution.name, list.join(", "));
+    Some(Evidence { what: "name lookup".to_owned(), text })
+}
+
+/// A proxy that does not answer, for clients that heed it.
+fn refused_by_proxy(facts: &Facts, proxy: &Proxy) -> Option<Found> {
+    let attempts = proxy.attempts.as_ref().ok()?;
+    let failed = attempts.iter().all(|attempt| attempt.outcome != Outcome::Connected);
+    let first = attempts.first().filter(|_| failed)?;
+    let host = &facts.asked.host;
+    let text = format!(
+        "{} sends clients to the proxy {}, and connecting to it fails",
+        proxy.variable, proxy.value
+    );
+    let found = Found::new(Code::R23, Certainty::Likely, text);
+    let found = found.seen(&first.to.to_string(), first.in_words());
+    Some(found.next(format!("unset {}", proxy.variable)).next(format!("export no_proxy={host}")))
+}
+
+/// What else was looked at and found in order.
+fn also_checked(facts: &Facts, primary: Option<Code>) -> Vec<String> {
+    let mut checked = Vec::new();
+    let attempts = || facts.cases.iter().map(|case| &case.attempt);
+    let refused = attempts().any(|attempt| attempt.outcome == Outcome::Refused);
+    if refused && attempts().all(|attempt| attempt.icmp.is_none()) {
+        checked.push("firewall (no ICMP error came, so it is no reject)".to_owned());
+    }
+    match &facts.proxy {
+        _ if facts.asked.scheme.is_none() => {}
+        None => checked.push("proxy settings (none for this URL)".to_owned()),
+        Some(proxy) => checked.push(match &proxy.attempts {
+            Ok(attempts) if attempts.iter().any(|it| it.outcome == Outcome::Connected) => {
+                format!("proxy settings ({} is set, and the proxy answers)", proxy.variable)
+            }
+            Ok(_) => format!("proxy settings ({} is set)", proxy.variable),
+            Err(why) => format!("proxy settings ({} is set; not tried: {why})", proxy.variable),
+        }),
+    }
+    let nothing = matches!(primary, Some(Code::R01));
+    let local = facts.cases.iter().any(|case| case.device().is_some());
+    if nothing && local {
+        checked.push("near-miss ports".to_owned());
+        if facts.elsewhere.known().is_some() {
+            checked.push("other network namespaces".to_owned());
+        }
+    }
+    checked
+}
+
+/// What may be so as well, without evidence that decides it.
+fn hints(facts: &Facts, primary: Option<Code>) -> Vec<String> {
+    let mut hints = Vec::new();
+    let nothing_here = matches!(primary, Some(Code::R01 | Code::R02));
+    let loopback = facts.cases.iter().any(|case| case.address().is_loopback());
+    if nothing_here && loopback && facts.surroundings.container.known().is_some() {
+        hints.push(format!("{} (possible)", Code::R24.entry().title));
+    }
+    if nothing_here && facts.kernel.to_lowercase().contains("microsoft") {
+        hints.push(format!("{} (possible)", Code::R18.entry().title));
+    }
+    hints
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,177 @@
+//! The facts that a reason is found from.
+
+use super::words;
+use crate::model::{
+    Asked, Certainty, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook, Inventory,
+    Journey, Lookup, Neighbour, Outcome, Passage, Published, Reached, Resolution, Rule, RuleId,
+    Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
+};
+use std::net::IpAddr;
+
+/// One address that a client would try, with everything that bears on it.
+#[derive(Debug, Clone)]
+pub struct Case {
+    /// What the client saw.
+    pub attempt: ClientAttempt,
+    /// How the kernel would send there.
+    pub way: Way,
+    /// In which socket of this host a packet would land.
+    pub lands: Lookup,
+    /// What lone SYNs caused, where that was looked at.
+    pub passage: Option<Passage>,
+    /// Whether datagrams arrive, where that was looked at.
+    pub delivery: Option<Result<Delivery, String>>,
+    /// What is known of the neighbour.
+    pub neighbour: Neighbour,
+    /// What decided against it, by a trace.
+    pub decided: Option<Decided>,
+    /// How far a trace has seen one more such packet come.
+    pub reached: Option<Reached>,
+}
+
+/// A rule or a policy that ended a packet or its answer, as the kernel traced it.
+#[derive(Debug, Clone)]
+pub struct Decided {
+    /// Where the packet was; `None` where the chains could not be read.
+    pub hook: Option<Hook>,
+    /// The rule.
+    pub rule: Rule,
+}
+
+impl Decided {
+    /// What ended a traced packet, or where nothing came back its answer.
+    #[must_use]
+    pub fn of(journey: &Journey, outcome: Outcome, rulebook: &Rulebook) -> Option<Self> {
+        let (rule, steps) = Self::rule(journey, outcome)?;
+        Some(Self { hook: rulebook.hook_at(steps, rule), rule: rulebook.rule(rule) })
+    }
+
+    /// The rule or policy that did.
+    #[must_use]
+    pub fn rule(journey: &Journey, outcome: Outcome) -> Option<(&RuleId, &[Step])> {
+        let stopped = journey.stopped_by().map(|rule| (rule, journey.steps.as_slice()));
+        let of_reply = || {
+            let silent = outcome == Outcome::TimedOut;
+            let reply = journey.reply.as_ref().filter(|_| silent)?;
+            Some((journey.reply_stopped_by()?, reply.steps.as_slice()))
+        };
+        stopped.or_else(of_reply)
+    }
+}
+
+impl Case {
+    /// The address.
+    pub(super) fn address(&self) -> IpAddr {
+        self.attempt.to.ip()
+    }
+
+    /// The neighbour on the link that packets to it go to.
+    #[must_use]
+    pub fn next_hop(&self) -> IpAddr {
+        match self.way {
+            Way::Out { gateway: Some(gateway), .. } => gateway,
+            _ => self.address(),
+        }
+    }
+
+    /// The device on which the kernel looks for the socket; `None` for an address that is not of this host.
+    pub(super) fn device(&self) -> Option<u32> {
+        match self.way {
+            Way::Local(device) => Some(device),
+            _ => None,
+        }
+    }
+}
+
+/// A proxy that clients would use instead.
+#[derive(Debug, Clone)]
+pub struct Proxy {
+    /// The variable that names it.
+    pub variable: String,
+    /// What it names.
+    pub value: String,
+    /// What connecting to the proxy gave; the text says why that could not be tried.
+    pub attempts: Result<Vec<ClientAttempt>, String>,
+}
+
+/// Everything that was found out.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// What was asked.
+    pub asked: Asked,
+    /// What became of the name.
+    pub resolution: Resolution,
+    /// The addresses, in the order in which clients try them.
+    pub cases: Vec<Case>,
+    /// What was bound before the attempts.
+    pub before: Inventory,
+    /// What was bound after them, with owners.
+    pub after: Inventory,
+    /// The sockets of other network namespaces at the port; unknown where they could not be looked into.
+    pub elsewhere: Seen<Vec<Socket>>,
+    /// The ports that rules publish; a gap says where some could not be read.
+    pub published: Seen<Vec<Published>>,
+    /// Whether the kernel tracks connections here: only then can it hand a packet to another address or port.
+    pub tracks_connections: bool,
+    /// Whether the table of tracked connections has no room.
+    pub conntrack_is_full: bool,
+    /// The addresses of this host.
+    pub local: Vec<IpAddr>,
+    /// Whether `lo` is up.
+    pub loopback_is_up: bool,
+    /// The proxy that clients would use for this URL.
+    pub proxy: Option<Proxy>,
+    /// The container that we are in.
+    pub surroundings: Surroundings,
+    /// The release of the kernel.
+    pub kernel: String,
+    /// What could not be seen.
+    pub gaps: Vec<Gap>,
+    /// Why no rule is known where one must have decided.
+    pub untraced: Gap,
+}
+
+impl Facts {
+    pub(super) fn endpoint(&self) -> Endpoint {
+        Endpoint { port: self.asked.port, transport: self.asked.transport }
+    }
+
+    /// The sockets at the port that serve.
+    pub(super) fn servers(&self) -> impl Iterator<Item = &Socket> {
+        self.after.at(self.endpoint()).filter(|socket| socket.state.serves())
+    }
+
+    /// Those that take packets to the address of a case.
+    pub(super) fn takers<'a>(&'a self, case: &Case) -> Vec<&'a Socket> {
+        let Some(device) = case.device() else { return Vec::new() };
+        let address = case.address();
+        self.servers().filter(|socket| socket.accepts(address, device)).collect()
+    }
+
+    /// How sure it is that no socket is there but those that are listed, and that no rule sends packets elsewhere.
+    pub(super) fn certainty_of_table(&self, case: &Case) -> Certainty {
+        let seen = !self.before.may_lack_servers() && !self.after.may_lack_servers();
+        let unread = self.gaps.iter().any(|gap| gap.hides == Hides::Published);
+        let not_redirected = !self.tracks_connections
+            || case.reached == Some(Reached::Host(None))
+            || (self.published.known().is_some() && !unread);
+        if seen && not_redirected { Certainty::Proved } else { Certainty::Likely }
+    }
+
+    /// The rule of destination NAT that takes packets to an address.
+    pub(super) fn redirection(&self, address: IpAddr) -> Option<&Published> {
+        let Endpoint { port, transport } = self.endpoint();
+        self.published.known()?.iter().find(|rule| {
+            rule.transport == transport
+                && rule.leads_to(port).is_some()
+                && rule.address.is_none_or(|at| at == address)
+                && rule.family.is_none_or(|family| family == Family::of(address))
+        })
+    }
+
+    /// `localhost:3000`, as a word for the command line.
+    pub(super) fn target(&self) -> String {
+        let udp = if self.asked.transport == Transport::Udp { " --udp" } else { "" };
+        format!("{}{udp}", words::at(&self.asked.host, self.asked.port))
+    }
+}

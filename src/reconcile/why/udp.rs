@@ -1,0 +1,69 @@
+//! UDP: an answer, an error, or a silence that may be quite in order.
+
+use super::words::holder;
+use super::{Case, Facts, Found, blocked, refused};
+use crate::model::{Certainty, Code, Delivery, Outcome};
+
+pub(super) fn found(facts: &Facts, case: &Case) -> Option<Found> {
+    let takers = facts.takers(case);
+    let attempt = &case.attempt;
+    match (attempt.outcome, &attempt.icmp) {
+        (_, Some(error)) if error.is_port_unreachable(case.address()) => {
+            let own = error.from == Some(case.address());
+            match takers.first() {
+                // The stack says this only where no socket is.
+                Some(socket) => {
+                    let who = holder(&socket.held);
+                    let text = format!("{who} is there, and a firewall rule rejects what comes");
+                    let found = Found::new(Code::R21, Certainty::Likely, text);
+                    Some(found.seen("ICMP", error.to_string()).by_rule(case.decided.as_ref()))
+                }
+                None if own || case.device().is_some() => Some(refused::found(facts, case)),
+                None => blocked::by_icmp(facts, case),
+            }
+        }
+        (_, Some(_)) => blocked::by_icmp(facts, case),
+        (Outcome::Denied | Outcome::Unreachable, None) => blocked::by_routing(facts, case),
+        (Outcome::TimedOut, None) => Some(silent(facts, case)),
+        (Outcome::Connected | Outcome::Refused | Outcome::Failed, None) => None,
+    }
+}
+
+fn silent(facts: &Facts, case: &Case) -> Found {
+    let address = case.address();
+    let port = facts.asked.port;
+    let Some(socket) = facts.takers(case).first().copied() else {
+        if case.device().is_none() {
+            let text = format!("{address} does not answer; over UDP that proves nothing");
+            return Found::new(Code::U01, Certainty::Possible, text);
+        }
+        let text = format!("a firewall of this host drops what comes; no socket has {port} here");
+        let found = Found::new(Code::T01, Certainty::Likely, text);
+        let told = "nobody refuses, as this host would without a rule";
+        return found.seen("answer", told).by_rule(case.decided.as_ref());
+    };
+    let who = holder(&socket.held);
+    let silent = |certainty, what: &str| {
+        let text = format!("datagrams arrive at {who}, which does not answer this one");
+        let found = Found::new(Code::U01, certainty, text).seen("delivery", what);
+        Found { works: certainty != Certainty::Possible, ..found }
+    };
+    match &case.delivery {
+        Some(Ok(Delivery::Queued)) => {
+            silent(Certainty::Proved, "the socket's queue, or its drops, rose with each datagram")
+        }
+        Some(Ok(Delivery::Read | Delivery::Replied)) => {
+            silent(Certainty::Likely, "the count of received datagrams rose with each one")
+        }
+        Some(Ok(Delivery::Unseen)) => {
+            let text = format!("a firewall of this host drops what comes for {who}");
+            let found = Found::new(Code::T01, Certainty::Likely, text);
+            found.seen("delivery", "no counter moved").by_rule(case.decided.as_ref())
+        }
+        Some(Ok(Delivery::Noisy) | Err(_)) | None => {
+            let text =
+                format!("{who} has the port and is silent; whether datagrams arrive is not known");
+            Found::new(Code::U01, Certainty::Possible, text)
+        }
+    }
+}

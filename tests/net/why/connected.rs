@@ -1,0 +1,63 @@
+//! It connects, and is of no use.
+
+use super::{Accepts, assert_says, assert_told, evidence, text};
+use crate::holder::holder;
+use crate::sockets::tcp;
+use crate::world::World;
+use rustix::process::{Pid, Signal, kill_process};
+
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_program_that_does_not_accept_is_named_and_a_stopped_one_too() {
+    let world = World::new().accepts(tcp("127.0.0.1:27501"));
+    let process = holder().named("net-hung").holding(tcp("127.0.0.1:27502")).start();
+    let report = assert_says(&world, "127.0.0.1:27502", "C01 likely");
+    assert!(text(&report).contains("net-hung"), "{report:#}");
+    let pid = Pid::from_raw(process.pid().cast_signed()).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    let report = assert_told(&world, "127.0.0.1:27502", "C01 proved", "C01 likely");
+    assert_eq!(report["diagnosis"]["next"][0], format!("kill -CONT {}", process.pid()));
+    kill_process(pid, Signal::CONT).unwrap();
+    // Near miss: one that accepts and says nothing.
+    let report = assert_says(&world, "127.0.0.1:27501", "works");
+    assert!(report["duration_ms"].as_u64().unwrap() < 200, "{report:#}");
+}
+
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_server_that_hangs_up_is_told_from_a_proxy_without_a_backend() {
+    let world = World::new().hangs_up(tcp("127.0.0.1:27511")).speaks(
+        tcp("127.0.0.1:27513"),
+        |mut client| {
+            drop(std::io::Write::write_all(&mut client, b"220 here\r\n"));
+        },
+    );
+    assert_says(&world, "127.0.0.1:27511", "C02 likely");
+    // Near miss: a server that says something and then hangs up.
+    assert_says(&world, "127.0.0.1:27513", "works");
+    let socket = tcp("127.0.0.1:27512").listening(8);
+    let proxy = holder().named("docker-proxy").given(socket.try_clone().unwrap()).start();
+    let listener: std::net::TcpListener = socket.into();
+    let closing = std::thread::spawn(move || {
+        for _ in 0..2 {
+            drop(listener.accept());
+        }
+    });
+    let report = assert_told(&world, "127.0.0.1:27512", "C04 likely", "C02 likely");
+    assert!(text(&report).contains("docker-proxy"), "{report:#}");
+    closing.join().unwrap();
+    drop(proxy);
+}
+
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn two_programs_that_share_a_port_are_named_and_two_workers_are_not() {
+    let world = World::new();
+    let shared = |port: &str| tcp(port).shared().deferred();
+    let [_old, _new] = ["net-old", "net-new"]
+        .map(|name| holder().named(name).holding(shared("127.0.0.1:27521")).start());
+    let [_one, _two] = [(); 2].map(|()| holder().holding(shared("127.0.0.1:27522")).start());
+    let report = assert_told(&world, "127.0.0.1:27521", "works C03 possible", "works");
+    assert!(evidence(&report, "programs").contains("net-old"), "{report:#}");
+    assert_says(&world, "127.0.0.1:27522", "works");
+}
