@@ -24,7 +24,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, BorrowedFd};
-use table::Table;
+use table::{Probes, Table};
 
 /// Room for what the kernel tells of a batch of probes, also where many rules are asked.
 const ROOM: usize = 32 << 20;
@@ -103,14 +103,19 @@ pub struct Outside {
 
 impl Outside {
     /// Prepares everything that probes from these posts take, and traces of probes of this host to its own addresses in
-    /// `local`.
+    /// `local`. Rules of NAT may hand probes on to `inside`, the addresses of other network namespaces of this host, and
+    /// to no other.
     ///
     /// To be called while this process has one thread: a child is forked.
     ///
     /// # Errors
     /// Without `CAP_NET_ADMIN` and `CAP_BPF`, and where the kernel lacks a feature. Then nothing is injected: without the
     /// table the replies would leave.
-    pub fn open(posts: &[Post], local: &[IpAddr]) -> Result<Self, Unavailable> {
+    pub fn open(
+        posts: &[Post],
+        local: &[IpAddr],
+        inside: &BTreeSet<IpAddr>,
+    ) -> Result<Self, Unavailable> {
         let mut injectors = BTreeMap::new();
         for device in posts.iter().map(|post| post.target.device) {
             if let std::collections::btree_map::Entry::Vacant(entry) = injectors.entry(device) {
@@ -138,7 +143,13 @@ impl Outside {
         let clients: BTreeSet<IpAddr> = local.iter().map(|to| explain::client_of(*to)).collect();
         let clients: Vec<_> =
             clients.into_iter().map(|client| SocketAddr::new(client, port)).collect();
-        outside.table.install(&outside.sources, &clients)?;
+        let devices = posts.iter().map(|post| post.target.device).collect();
+        outside.table.install(&Probes {
+            sources: &outside.sources,
+            devices: &devices,
+            inside,
+            clients: &clients,
+        })?;
         Ok(outside)
     }
 

@@ -2,11 +2,14 @@
 
 use super::request::Request;
 use crate::firewall;
-use crate::model::{Family, Gap, Hides, Inventory, Need, PortSet, Sweep, Target, Transport};
+use crate::inventory::Namespaces;
+use crate::model::{
+    Family, Gap, Hides, Inventory, Need, PortSet, RuleId, Rulebook, Sweep, Target, Transport,
+};
 use crate::outside::{self, Outside, Post, Unavailable, Wanted};
 use crate::probe::{self, Progress};
 use crate::reconcile::{self, Facts, Pair};
-use crate::sys::LocalAddress;
+use crate::sys::{self, LocalAddress};
 use anyhow::{Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -42,7 +45,8 @@ impl Network {
         let none = |gaps| Self { outside: None, jobs: Vec::new(), gaps };
         let wanted = request.network();
         let own: Vec<IpAddr> = local.iter().map(|local| local.address).collect();
-        let traces_only = |gaps| Self { outside: Outside::open(&[], &own).ok(), ..none(gaps) };
+        let traces_only =
+            |gaps| Self { outside: Outside::open(&[], &own, &BTreeSet::new()).ok(), ..none(gaps) };
         if wanted.is_empty() {
             return Ok(traces_only(Vec::new()));
         }
@@ -59,7 +63,7 @@ impl Network {
         if posts.is_empty() {
             return Ok(traces_only(gaps));
         }
-        Ok(match Outside::open(&posts, &own) {
+        Ok(match Outside::open(&posts, &own, &addresses_inside()) {
             Ok(outside) => {
                 let jobs = jobs(request, &posts, inventory);
                 Self { outside: Some(outside), jobs, gaps }
@@ -200,12 +204,26 @@ fn unavailable(vantage: &str, error: &Unavailable) -> Gap {
     }
 }
 
+/// The addresses of the other network namespaces of this host, as far as they can be entered.
+fn addresses_inside() -> BTreeSet<IpAddr> {
+    let addresses = || sys::local_addresses().unwrap_or_default().usable;
+    let all = Namespaces::all().map(|namespaces| namespaces.visit(addresses)).unwrap_or_default();
+    let others = all.into_iter().filter(|(netns, _)| netns.is_some());
+    let found = others.filter_map(|(_, addresses)| addresses.ok()).flatten();
+    found.map(|local| local.address).filter(|address| !address.is_loopback()).collect()
+}
+
+/// What these rules say, and where their chains begin.
+pub(super) fn rulebook(wanted: &BTreeSet<RuleId>) -> Rulebook {
+    // Without the chains the hooks are unknown, and each view says so.
+    Rulebook { chains: firewall::chains().unwrap_or_default(), rules: firewall::rules(wanted) }
+}
+
 /// Reads what the rules say that decided about traced probes. Which of them did depends on where their chains begin.
 pub(super) fn read_rules(facts: &mut Facts) {
     let looks = std::iter::once(&facts.first).chain(&facts.second);
     if looks.flat_map(|look| &look.sweeps).any(|sweep| !sweep.journeys.is_empty()) {
-        // Without the chains the hooks are unknown, and each view says so.
-        facts.rulebook.chains = firewall::chains().unwrap_or_default();
+        facts.rulebook = rulebook(&BTreeSet::new());
         facts.rulebook.rules = firewall::rules(&reconcile::deciding_rules(facts));
     }
 }

@@ -48,6 +48,7 @@ struct Story {
     reached: Option<Reached>,
     steps: Vec<Step>,
     reply: Option<ReplyStory>,
+    is_held_back: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -104,6 +105,8 @@ impl Follower {
         if event.table == self.table.as_bytes() {
             if let (Some(headers), Ok(chain)) = (event.headers, std::str::from_utf8(event.chain)) {
                 story.passes(chain, &headers, sent_to, whose.is_reply);
+                // Our own rules end a probe only that would leave this host.
+                story.is_held_back |= event.decision == Decision::Drop && !whose.is_reply;
             }
         } else if !is_ours(event.table) {
             story.decide(step(event), whose.is_reply);
@@ -224,7 +227,7 @@ impl Story {
     fn is_settled(&self) -> bool {
         let ends = |steps: &[Step]| steps.iter().any(|step| step.verdict == Decision::Drop);
         let reply_ends = |reply: &ReplyStory| reply.left || ends(&reply.steps);
-        ends(&self.steps) || self.reply.as_ref().is_some_and(reply_ends)
+        self.is_held_back || ends(&self.steps) || self.reply.as_ref().is_some_and(reply_ends)
     }
 }
 

@@ -5,8 +5,9 @@ use crate::model::{Hook, Transport};
 use crate::sys::{NetlinkSocket, Protocol};
 use crate::wire::netlink::{Answer, AnswerError};
 use crate::wire::nf_tables::build::{Batch, Expressions};
+use std::collections::BTreeSet;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Where a packet is seen. The names say it to whoever lists the rules.
 pub(super) const PROBE_IN: &str = "probe_in";
@@ -20,6 +21,19 @@ pub(super) const LOCAL_IN: &str = "local_in";
 /// First and last among the chains of a hook. Before the first is only what defragments.
 const FIRST: i32 = i32::MIN + 1;
 const LAST: i32 = i32::MAX;
+
+/// What the table is for.
+#[derive(Debug)]
+pub(super) struct Probes<'a> {
+    /// From where probes from the network seem to come.
+    pub(super) sources: &'a [SocketAddr],
+    /// The devices that seem to receive them.
+    pub(super) devices: &'a BTreeSet<u32>,
+    /// The addresses of other network namespaces of this host: to these a probe may be handed on.
+    pub(super) inside: &'a BTreeSet<IpAddr>,
+    /// From where this host probes itself.
+    pub(super) clients: &'a [SocketAddr],
+}
 
 /// The table, while it is there.
 #[derive(Debug)]
@@ -36,13 +50,8 @@ impl Table {
         Ok(Self { socket: NetlinkSocket::open(Protocol::Netfilter)?, name: String::new() })
     }
 
-    /// Makes the table, for probes that seem to come from these sources, and for those of this host to itself from
-    /// these clients.
-    pub(super) fn install(
-        &mut self,
-        sources: &[SocketAddr],
-        clients: &[SocketAddr],
-    ) -> Result<(), AnswerError> {
+    /// Makes the table.
+    pub(super) fn install(&mut self, probes: &Probes<'_>) -> Result<(), AnswerError> {
         /// Process numbers are one container's own, and a network may be that of several.
         const NAMES: u32 = 8;
         let mut number = 0;
@@ -50,7 +59,7 @@ impl Table {
             number += 1;
             let seq = self.socket.next_seq();
             let name = format!("{NAME}{}-{number}", std::process::id());
-            let batch = batch(&name, sources, clients, seq);
+            let batch = batch(&name, probes, seq);
             let mut answer = Answer::entry(seq);
             let made = self.socket.converse(&batch, |datagram| answer.take(datagram, |_, _| ()));
             match made {
@@ -75,7 +84,7 @@ pub(super) fn is_ours(table: &[u8]) -> bool {
     })
 }
 
-fn batch(table: &str, sources: &[SocketAddr], clients: &[SocketAddr], seq: u32) -> Vec<u8> {
+fn batch(table: &str, probes: &Probes<'_>, seq: u32) -> Vec<u8> {
     let mut batch = Batch::new(seq);
     batch.table(table);
     for (chain, hook, priority) in [
@@ -90,7 +99,7 @@ fn batch(table: &str, sources: &[SocketAddr], clients: &[SocketAddr], seq: u32) 
         batch.chain(table, chain, hook, priority);
     }
     let mut swallows = Vec::new();
-    for source in sources {
+    for source in probes.sources {
         for transport in [Transport::Tcp, Transport::Udp] {
             let probe = Expressions::from_host(source.ip()).from_port(transport, source.port());
             // What ends a connection of ours is of no interest.
@@ -102,10 +111,17 @@ fn batch(table: &str, sources: &[SocketAddr], clients: &[SocketAddr], seq: u32) 
         swallows.push(Expressions::to_host(source.ip()).quoting(*source).drop());
         // Between these NAT may have changed the port: of several probes that it leads to one port, all but the first
         // have another one, until the reply is on its last way.
-        let probe = || Expressions::from_host(source.ip()).accept();
+        let probe = || Expressions::from_host(source.ip());
         let reply = || Expressions::to_host(source.ip()).trace().accept();
-        batch.rule(table, PROBE_END, &probe());
-        batch.rule(table, PROBE_FORWARDED, &probe());
+        batch.rule(table, PROBE_END, &probe().accept());
+        // To another host it would leave, and where it leaves by the way it came the reply would not come by here.
+        for device in probes.devices {
+            batch.rule(table, PROBE_FORWARDED, &probe().there_and_back(*device).drop());
+        }
+        for inside in probes.inside.iter().filter(|inside| inside.is_ipv4() == source.is_ipv4()) {
+            batch.rule(table, PROBE_FORWARDED, &probe().and_to(*inside).accept());
+        }
+        batch.rule(table, PROBE_FORWARDED, &probe().drop());
         batch.rule(table, REPLY_OUT, &reply());
         // The reply of a host behind this one.
         batch.rule(table, PROBE_IN, &reply());
@@ -113,7 +129,7 @@ fn batch(table: &str, sources: &[SocketAddr], clients: &[SocketAddr], seq: u32) 
     for swallow in swallows {
         batch.rule(table, REPLY_END, &swallow);
     }
-    for client in clients {
+    for client in probes.clients {
         for transport in [Transport::Tcp, Transport::Udp] {
             let probe = || Expressions::from_host(client.ip()).from_port(transport, client.port());
             let reply = || Expressions::to_host(client.ip()).to_port(transport, client.port());

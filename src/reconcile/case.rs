@@ -370,11 +370,14 @@ impl<'a> Case<'a> {
         format!("bound to {}", bindings.into_iter().collect::<Vec<_>>().join(" and "))
     }
 
+    /// What serves at an address that packets are handed on to.
+    pub(super) fn behind(&self, to: SocketAddr) -> Option<&'a Socket> {
+        self.behind.get(&(self.pair.endpoint.transport, to))
+    }
+
     /// " (nginx 812, container web)", for what serves at an address that packets are handed on to.
     pub(super) fn server(&self, to: SocketAddr) -> String {
-        let Some(socket) = self.behind.get(&(self.pair.endpoint.transport, to)) else {
-            return self.holder(to);
-        };
+        let Some(socket) = self.behind(to) else { return self.holder(to) };
         let owner = socket.held.owners.first();
         let process = owner.map(|it| format!("{} {}", it.process.name, it.process.pid));
         let container = socket.held.container.known().and_then(|container| {

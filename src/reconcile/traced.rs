@@ -54,10 +54,14 @@ impl Case<'_> {
             }
             _ => {
                 let judged = self.judge();
-                // No rule imitated the refusal.
-                let is_own = journey.reached == Reached::Host(None);
+                let came = journey.reached == Reached::Host(None);
+                let is_datagram = self.pair.endpoint.transport == Transport::Udp;
                 match judged.verdict {
-                    Verdict::Closed if is_own => Judged { certainty: Certainty::Proved, ..judged },
+                    // No rule imitated the refusal.
+                    Verdict::Closed if came => Judged { certainty: Certainty::Proved, ..judged },
+                    Verdict::Inconclusive if came && is_datagram && how == How::Dropped => {
+                        self.taken_in()
+                    }
                     _ => judged,
                 }
             }
@@ -141,6 +145,9 @@ impl Case<'_> {
         let end = match self.answer {
             Answer::Rst => ", where nobody listens",
             Answer::Icmp(_) => ", from where an error comes back",
+            Answer::Silence if self.behind(to).is_none() => {
+                ", on another host, which was not asked"
+            }
             Answer::Silence => ", which does not answer",
             _ => "",
         };

@@ -125,7 +125,7 @@ impl Prepared {
     }
 
     /// Sets a variable of its environment.
-    pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn variable(mut self, name: &str, value: &str) -> Self {
         self.command.env(name, value);
         self
     }

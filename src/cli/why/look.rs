@@ -13,6 +13,7 @@ use crate::outside::Outside;
 use crate::probe::{self, Call, Progress};
 use crate::reconcile::why::{Case, Decided, Facts, Proxy};
 use crate::sys::{self, LocalAddresses, NoAddress};
+use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
 use std::sync::Arc;
@@ -180,7 +181,7 @@ impl Looker<'_> {
         if addresses.is_empty() {
             return not_told;
         }
-        let mut outside = match Outside::open(&[], &addresses) {
+        let mut outside = match Outside::open(&[], &addresses, &BTreeSet::new()) {
             Ok(outside) => outside,
             Err(error) => {
                 return untraced(error.to_string(), error.is_denied().then_some(Need::Root));

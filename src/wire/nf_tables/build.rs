@@ -48,6 +48,8 @@ const REG32_00: u32 = 8;
 const NETWORK: u32 = 1;
 const TRANSPORT: u32 = 2;
 
+const META_IIF: u32 = 4;
+const META_OIF: u32 = 5;
 const META_NFTRACE: u32 = 12;
 const META_NFPROTO: u32 = 15;
 const META_L4PROTO: u32 = 16;
@@ -164,6 +166,26 @@ impl Expressions {
                 .payload(NETWORK, at6, 16, REG_1)
                 .equals(REG_1, &address.octets()),
         }
+    }
+
+    /// And to this address, of the same family.
+    #[must_use]
+    pub fn and_to(self, target: IpAddr) -> Self {
+        match target {
+            IpAddr::V4(address) => {
+                self.payload(NETWORK, 16, 4, REG32_00).equals(REG32_00, &address.octets())
+            }
+            IpAddr::V6(address) => {
+                self.payload(NETWORK, 24, 16, REG_1).equals(REG_1, &address.octets())
+            }
+        }
+    }
+
+    /// And in and out by the device with this index.
+    #[must_use]
+    pub fn there_and_back(self, device: u32) -> Self {
+        let device = device.to_ne_bytes();
+        self.meta(META_IIF).equals(REG32_00, &device).meta(META_OIF).equals(REG32_00, &device)
     }
 
     /// And from this port.

@@ -7,6 +7,8 @@ use super::{can_inject, with_container, with_neighbour};
 use crate::sockets::{tcp, udp};
 use crate::world::feed;
 use rustix::process::Signal;
+use std::net::UdpSocket;
+use std::thread;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -94,5 +96,62 @@ fn nothing_stays_behind_nat_after_a_kill() {
         assert!(within(5, || half_open().is_empty()), "{}", half_open());
     }
     sleep(Duration::from_secs(4));
+    wire.assert_silent();
+}
+
+/// What NAT sends on to another host of the network would leave, with a source that nobody is.
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn no_probe_is_sent_on_to_another_host() {
+    if !can_inject() {
+        return;
+    }
+    let (world, there) = with_neighbour();
+    std::fs::write("/proc/sys/net/ipv4/ip_forward", "1").unwrap();
+    let world = world.nft(
+        "table ip nat {
+            chain incoming {
+                type nat hook prerouting priority dstnat;
+                tcp dport 8081 dnat to 10.77.0.9:9999
+                tcp dport 8082 dnat to 10.77.0.99:9999
+            }
+        }",
+    );
+    let wire = Capture::of(&there);
+    let report = world.json("check 8081,8082 --from lan --proto tcp -4");
+    assert_told(
+        &report,
+        "8081/tcp  lan4  *  *  forwarded  -  *
+         8082/tcp  lan4  *  *  forwarded  -  *",
+    );
+    assert!(report.to_string().contains("on another host, which was not asked"), "{report:#}");
+    sleep(Duration::from_secs(5));
+    wire.assert_silent();
+}
+
+/// An answer that comes when portsight has ended is one to nobody.
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn a_late_answer_does_not_leave() {
+    if !can_inject() {
+        return;
+    }
+    let (world, there) = with_neighbour();
+    let server = UdpSocket::bind("0.0.0.0:53").unwrap();
+    server.set_read_timeout(Some(Duration::from_secs(2))).unwrap();
+    let wire = Capture::of(&there);
+    let late = thread::spawn(move || {
+        let mut answered = 0;
+        while let Ok((_, client)) = server.recv_from(&mut [0; 2048]) {
+            sleep(Duration::from_secs(1));
+            // That it is swallowed may be told to it as an error.
+            drop(server.send_to(b"late", client));
+            answered += 1;
+        }
+        answered
+    });
+    drop(world.json("check 53/udp --from lan --proto udp -4"));
+    assert_ne!(late.join().unwrap(), 0, "it has answered");
+    sleep(Duration::from_secs(1));
     wire.assert_silent();
 }

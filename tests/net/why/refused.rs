@@ -176,7 +176,7 @@ fn a_proxy_that_refuses_is_named() {
     let world = World::new().accepts(tcp("127.0.0.1:27124")).accepts(tcp("127.0.0.1:27128"));
     let why = |target: &str, variables: &[(&str, &str)]| {
         let prepared = world.prepare(&format!("why {target} -o json"));
-        answer(variables.iter().fold(prepared, |it, (name, value)| it.with(name, value)))
+        answer(variables.iter().fold(prepared, |it, (name, value)| it.variable(name, value)))
     };
     let closed = ("http_proxy", "http://me:secret@127.0.0.1:27169");
     let (told, run) = why("http://127.0.0.1:27124/x", &[closed]);
