@@ -106,10 +106,12 @@ impl Follower {
             if let (Some(headers), Ok(chain)) = (event.headers, std::str::from_utf8(event.chain)) {
                 story.passes(chain, &headers, sent_to, whose.is_reply);
                 // Our own rules end a probe only that would leave this host.
-                story.is_held_back |= event.decision == Decision::Drop && !whose.is_reply;
+                story.is_held_back |= event.decision == Some(Decision::Drop) && !whose.is_reply;
             }
-        } else if !is_ours(event.table) {
-            story.decide(step(event), whose.is_reply);
+        } else if !is_ours(event.table)
+            && let Some(verdict) = event.decision.clone()
+        {
+            story.decide(step(event, verdict), whose.is_reply);
         }
     }
 
@@ -246,11 +248,11 @@ fn answer(headers: &Headers) -> Option<Answer> {
     }
 }
 
-fn step(event: Event<'_>) -> Step {
+fn step(event: Event<'_>, verdict: Decision) -> Step {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let table = Table { family: event.family, name: text(event.table) };
     let chain = Chain { table, name: text(event.chain) };
-    Step { rule: RuleId { chain, handle: event.handle }, verdict: event.decision }
+    Step { rule: RuleId { chain, handle: event.handle }, verdict }
 }
 
 #[cfg(test)]

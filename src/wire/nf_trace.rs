@@ -47,8 +47,8 @@ pub struct Event<'a> {
     pub chain: &'a [u8],
     /// The handle of the rule; `None` for the policy of the chain.
     pub handle: Option<u64>,
-    /// What was decided.
-    pub decision: Decision,
+    /// What was decided; `None` where the event only tells that the packet has come to a chain of which no rule matched.
+    pub decision: Option<Decision>,
     /// The packet's headers: they come with the first event of each base chain.
     pub headers: Option<Headers>,
 }
@@ -112,12 +112,16 @@ fn event(payload: &[u8]) -> Option<Event<'_>> {
     let number = |kind| of(kind).and_then(be32);
     let (handle, decision) = match number(NFTA_TRACE_TYPE)? {
         NFT_TRACETYPE_POLICY => {
-            (None, if number(NFTA_TRACE_POLICY)? == 0 { Decision::Drop } else { Decision::Accept })
+            let drops = number(NFTA_TRACE_POLICY)? == 0;
+            (None, Some(if drops { Decision::Drop } else { Decision::Accept }))
         }
-        NFT_TRACETYPE_RULE => {
-            let handle = u64::from_be_bytes(of(NFTA_TRACE_RULE_HANDLE)?.try_into().ok()?);
-            (Some(handle), decision(of(NFTA_TRACE_VERDICT)?)?)
-        }
+        NFT_TRACETYPE_RULE => match of(NFTA_TRACE_RULE_HANDLE) {
+            Some(handle) => {
+                let handle = u64::from_be_bytes(handle.try_into().ok()?);
+                (Some(handle), Some(decision(of(NFTA_TRACE_VERDICT)?)?))
+            }
+            None => (None, None),
+        },
         _ => return None,
     };
     let headers = of(NFTA_TRACE_NETWORK_HEADER)
@@ -265,6 +269,9 @@ mod tests {
             (NFTA_TRACE_ID, &id),
         ];
         datagram.extend(trace(2, &[&names[..], &policy].concat()));
+        let arrival: [(u16, &[u8]); 2] =
+            [(NFTA_TRACE_TYPE, &3_u32.to_be_bytes()), (NFTA_TRACE_ID, &id)];
+        datagram.extend(trace(2, &[&names[..], &arrival].concat()));
         let mut seen = Vec::new();
         events(&datagram, |event| {
             seen.push((event.family, event.handle, event.decision.clone(), event.packet));
@@ -273,8 +280,9 @@ mod tests {
         assert_eq!(
             seen,
             [
-                (TableFamily::Inet, Some(12), Decision::Jump("ports".into()), 7),
-                (TableFamily::Ip, None, Decision::Drop, 7),
+                (TableFamily::Inet, Some(12), Some(Decision::Jump("ports".into())), 7),
+                (TableFamily::Ip, None, Some(Decision::Drop), 7),
+                (TableFamily::Ip, None, None, 7),
             ]
         );
     }

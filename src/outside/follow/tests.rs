@@ -58,6 +58,7 @@ fn event<'a>(
     headers: Option<Headers>,
 ) -> Event<'a> {
     let (table, chain) = (table.as_bytes(), chain.as_bytes());
+    let decision = Some(decision);
     Event { packet, family: TableFamily::Inet, table, chain, handle, decision, headers }
 }
 
@@ -183,4 +184,16 @@ fn ways_that_are_the_same_are_one() {
         follower.end(port(number)).journey
     });
     assert!(Arc::ptr_eq(&journeys[0], &journeys[1]));
+}
+
+/// Where no rule matches, the kernel tells first that a packet is there, and then what the policy does.
+#[test]
+fn a_policy_ends_a_story_by_the_headers_that_came_before() {
+    let mut follower = follower(&[22]);
+    let arrives = event(1, "fw", "input", None, Decision::Accept, Some(syn(22, "10.0.0.1:22")));
+    follower.take(Event { decision: None, ..arrives });
+    assert!(!follower.is_settled(port(22)));
+    follower.take(event(1, "fw", "input", None, Decision::Drop, None));
+    let journey = follower.end(port(22)).journey;
+    assert_eq!(journey.steps, [step("input", None, Decision::Drop)]);
 }
