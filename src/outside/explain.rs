@@ -64,7 +64,7 @@ impl Outside {
     fn listen(&mut self, follower: &mut Follower, port: Port) {
         let deadline = Instant::now() + LATE;
         loop {
-            self.trace.hear(|datagram| nf_trace::events(datagram, |event| follower.take(event)));
+            self.trace.hear(|datagram| nf_trace::events(datagram, |event| follower.take(&event)));
             let left = deadline.saturating_duration_since(Instant::now());
             if left.is_zero() || follower.is_settled(port) {
                 return;

@@ -87,7 +87,7 @@ impl Follower {
     }
 
     /// Takes an event.
-    pub(super) fn take(&mut self, event: Event<'_>) {
+    pub(super) fn take(&mut self, event: &Event<'_>) {
         let whose = match &event.headers {
             Some(headers) => {
                 let whose = self.whose(headers);
@@ -103,7 +103,11 @@ impl Follower {
         let sent_to = SocketAddr::new(self.way.target, whose.port.get());
         let Some(story) = self.stories.get_mut(&whose.port) else { return };
         if event.table == self.table.as_bytes() {
-            if let (Some(headers), Ok(chain)) = (event.headers, std::str::from_utf8(event.chain)) {
+            // A rule of ours is for packets of this kind; the policy of its chain is for all.
+            let is_rule = event.handle.is_some();
+            if let (Some(headers), Ok(chain), true) =
+                (event.headers, std::str::from_utf8(event.chain), is_rule)
+            {
                 story.passes(chain, &headers, sent_to, whose.is_reply);
                 // Our own rules end a probe only that would leave this host.
                 story.is_held_back |= event.decision == Some(Decision::Drop) && !whose.is_reply;
@@ -248,7 +252,7 @@ fn answer(headers: &Headers) -> Option<Answer> {
     }
 }
 
-fn step(event: Event<'_>, verdict: Decision) -> Step {
+fn step(event: &Event<'_>, verdict: Decision) -> Step {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let table = Table { family: event.family, name: text(event.table) };
     let chain = Chain { table, name: text(event.chain) };

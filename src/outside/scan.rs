@@ -148,7 +148,7 @@ impl<'a> Scan<'a> {
     fn hear(&mut self) {
         let follower = &mut self.follower;
         let lost = self.outside.trace.hear(|datagram| {
-            nf_trace::events(datagram, |event| follower.take(event));
+            nf_trace::events(datagram, |event| follower.take(&event));
         });
         self.lost |= lost;
     }

@@ -78,14 +78,14 @@ const RST_ACK: u8 = 0x14;
 #[test]
 fn an_open_port_is_let_in_and_answers() {
     let mut follower = follower(&[22]);
-    follower.take(passes(1, PROBE_IN, syn(22, "10.0.0.1:22")));
+    follower.take(&passes(1, PROBE_IN, syn(22, "10.0.0.1:22")));
     let accept = Decision::Accept;
-    follower.take(event(1, "fw", "input", Some(4), accept.clone(), Some(syn(22, "10.0.0.1:22"))));
-    follower.take(passes(1, PROBE_END, syn(22, "10.0.0.1:22")));
+    follower.take(&event(1, "fw", "input", Some(4), accept.clone(), Some(syn(22, "10.0.0.1:22"))));
+    follower.take(&passes(1, PROBE_END, syn(22, "10.0.0.1:22")));
     assert!(!follower.is_settled(port(22)));
-    follower.take(passes(2, REPLY_OUT, reply(22, SYN_ACK)));
-    follower.take(event(2, "fw", "output", None, accept.clone(), None));
-    follower.take(passes(2, REPLY_END, reply(22, SYN_ACK)));
+    follower.take(&passes(2, REPLY_OUT, reply(22, SYN_ACK)));
+    follower.take(&event(2, "fw", "output", None, accept.clone(), None));
+    follower.take(&passes(2, REPLY_END, reply(22, SYN_ACK)));
     assert!(follower.is_settled(port(22)));
     let told = follower.end(port(22));
     assert_eq!(told.answer, Answer::SynAck(TakenBy::HalfOpen));
@@ -105,15 +105,15 @@ fn a_drop_ends_a_story_and_a_reject_has_an_answer() {
     let mut follower = follower(&[80, 81]);
     for number in [80, 81] {
         let headers = syn(number, &format!("10.0.0.1:{number}"));
-        follower.take(passes(number.into(), PROBE_IN, headers));
+        follower.take(&passes(number.into(), PROBE_IN, headers));
         let jump = Decision::Jump("ports".into());
-        follower.take(event(number.into(), "fw", "input", Some(2), jump, Some(headers)));
+        follower.take(&event(number.into(), "fw", "input", Some(2), jump, Some(headers)));
     }
     // The reset sets out before the verdict is told.
-    follower.take(passes(7, REPLY_OUT, reply(81, RST_ACK)));
-    follower.take(passes(7, REPLY_END, reply(81, RST_ACK)));
+    follower.take(&passes(7, REPLY_OUT, reply(81, RST_ACK)));
+    follower.take(&passes(7, REPLY_END, reply(81, RST_ACK)));
     for number in [81, 80] {
-        follower.take(event(number, "fw", "ports", Some(9), Decision::Drop, None));
+        follower.take(&event(number, "fw", "ports", Some(9), Decision::Drop, None));
     }
     for (number, answer) in [(80, Answer::Silence), (81, Answer::Rst)] {
         assert!(follower.is_settled(port(number)));
@@ -128,12 +128,12 @@ fn a_drop_ends_a_story_and_a_reject_has_an_answer() {
 #[test]
 fn a_translated_destination_and_a_stopped_reply_are_seen() {
     let mut follower = follower(&[8070, 22]);
-    follower.take(passes(1, PROBE_IN, syn(8070, "10.0.0.1:8070")));
-    follower.take(passes(1, PROBE_END, syn(8070, "10.0.0.1:22")));
-    follower.take(passes(2, PROBE_IN, syn(22, "10.0.0.1:22")));
-    follower.take(passes(2, PROBE_END, syn(22, "10.0.0.1:22")));
-    follower.take(passes(3, REPLY_OUT, reply(22, SYN_ACK)));
-    follower.take(event(3, "fw", "output", Some(5), Decision::Drop, None));
+    follower.take(&passes(1, PROBE_IN, syn(8070, "10.0.0.1:8070")));
+    follower.take(&passes(1, PROBE_END, syn(8070, "10.0.0.1:22")));
+    follower.take(&passes(2, PROBE_IN, syn(22, "10.0.0.1:22")));
+    follower.take(&passes(2, PROBE_END, syn(22, "10.0.0.1:22")));
+    follower.take(&passes(3, REPLY_OUT, reply(22, SYN_ACK)));
+    follower.take(&event(3, "fw", "output", Some(5), Decision::Drop, None));
     let redirected = follower.end(port(8070)).journey;
     assert_eq!(redirected.reached, Reached::Host(Some("10.0.0.1:22".parse().unwrap())));
     let told = follower.end(port(22));
@@ -147,13 +147,13 @@ fn the_packets_of_others_are_no_story_of_ours() {
     let mut follower = follower(&[22]);
     let mut other = syn(22, "10.0.0.1:22");
     other.content = Content::Tcp { flags: 2, sequence: 5, acknowledgement: 0 };
-    follower.take(event(1, "fw", "input", Some(4), Decision::Drop, Some(other)));
-    follower.take(event(1, "fw", "input", Some(4), Decision::Drop, None));
-    follower.take(event(9, "fw", "input", Some(4), Decision::Drop, None));
+    follower.take(&event(1, "fw", "input", Some(4), Decision::Drop, Some(other)));
+    follower.take(&event(1, "fw", "input", Some(4), Decision::Drop, None));
+    follower.take(&event(9, "fw", "input", Some(4), Decision::Drop, None));
     assert!(!follower.has_begun(port(22)) && !follower.is_settled(port(22)));
     // The table of another portsight decides nothing.
-    follower.take(passes(1, PROBE_IN, syn(22, "10.0.0.1:22")));
-    follower.take(event(1, "portsight-2-1", PROBE_END, None, Decision::Accept, None));
+    follower.take(&passes(1, PROBE_IN, syn(22, "10.0.0.1:22")));
+    follower.take(&event(1, "portsight-2-1", PROBE_END, None, Decision::Accept, None));
     let journey = follower.end(port(22)).journey;
     assert_eq!((journey.reached, journey.steps.len()), (Reached::Rules, 0));
 }
@@ -163,14 +163,14 @@ fn an_icmp_error_belongs_to_the_probe_that_it_quotes() {
     let mut follower = follower(&[53]);
     let mut datagram = syn(53, "10.0.0.1:53");
     datagram.content = Content::Udp(4);
-    follower.take(passes(1, PROBE_IN, datagram));
+    follower.take(&passes(1, PROBE_IN, datagram));
     let error = Headers {
         source: "10.0.0.1:0".parse().unwrap(),
         target: "10.0.0.9:0".parse().unwrap(),
         mark: 0,
         content: Content::Icmp { kind: 3, code: 3, quoted: 53 },
     };
-    follower.take(passes(2, REPLY_END, error));
+    follower.take(&passes(2, REPLY_END, error));
     let from = Some("10.0.0.1".parse().unwrap());
     assert_eq!(follower.end(port(53)).answer, Answer::Icmp(Icmp { kind: 3, code: 3, from }));
 }
@@ -180,7 +180,7 @@ fn ways_that_are_the_same_are_one() {
     let mut follower = follower(&[1, 2]);
     let journeys = [1, 2].map(|number| {
         let headers = syn(number, &format!("10.0.0.1:{number}"));
-        follower.take(passes(number.into(), PROBE_END, headers));
+        follower.take(&passes(number.into(), PROBE_END, headers));
         follower.end(port(number)).journey
     });
     assert!(Arc::ptr_eq(&journeys[0], &journeys[1]));
@@ -191,9 +191,9 @@ fn ways_that_are_the_same_are_one() {
 fn a_policy_ends_a_story_by_the_headers_that_came_before() {
     let mut follower = follower(&[22]);
     let arrives = event(1, "fw", "input", None, Decision::Accept, Some(syn(22, "10.0.0.1:22")));
-    follower.take(Event { decision: None, ..arrives });
+    follower.take(&Event { decision: None, ..arrives });
     assert!(!follower.is_settled(port(22)));
-    follower.take(event(1, "fw", "input", None, Decision::Drop, None));
+    follower.take(&event(1, "fw", "input", None, Decision::Drop, None));
     let journey = follower.end(port(22)).journey;
     assert_eq!(journey.steps, [step("input", None, Decision::Drop)]);
 }

@@ -63,7 +63,7 @@ fn rules_of_docker_are_told_as_a_neighbour_finds_them() {
          26/tcp    lan4  open      syn-ack          reachable  -         filter/INPUT:tcp_dport_26
          27/tcp    lan4  filtered  no-response      shielded   dropped   policy:filter/INPUT
          8080/tcp  lan4  filtered  no-response      filtered   dropped   policy:filter/INPUT
-         8081/tcp  lan4  open      syn-ack          forwarded  -         filter/DOCKER:tcp_dport_80
+         8081/tcp  lan4  open      syn-ack          forwarded  -         nat/DOCKER:172.17.0.2:80
          8082/tcp  lan4  filtered  no-response      shielded   dropped   policy:FORWARD
          8083/tcp  lan4  filtered  no-response      shielded   dropped   policy:filter/INPUT",
     );
@@ -72,7 +72,7 @@ fn rules_of_docker_are_told_as_a_neighbour_finds_them() {
     assert_told(
         &report,
         "53/udp    lan4  filtered  no-response   filtered   dropped  policy:filter/INPUT
-         8053/udp  lan4  open      udp-response  forwarded  -        filter/DOCKER:udp_dport_53",
+         8053/udp  lan4  open      udp-response  forwarded  -        nat/DOCKER:172.17.0.2:53",
     );
     assert_sample(&world, &there, &[22, 23, 24, 25, 26, 53, 5353, 8053, 8081, 8082]);
 }

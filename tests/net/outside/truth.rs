@@ -265,11 +265,11 @@ fn forwarded_ports_are_told_as_a_neighbour_finds_them() {
     let report = world.json("check 8081-8086 --from lan --proto tcp -4");
     assert_told(
         &report,
-        "8081/tcp  lan4  open      syn-ack      forwarded  -        through
-         8082/tcp  lan4  closed    reset        forwarded  -        through
+        "8081/tcp  lan4  open      syn-ack      forwarded  -        to_80
+         8082/tcp  lan4  closed    reset        forwarded  -        to_81
          8083/tcp  lan4  filtered  no-response  shielded   dropped  policy:forward
-         8084/tcp  lan4  open      syn-ack      forwarded  -        *
-         8085/tcp  lan4  closed    reset        forwarded  -        *
+         8084/tcp  lan4  open      syn-ack      forwarded  -        to_22
+         8085/tcp  lan4  closed    reset        forwarded  -        to_23
          8086/tcp  lan4  closed    reset        closed     -        *",
     );
     assert_neighbour_agrees(&report, &there);

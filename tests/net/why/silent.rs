@@ -69,8 +69,7 @@ fn a_policy_drops_also_what_nobody_listens_for() {
         }
         }",
     );
-    // The trace of a host's own probes does not tell a policy, so root is no surer.
-    let report = assert_says(&world, "127.0.0.1:27420", "T01 likely");
+    let report = assert_blames_a_rule(&world, "127.0.0.1:27420", "T01");
     assert!(text(&report).contains("nothing listens on 27420"), "{report:#}");
 }
 
