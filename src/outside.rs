@@ -13,7 +13,7 @@ mod post;
 mod scan;
 mod table;
 
-pub use post::{Post, Wanted, posts, unusable};
+pub use post::{Post, Wanted, posts, unusable, vantage_of};
 
 use crate::model::{Port, PortSet, Sweep, Transport};
 use crate::sys::{self, Guardian, Injector, NetlinkSocket, Protocol, SharedNote};

@@ -287,7 +287,8 @@ pub(super) struct Why {
     /// UDP instead of TCP
     #[arg(short, long, conflicts_with = "explain")]
     pub(super) udp: bool,
-    /// Ask from another place too: lan, internet, an address, ssh:USER@HOST
+    /// Ask from a place on the network about a port of this host: lan, lan=ADDRESS, internet, internet=ADDRESS or
+    /// ADDRESS (takes root)
     #[arg(long, value_name = "VANTAGE", conflicts_with_all = ["bind", "explain"])]
     pub(super) from: Option<String>,
     /// Go on until it works, for so long at most, as in 30s or 2m

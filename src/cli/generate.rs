@@ -126,9 +126,21 @@ fn write_vantages(page: &mut dyn Write) -> io::Result<()> {
     );
     entry(
         &mut roff,
-        "lan, internet, ssh:USER@HOST",
-        "Known names; this version reports them as not run, also as --from of why.",
+        "lan, lan=ADDRESS",
+        "From a neighbour on the network of an interface, by frames that the interface seems to receive: what this \
+         host's own rules do with such a client. Takes root; nothing leaves, and nothing stays.",
     );
+    entry(
+        &mut roff,
+        "internet, internet=ADDRESS",
+        "The same from a host beyond every network of this host, through the interface of the default route.",
+    );
+    entry(
+        &mut roff,
+        "ADDRESS",
+        "Only of why: lan=ADDRESS where an interface has its network, else internet=ADDRESS.",
+    );
+    entry(&mut roff, "ssh:USER@HOST", "A known name; this version reports it as not run.");
     roff.to_writer(page)
 }
 

@@ -194,7 +194,7 @@ fn jobs(request: &Request, posts: &[Post], inventory: &Inventory) -> Vec<Job> {
     jobs
 }
 
-fn unavailable(vantage: &str, error: &Unavailable) -> Gap {
+pub(super) fn unavailable(vantage: &str, error: &Unavailable) -> Gap {
     let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     Gap {
         what: format!("the vantage {vantage}"),
@@ -205,7 +205,7 @@ fn unavailable(vantage: &str, error: &Unavailable) -> Gap {
 }
 
 /// The addresses of the other network namespaces of this host, as far as they can be entered.
-fn addresses_inside() -> BTreeSet<IpAddr> {
+pub(super) fn addresses_inside() -> BTreeSet<IpAddr> {
     let addresses = || sys::local_addresses().unwrap_or_default().usable;
     let all = Namespaces::all().map(|namespaces| namespaces.visit(addresses)).unwrap_or_default();
     let others = all.into_iter().filter(|(netns, _)| netns.is_some());

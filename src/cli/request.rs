@@ -236,7 +236,7 @@ impl Request {
 }
 
 /// The vantage of a word and the address that it names, or the gap that it leaves in this version.
-fn vantage(word: &str) -> Result<Result<(Vantage, Option<IpAddr>), Gap>> {
+pub(super) fn vantage(word: &str) -> Result<Result<(Vantage, Option<IpAddr>), Gap>> {
     const NAMES: [&str; 4] = ["loopback", "self", "lan", "internet"];
     let (name, source) = match word.split_once('=') {
         Some((name @ ("lan" | "internet"), address)) => {
@@ -250,7 +250,7 @@ fn vantage(word: &str) -> Result<Result<(Vantage, Option<IpAddr>), Gap>> {
         "self" => Ok((Vantage::Own, None)),
         "lan" => Ok((Vantage::Lan, source)),
         "internet" => Ok((Vantage::Internet, source)),
-        _ if word.starts_with("ssh:") => Err(Gap {
+        _ if word.strip_prefix("ssh:").is_some_and(|host| !host.is_empty()) => Err(Gap {
             what: format!("the vantage {word}"),
             reason: "this version does not probe from other hosts".to_owned(),
             need: Some(Need::LaterVersion),

@@ -1,6 +1,7 @@
 //! `portsight why`: why connecting or binding fails.
 
 mod bind;
+mod from;
 mod look;
 mod proxy;
 mod target;
@@ -24,7 +25,6 @@ use crate::sys;
 use anyhow::{Context, Result, bail};
 use bind::Place;
 use look::Looker;
-use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use target::Target;
 
@@ -42,7 +42,7 @@ pub(super) fn run(args: &args::Why, printer: &Printer) -> Result<Exit> {
     let started = Started::now();
     let services = Services::load();
     let wait = args.wait.as_deref().map(waiting).transpose()?;
-    let gap = args.from.as_deref().map(vantage).transpose()?;
+    let from = args.from.as_deref().map(from::Place::parse).transpose()?;
     let transport = if args.udp { Transport::Udp } else { Transport::Tcp };
     let subject = match (&args.bind, &args.target) {
         (Some(text), _) => {
@@ -57,7 +57,14 @@ pub(super) fn run(args: &args::Why, printer: &Printer) -> Result<Exit> {
     };
     sys::catch_interrupt().context("cannot catch SIGINT")?;
     let surroundings = inventory::surroundings();
-    let asker = Asker { subject: &subject, services: &services, surroundings: &surroundings };
+    let (from, gap) = match from {
+        Some(Ok(place)) => (Some(place), None),
+        Some(Err(gap)) => (None, Some(gap)),
+        None => (None, None),
+    };
+    let (services, surroundings) = (&services, &surroundings);
+    let asker = Asker { subject: &subject, from: from.as_ref(), services, surroundings };
+    asker.must_lead_here()?;
     let mut report = asker.until(wait);
     report.gaps.extend(gap);
     let exit = exit(&report);
@@ -98,25 +105,14 @@ fn waiting(text: &str) -> Result<Duration> {
     duration::parse(text, least, most).context("--wait")
 }
 
-/// The gap that a vantage leaves in this version.
-fn vantage(word: &str) -> Result<Gap> {
-    let name = word.split_once('=').map_or(word, |(name, _)| name);
-    let of_ssh = word.strip_prefix("ssh:").is_some_and(|host| !host.is_empty());
-    if !["lan", "internet"].contains(&name) && !of_ssh && word.parse::<IpAddr>().is_err() {
-        let near = hint::did_you_mean(word, ["lan", "internet"].into_iter());
-        bail!("{word:?} is no vantage: they are lan, internet, an address, ssh:USER@HOST{near}");
-    }
-    Ok(Gap {
-        what: format!("what a client at {word} gets"),
-        reason: "this version asks from this host only".to_owned(),
-        need: Some(Need::LaterVersion),
-        hides: Hides::Views,
-    })
-}
-
-/// 0 it works, 1 it fails and the cause is known, 3 else; a requested vantage that was not run is no answer either.
+/// 0 it works, 1 it fails and the cause is known, 3 else; a requested vantage that was not run, or not in full, is no
+/// answer either.
 fn exit(report: &Why) -> Exit {
-    let not_run = report.gaps.iter().any(|gap| gap.need == Some(Need::LaterVersion));
+    let unseen = |gap: &Gap| {
+        gap.need == Some(Need::LaterVersion)
+            || (report.from.is_some() && report.works && gap.hides == Hides::Views)
+    };
+    let not_run = report.gaps.iter().any(unseen);
     match (sys::interrupted(), report.works, sureness(report)) {
         (true, ..) => Exit::Interrupted,
         _ if not_run => Exit::Inconclusive,
@@ -135,11 +131,22 @@ enum Subject {
 /// Who asks, and asks again.
 struct Asker<'a> {
     subject: &'a Subject,
+    /// The place on the network; `None` for this host.
+    from: Option<&'a from::Place>,
     services: &'a Services,
     surroundings: &'a Surroundings,
 }
 
 impl Asker<'_> {
+    /// Says no to what nobody on the network reaches here.
+    fn must_lead_here(&self) -> Result<()> {
+        match (self.from, self.subject) {
+            (None, _) => Ok(()),
+            (Some(_), Subject::Connect(Target::Port(asked))) => self.looker(asked).must_lead_here(),
+            (Some(_), _) => bail!("--from asks for a port: no other host reaches a path"),
+        }
+    }
+
     /// The answer; with time to wait, the one that works, or else the last one.
     fn until(&self, wait: Option<Duration>) -> Why {
         let start = Instant::now();
@@ -148,6 +155,9 @@ impl Asker<'_> {
             || if wait.is_some() { LONG_PATIENCE.min(left().max(PATIENCE)) } else { PATIENCE };
         let first = self.ask(patience());
         let mut report = first.clone();
+        if self.from.is_some() && first.attempts.is_empty() {
+            return report;
+        }
         while !report.works && !left().is_zero() && !sys::interrupted() {
             sys::pause(AGAIN.min(left()));
             if left().is_zero() || self.may_have_changed(&report, patience()) {
@@ -189,7 +199,11 @@ impl Asker<'_> {
             }
             Subject::Connect(Target::Port(asked)) => {
                 let looker = self.looker(asked);
-                why::judge(&looker.look(looker.resolve(), patience))
+                let resolution = looker.resolve();
+                why::judge(&match self.from {
+                    Some(place) => looker.look_from(place, resolution),
+                    None => looker.look(resolution, patience),
+                })
             }
         }
     }
@@ -202,7 +216,7 @@ impl Asker<'_> {
     /// Whether a quick try ends otherwise than the last whole look: only then is another one worth its time.
     fn may_have_changed(&self, last: &Why, patience: Duration) -> bool {
         let Subject::Connect(Target::Port(asked)) = self.subject else { return true };
-        if asked.transport == Transport::Udp {
+        if asked.transport == Transport::Udp || self.from.is_some() {
             return true;
         }
         let looker = self.looker(asked);

@@ -276,6 +276,7 @@ pub(crate) fn why() -> Why {
     let evidence = |what: &str, text: &str| Evidence { what: what.into(), text: text.into() };
     Why {
         target: "localhost:3000".into(),
+        from: None,
         attempts: vec![
             Tried { attempt: refused, socket: "no listener for 127.0.0.1:3000".into() },
             Tried { attempt: open, socket: "node 42".into() },

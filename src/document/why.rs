@@ -12,6 +12,8 @@ use std::net::IpAddr;
 pub struct WhyBody<'a> {
     /// As it was written.
     target: &'a str,
+    /// From which place on the network, as it was written (`lan`, `10.0.0.7`); null from this host.
+    from: Option<&'a str>,
     /// Whether it works, as far as a client can tell.
     works: bool,
     /// In the order in which a client tries; empty for a bind and for a path.
@@ -28,6 +30,7 @@ pub struct WhyBody<'a> {
 pub fn why<'a>(about: &'a About, why: &'a Why) -> Document<'a, WhyBody<'a>> {
     let body = WhyBody {
         target: &why.target,
+        from: why.from.as_deref(),
         works: why.works,
         attempts: why.attempts.iter().map(AttemptItem::from).collect(),
         diagnosis: why.diagnosis.as_ref().map(DiagnosisItem::from),

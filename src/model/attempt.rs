@@ -131,7 +131,7 @@ impl ClientAttempt {
     #[must_use]
     pub fn in_words(&self) -> String {
         let time = elapsed(self.elapsed);
-        let errno = self.errno.as_ref().map_or("failed", |errno| errno.name.as_str());
+        let errno = self.errno.as_ref().map_or(self.outcome.name(), |errno| errno.name.as_str());
         match (self.outcome, &self.icmp) {
             (_, Some(icmp)) => format!("{errno} in {time}, {icmp}"),
             (Outcome::Connected, None) => format!("open in {time}"),

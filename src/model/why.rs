@@ -90,6 +90,8 @@ pub struct Tried {
 pub struct Why {
     /// What was asked, as it was written.
     pub target: String,
+    /// From which place on the network, as it was written; `None` from this host.
+    pub from: Option<String>,
     /// What a client sees, in the order in which it tries; for a bind, nothing.
     pub attempts: Vec<Tried>,
     /// Whether it works, as far as a client can tell.

@@ -93,6 +93,13 @@ pub fn unusable(source: IpAddr, local: &[LocalAddress]) -> Option<&'static str> 
     }
 }
 
+/// Which vantage an address is one of: `lan` where an interface has a network with it, else `internet`.
+#[must_use]
+pub fn vantage_of(source: IpAddr, local: &[LocalAddress]) -> Vantage {
+    let is_near = |local: &LocalAddress| !local.address.is_loopback() && has(local, source);
+    if local.iter().any(is_near) { Vantage::Lan } else { Vantage::Internet }
+}
+
 fn gap(vantage: Vantage, reason: String) -> Gap {
     let what = format!("the vantage {}", vantage.name());
     Gap { what, reason, need: None, hides: Hides::Views }
@@ -431,6 +438,16 @@ mod tests {
         let (posts, _) = told(&network(&[], None), &[], named("10.0.0.77"));
         assert_eq!(posts, ["eth2 10.0.0.77 10.0.0.5", "eth2 10.0.0.77 10.0.0.6"]);
         assert_eq!(told(&network(&[], None), &[], named("10.9.0.1")), (vec![], 1));
+    }
+
+    #[test]
+    fn an_address_is_a_neighbour_in_a_network_of_ours_only() {
+        let of = |source: &str| {
+            let local = [local("127.0.0.1/8", 1), local("10.0.0.5/24", 2), local("fd00::5/64", 2)];
+            vantage_of(source.parse().unwrap(), &local).name()
+        };
+        assert_eq!([of("10.0.0.7"), of("fd00::7")], ["lan", "lan"]);
+        assert_eq!([of("10.0.1.7"), of("fd01::7"), of("127.0.0.7")], ["internet"; 3]);
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod facts;
 mod forwarded;
 mod path;
 mod refused;
+mod remote;
 mod silent;
 mod udp;
 mod words;
@@ -19,6 +20,7 @@ mod words;
 pub use bind::{BindFacts, Bound, bind};
 pub use facts::{Case, Decided, Facts, Proxy};
 pub use path::{PathFacts, path};
+pub use remote::{Probed, Remote};
 
 use crate::model::{
     Certainty, Code, Delivery, Diagnosis, Evidence, Outcome, Resolved, Rule, RuleId, Transport,
@@ -64,15 +66,19 @@ impl Found {
 
     /// A rule that a trace has shown is the best evidence.
     fn by_rule(self, decided: Option<&Decided>) -> Self {
-        let Some(Decided { rule, .. }) = decided else {
-            return self.seen("rule", NOT_TRACED).next("sudo nft -a list ruleset");
-        };
+        match decided {
+            Some(decided) => Self { certainty: Certainty::Proved, ..self }.with_rule(decided),
+            None => self.seen("rule", NOT_TRACED).next("sudo nft -a list ruleset"),
+        }
+    }
+
+    /// Names a rule, and the command that shows it.
+    fn with_rule(self, Decided { rule, .. }: &Decided) -> Self {
         let Rule { id: RuleId { chain, handle }, text, .. } = rule;
         let handle = handle.map_or_else(String::new, |handle| format!(" handle {handle}"));
         let text = text.as_deref().map_or_else(String::new, |text| format!(": {text}"));
         let chain = format!("{} {} {}", chain.table.family.name(), chain.table.name, chain.name);
-        let found = Self { certainty: Certainty::Proved, ..self };
-        let found = found.seen("rule", format!("{chain}{handle}{text}"));
+        let found = self.seen("rule", format!("{chain}{handle}{text}"));
         found.next(format!("sudo nft -a list chain {chain}"))
     }
 
@@ -92,9 +98,10 @@ pub fn judge(facts: &Facts) -> Why {
     let findings: Vec<Option<Found>> =
         facts.cases.iter().map(|case| of_case(facts, case)).collect();
     let ok = |(case, found): (&Case, &Option<Found>)| {
-        case_works(case) && found.as_ref().is_none_or(|found| found.works)
+        case_works(facts, case) && found.as_ref().is_none_or(|found| found.works)
     };
-    let each: Vec<bool> = facts.cases.iter().zip(&findings).map(ok).collect();
+    let mut each: Vec<bool> = facts.cases.iter().zip(&findings).map(ok).collect();
+    remote::excuse(facts, &findings, &mut each);
     let proxy = facts.proxy.as_ref().and_then(|proxy| refused_by_proxy(facts, proxy));
     let works = !each.is_empty() && each.iter().all(|ok| *ok) && proxy.is_none();
     let some_work = each.contains(&true);
@@ -105,7 +112,8 @@ pub fn judge(facts: &Facts) -> Why {
         told.partition(|(found, _)| found.is_some());
     // Where no address works, one with a socket behind it tells more than one that the server is not bound to.
     if !some_work {
-        candidates.sort_by_key(|(found, _)| found.as_ref().map(|it| is_about_binding(it.code)));
+        candidates
+            .sort_by_key(|(found, _)| found.as_ref().map(|it| refused::is_about_binding(it.code)));
     }
     let of_all = of_name(facts).or(proxy).map(|found| (Some(found), None));
     let first = of_all.or_else(|| candidates.into_iter().chain(unexplained).next());
@@ -118,6 +126,7 @@ pub fn judge(facts: &Facts) -> Why {
     let mut also_checked = also_checked(facts, primary.as_ref().map(|found| found.code));
     also_checked.extend(hints(facts, primary.as_ref().map(|found| found.code)));
     let mut evidence: Vec<Evidence> = lookup_evidence(facts).into_iter().collect();
+    evidence.extend(facts.remote.iter().filter_map(Remote::evidence));
     evidence.extend(primary.iter().flat_map(|found| found.evidence.clone()));
     let tried = facts
         .cases
@@ -125,6 +134,7 @@ pub fn judge(facts: &Facts) -> Why {
         .map(|case| Tried { attempt: case.attempt.clone(), socket: words::beside(facts, case) });
     Why {
         target: facts.asked.text.clone(),
+        from: facts.remote.as_ref().map(|remote| remote.word.clone()),
         attempts: tried.collect(),
         works,
         failure,
@@ -136,17 +146,21 @@ pub fn judge(facts: &Facts) -> Why {
 }
 
 /// Whether the attempt itself went well.
-fn case_works(case: &Case) -> bool {
+fn case_works(facts: &Facts, case: &Case) -> bool {
     let arrived =
         matches!(case.delivery, Some(Ok(Delivery::Replied | Delivery::Queued | Delivery::Read)));
-    case.attempt.outcome == Outcome::Connected || arrived
+    case.attempt.outcome == Outcome::Connected || arrived || udp::came_in(facts, case)
 }
 
 fn of_case(facts: &Facts, case: &Case) -> Option<Found> {
+    if case.handed_on().is_some() && !case_works(facts, case) {
+        return forwarded::forwarded(facts, case);
+    }
     if facts.asked.transport == Transport::Udp {
         return udp::found(facts, case);
     }
-    if case.device().is_some() && !facts.loopback_is_up && !case_works(case) {
+    let takes_loopback = case.device().is_some() && facts.remote.is_none();
+    if takes_loopback && !facts.loopback_is_up && !case_works(facts, case) {
         return Some(blocked::without_loopback(case));
     }
     match case.attempt.outcome {
@@ -157,12 +171,6 @@ fn of_case(facts: &Facts, case: &Case) -> Option<Found> {
         Outcome::Unreachable | Outcome::Denied => blocked::by_routing(facts, case),
         Outcome::Failed => None,
     }
-}
-
-/// Whether a reason is only that the server is bound otherwise.
-fn is_about_binding(code: Code) -> bool {
-    use Code::{R03, R04, R05, R06, R07, R08, R09};
-    matches!(code, R03 | R04 | R05 | R06 | R07 | R08 | R09)
 }
 
 /// A name that leads nowhere.
@@ -186,6 +194,9 @@ fn of_name(facts: &Facts) -> Option<Found> {
 /// What the resolver said.
 fn lookup_evidence(facts: &Facts) -> Option<Evidence> {
     let Resolved::Addresses(addresses) = &facts.resolution.answer else { return None };
+    if facts.remote.as_ref().is_some_and(|remote| remote.every_address) {
+        return None;
+    }
     let list: Vec<String> = addresses.iter().map(|address| address.ip().to_string()).collect();
     let of_file =
         |address: &&std::net::SocketAddr| facts.resolution.in_hosts.contains(&address.ip());
@@ -219,7 +230,7 @@ fn also_checked(facts: &Facts, primary: Option<Code>) -> Vec<String> {
         checked.push("firewall (no ICMP error came, so it is no reject)".to_owned());
     }
     match &facts.proxy {
-        _ if facts.asked.scheme.is_none() => {}
+        _ if facts.asked.scheme.is_none() || facts.remote.is_some() => {}
         None => checked.push("proxy settings (none for this URL)".to_owned()),
         Some(proxy) => checked.push(match &proxy.attempts {
             Ok(attempts) if attempts.iter().any(|it| it.outcome == Outcome::Connected) => {

@@ -45,9 +45,18 @@ pub fn why_text(out: &mut dyn Write, why: &Why, look: &Appearance) -> io::Result
 /// What is so, in one line.
 fn headline(why: &Why) -> String {
     let diagnosis = why.diagnosis.as_ref().map(|diagnosis| diagnosis.text.as_str());
+    let from = why.from.as_ref().map_or_else(String::new, |from| format!(" from {from}"));
     match (why.works, diagnosis) {
-        (true, None) => format!("✓ {} works", why.target),
-        (true, Some(text)) => format!("✓ {} works, but: {text}", why.target),
+        (true, None) => format!("✓ {} works{from}", why.target),
+        (true, Some(text)) => format!("✓ {} works{from}, but: {text}", why.target),
+        // Nothing was tried, and no reason for that is a fault of the target.
+        (false, None) if why.from.is_some() && why.attempts.is_empty() => {
+            format!("? whether {} works{from} could not be seen", why.target)
+        }
+        (false, text) if why.from.is_some() => {
+            let what = why.failure.as_ref().map_or_else(String::new, |word| format!(", {word}"));
+            format!("✗{from}{what}: {}", text.unwrap_or("nothing that can be seen explains it"))
+        }
         (false, text) => {
             let what = why.failure.as_ref().map_or_else(String::new, |word| format!("{word}: "));
             format!("✗ {what}{}", text.unwrap_or("nothing that can be seen explains it"))
@@ -143,6 +152,18 @@ mod tests {
         assert!(text(&why).starts_with("✓ localhost:3000 works\n"), "{}", text(&why));
         why.works = false;
         assert!(text(&why).starts_with("✗ refused: nothing that can be seen explains it\n"));
+    }
+
+    #[test]
+    fn another_place_is_named() {
+        let mut why = Why { from: Some("lan".into()), ..samples::why() };
+        assert!(text(&why).starts_with("✗ from lan, refused: the server"), "{}", text(&why));
+        (why.works, why.diagnosis) = (true, None);
+        assert!(text(&why).starts_with("✓ localhost:3000 works from lan\n"), "{}", text(&why));
+        why.works = false;
+        why.attempts.clear();
+        let unseen = "? whether localhost:3000 works from lan could not be seen\n";
+        assert!(text(&why).starts_with(unseen), "{}", text(&why));
     }
 
     #[test]

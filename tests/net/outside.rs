@@ -10,7 +10,7 @@ mod rulesets;
 mod safety;
 mod told;
 mod truth;
-mod wire;
+pub(crate) mod wire;
 
 use crate::cgroups::did_not_run;
 use crate::host::Host;
@@ -20,7 +20,7 @@ use crate::world::{World, bring_up, feed};
 use std::fs;
 
 /// A world with `lan0`, and the host at the other end of its wire.
-fn with_neighbour() -> (World, Host) {
+pub(crate) fn with_neighbour() -> (World, Host) {
     let world = World::new().veth(&LAN);
     let there = Host::new();
     there.takes("wire0", &["10.77.0.9/24", "fd77::9/64", "fe80::9/64"]);
@@ -43,7 +43,7 @@ fn ip(commands: &str) {
 }
 
 /// A host behind a bridge, as Docker makes them, with servers at 80/tcp, 81/tcp and 53/udp.
-fn with_container() -> (Host, World) {
+pub(crate) fn with_container() -> (Host, World) {
     ip(
         "link add docker0 type bridge\nlink add veth0 type veth peer name eth0\nlink set veth0 master docker0 up",
     );
@@ -62,7 +62,7 @@ fn with_container() -> (Host, World) {
 }
 
 /// Whether frames can be injected: the kernel asks the first user namespace for that right.
-fn can_inject() -> bool {
+pub(crate) fn can_inject() -> bool {
     let users = fs::read_to_string("/proc/self/uid_map").unwrap();
     let is_host = users.split_whitespace().eq(["0", "0", "4294967295"]);
     let can = rustix::process::geteuid().is_root() && is_host;

@@ -3,6 +3,7 @@
 mod bind;
 mod blocked;
 mod connected;
+mod from;
 mod names;
 mod refused;
 mod silent;

@@ -78,6 +78,18 @@ impl Looker<'_> {
             self.look_closer(case, &local);
         }
         let untraced = self.trace(&mut cases, &local);
+        Facts { proxy: self.proxy(), ..self.facts(resolution, before, cases, untraced) }
+    }
+
+    /// What of this host bears on these cases.
+    pub(super) fn facts(
+        &self,
+        resolution: Resolution,
+        before: Inventory,
+        mut cases: Vec<Case>,
+        untraced: Gap,
+    ) -> Facts {
+        let local = sys::local_addresses().unwrap_or_default();
         let mut after = self.table();
         let endpoint = self.endpoint();
         self.ask_lookups(&mut cases);
@@ -107,7 +119,8 @@ impl Looker<'_> {
             conntrack_is_full: sys::conntrack_room().is_some_and(|(free, _)| free == 0),
             local: local.usable.iter().map(|local| local.address).collect(),
             loopback_is_up: sys::loopback_is_up(),
-            proxy: self.proxy(),
+            remote: None,
+            proxy: None,
             surroundings: self.surroundings.clone(),
             kernel: sys::kernel_release(),
             gaps,
@@ -116,12 +129,12 @@ impl Looker<'_> {
         }
     }
 
-    fn endpoint(&self) -> Endpoint {
+    pub(super) fn endpoint(&self) -> Endpoint {
         Endpoint { port: self.asked.port, transport: self.asked.transport }
     }
 
     /// What is bound, without owners.
-    fn table(&self) -> Inventory {
+    pub(super) fn table(&self) -> Inventory {
         let namespaces = Namespaces::ours();
         let mut source = Across { namespaces: &namespaces, what: SockDiag::default() };
         let mut table = inventory::take(&mut source, self.services);

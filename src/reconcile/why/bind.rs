@@ -73,6 +73,7 @@ pub fn bind(facts: &BindFacts) -> Why {
     evidence.extend(found.iter().flat_map(|found| found.evidence.clone()));
     Why {
         target: facts.target.clone(),
+        from: None,
         attempts: Vec::<Tried>::new(),
         works: first.is_none(),
         failure: first.map(|(_, errno)| errno.text.to_lowercase()),

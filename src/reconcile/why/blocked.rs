@@ -1,8 +1,8 @@
 //! An error came back that says more than a refusal: of a firewall, of the link, or of this host's own routing.
 
-use super::words::holder;
+use super::words::{self, holder};
 use super::{Case, Facts, Found};
-use crate::model::{Certainty, Code, Icmp, Neighbour, Way, elapsed};
+use crate::model::{Certainty, Code, Hook, Icmp, Neighbour, Way, elapsed};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -24,9 +24,10 @@ pub(super) fn by_icmp(facts: &Facts, case: &Case) -> Option<Found> {
     let behind = facts.takers(case).first().map(|socket| holder(&socket.held));
     let behind = match behind {
         Some(who) => format!("; {who} listens behind it"),
-        None if case.device().is_some() => {
-            format!("; nothing listens on {} behind it", facts.asked.port)
+        None if case.decided.as_ref().is_some_and(|it| it.hook == Some(Hook::Forward)) => {
+            ", on its way through, to where a rule hands it on".to_owned()
         }
+        None if case.device().is_some() => words::behind(facts, None),
         None => String::new(),
     };
     let (code, said) = match (ipv4, error.kind, error.code) {

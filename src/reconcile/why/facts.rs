@@ -1,12 +1,12 @@
 //! The facts that a reason is found from.
 
-use super::words;
+use super::{Remote, words};
 use crate::model::{
     Asked, Certainty, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook, Inventory,
     Journey, Lookup, Neighbour, Outcome, Passage, Published, Reached, Resolution, Rule, RuleId,
     Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
 };
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// One address that a client would try, with everything that bears on it.
 #[derive(Debug, Clone)]
@@ -83,6 +83,23 @@ impl Case {
     }
 }
 
+impl Case {
+    /// Whether a trace saw the packet come to the sockets of this host, as it was sent, and no rule end its answer.
+    pub(super) fn came_in(&self) -> bool {
+        self.reached == Some(Reached::Host(None)) && self.decided.is_none()
+    }
+
+    /// Where rules of NAT hand it on to, when none ends it.
+    pub(super) fn handed_on(&self) -> Option<SocketAddr> {
+        match self.reached {
+            Some(Reached::Host(Some(to)) | Reached::Through(to)) if self.decided.is_none() => {
+                Some(to)
+            }
+            _ => None,
+        }
+    }
+}
+
 /// A proxy that clients would use instead.
 #[derive(Debug, Clone)]
 pub struct Proxy {
@@ -119,6 +136,8 @@ pub struct Facts {
     pub local: Vec<IpAddr>,
     /// Whether `lo` is up.
     pub loopback_is_up: bool,
+    /// The place on the network that is asked from; `None` for this host itself.
+    pub remote: Option<Remote>,
     /// The proxy that clients would use for this URL.
     pub proxy: Option<Proxy>,
     /// The container that we are in.
@@ -172,6 +191,8 @@ impl Facts {
     /// `localhost:3000`, as a word for the command line.
     pub(super) fn target(&self) -> String {
         let udp = if self.asked.transport == Transport::Udp { " --udp" } else { "" };
-        format!("{}{udp}", words::at(&self.asked.host, self.asked.port))
+        let from = self.remote.as_ref();
+        let from = from.map_or_else(String::new, |remote| format!(" --from {}", remote.word));
+        format!("{}{udp}{from}", words::at(&self.asked.host, self.asked.port))
     }
 }

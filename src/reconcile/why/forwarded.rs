@@ -1,25 +1,36 @@
 //! A rule of destination NAT sends the connection on.
 
 use super::words::at;
-use super::{Case, Facts, Found};
-use crate::model::{Certainty, Code, Outcome, Reached, Through};
+use super::{Case, Facts, Found, Remote};
+use crate::model::{Certainty, Code, Outcome, Through, Transport};
 
 /// A rule sends the packets on, to where nobody listens. `None` where somebody does: then the rule is not for packets
 /// of this host, and not the cause.
-pub(super) fn forwarded(facts: &Facts, case: &Case, what: &str) -> Option<Found> {
+pub(super) fn forwarded(facts: &Facts, case: &Case) -> Option<Found> {
     let port = facts.asked.port;
-    match case.reached {
-        Some(Reached::Host(Some(to)) | Reached::Through(to)) => {
-            let silent = case.attempt.outcome == Outcome::TimedOut;
-            let sure = if silent { Certainty::Likely } else { Certainty::Proved };
-            let text = format!("a rule forwards port {port} to {to}, which {what}");
-            let found =
-                Found::new(Code::R19, sure, text).seen("trace", format!("redirected to {to}"));
-            return Some(found.next("sudo nft -a list ruleset"));
-        }
-        // It came to this host's sockets with the address and port that it was sent to.
-        Some(Reached::Host(None)) => return None,
-        _ => {}
+    let silent = case.attempt.outcome == Outcome::TimedOut;
+    let what = match &case.attempt.icmp {
+        Some(error) => format!("answers with {error}"),
+        None if silent => "does not answer".to_owned(),
+        None => "refuses".to_owned(),
+    };
+    if let Some(to) = case.handed_on() {
+        let outside =
+            |remote: &Remote| !remote.inside.contains(&to.ip()) && !facts.local.contains(&to.ip());
+        let not_asked = silent && facts.remote.as_ref().is_some_and(outside);
+        let (sure, what) = match facts.asked.transport {
+            _ if not_asked => (Certainty::Possible, "is another host and was not asked".to_owned()),
+            Transport::Udp if silent => (Certainty::Possible, what),
+            _ if silent => (Certainty::Likely, what),
+            _ => (Certainty::Proved, what),
+        };
+        let text = format!("a rule forwards port {port} to {to}, which {what}");
+        let found = Found::new(Code::R19, sure, text).seen("trace", format!("redirected to {to}"));
+        return Some(found.next("sudo nft -a list ruleset"));
+    }
+    // It came to this host's sockets with the address and port that it was sent to, or a rule ended it before.
+    if case.came_in() || case.decided.is_some() {
+        return None;
     }
     let rule = facts.redirection(case.address())?;
     let target_port = rule.leads_to(port).unwrap_or(port);

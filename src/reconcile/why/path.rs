@@ -23,6 +23,7 @@ pub fn path(facts: &PathFacts) -> Why {
     let found = facts.connected.as_ref().err().and_then(|errno| found(facts, errno));
     Why {
         target: facts.path.clone(),
+        from: None,
         attempts: Vec::new(),
         works: facts.connected.is_ok(),
         failure: facts.connected.as_ref().err().map(|errno| errno.text.to_lowercase()),

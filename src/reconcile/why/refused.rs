@@ -8,13 +8,28 @@ use std::net::{IpAddr, Ipv4Addr};
 
 pub(super) fn found(facts: &Facts, case: &Case) -> Found {
     let Some(device) = case.device() else { return elsewhere(facts, case) };
-    if let Some(found) = forwarded(facts, case, "refuses") {
+    if let Some(found) = forwarded(facts, case) {
         return found;
     }
     let takers = facts.takers(case);
     if let Some(socket) = takers.first() {
         return reset(facts, case, socket);
     }
+    let found = no_taker(facts, case, device);
+    match &case.decided {
+        Some(decided) => found.with_rule(decided),
+        None => found,
+    }
+}
+
+/// Whether a reason is only that the server is bound otherwise.
+pub(super) fn is_about_binding(code: Code) -> bool {
+    use Code::{R03, R04, R05, R06, R07, R08, R09};
+    matches!(code, R03 | R04 | R05 | R06 | R07 | R08 | R09)
+}
+
+/// No socket takes packets to the address.
+fn no_taker(facts: &Facts, case: &Case, device: u32) -> Found {
     let sure = facts.certainty_of_table(case);
     let servers: Vec<&Socket> = facts.servers().collect();
     let by_device =
@@ -63,6 +78,7 @@ fn reset(facts: &Facts, case: &Case, socket: &Socket) -> Found {
     let port = facts.asked.port;
     let who = holder(&socket.held);
     match case.passage {
+        _ if case.came_in() => started(facts, &who),
         // The reset is the stack's own, so the packet was for something else by then.
         Some(passage) if passage.delivered >= 2 && facts.tracks_connections => {
             let text = format!(
@@ -72,13 +88,7 @@ fn reset(facts: &Facts, case: &Case, socket: &Socket) -> Found {
             let found = Found::new(Code::R19, Certainty::Possible, text);
             found.seen("counters", counters(&passage)).next("sudo nft -a list ruleset")
         }
-        Some(passage) if passage.delivered >= 2 => {
-            let text = format!(
-                "{who} listens on {port}, and yet this host itself refuses; it may have begun to listen just now"
-            );
-            let found = Found::new(Code::R12, Certainty::Possible, text);
-            found.next(format!("portsight why {} --wait 30s", facts.target()))
-        }
+        Some(passage) if passage.delivered >= 2 => started(facts, &who),
         passage => {
             let text = format!("{who} listens on {port}, and a firewall rule resets what comes");
             // Without the counters the reset may be that of a redirected connection.
@@ -93,6 +103,16 @@ fn reset(facts: &Facts, case: &Case, socket: &Socket) -> Found {
             found.by_rule(case.decided.as_ref())
         }
     }
+}
+
+/// The refusal is this host's own.
+fn started(facts: &Facts, who: &str) -> Found {
+    let port = facts.asked.port;
+    let text = format!(
+        "{who} listens on {port}, and yet this host itself refuses; it may have begun to listen just now"
+    );
+    let found = Found::new(Code::R12, Certainty::Possible, text);
+    found.next(format!("portsight why {} --wait 30s", facts.target()))
 }
 
 /// The counters around one attempt, in words.
@@ -130,7 +150,13 @@ fn bound_otherwise(facts: &Facts, case: &Case, socket: &Socket, sure: Certainty)
     let (who, at_socket) = (holder(&socket.held), binding(socket));
     let other_family = Family::of(bound) != Family::of(address);
     let reach = |address: IpAddr| address.is_loopback();
-    let use_it = |host: &str| format!("use {}", url(facts, host, port));
+    let served = || facts.cases.iter().find(|case| socket.takes(case.address()));
+    let use_it = |host: &str| match (&facts.remote, served()) {
+        (None, _) => format!("use {}", url(facts, host, port)),
+        (_, Some(case)) => format!("use {}", url(facts, &case.address().to_string(), port)),
+        // What this host can use is of no help to another one.
+        (_, None) => format!("portsight who {port}"),
+    };
     let loopback = if bound.is_ipv4() { "127.0.0.1" } else { "::1" };
     let found = if bound.is_unspecified() && bound.is_ipv6() {
         let text = format!(

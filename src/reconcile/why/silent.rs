@@ -2,9 +2,11 @@
 
 use super::forwarded::forwarded;
 use super::refused::counters;
-use super::words::{binding, holder};
-use super::{Case, Facts, Found};
-use crate::model::{Certainty, Code, Hook, Lookup, Neighbour, Passage, Queue, Seen, Socket, Way};
+use super::words::{behind, binding, holder};
+use super::{Case, Facts, Found, remote};
+use crate::model::{
+    Certainty, Code, Hook, Lookup, Neighbour, Passage, Queue, Reached, Seen, Socket, Way,
+};
 
 /// Where a packet that nothing came back to was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,7 +42,7 @@ pub(super) fn found(facts: &Facts, case: &Case) -> Found {
     if case.device().is_none() {
         return elsewhere(facts, case);
     }
-    if let Some(found) = forwarded(facts, case, "does not answer") {
+    if let Some(found) = forwarded(facts, case) {
         return found;
     }
     let lost = case.passage.as_ref().map_or(Lost::Unclear, Lost::of);
@@ -57,7 +59,7 @@ pub(super) fn found(facts: &Facts, case: &Case) -> Found {
         let found = Found::new(Code::T07, Certainty::Possible, text);
         return found.next("sysctl net.netfilter.nf_conntrack_max");
     }
-    dropped(facts, case, taker, lost)
+    remote::lost(facts, case, taker).unwrap_or_else(|| dropped(facts, case, taker, lost))
 }
 
 /// What the socket itself explains.
@@ -72,7 +74,10 @@ fn at_socket(facts: &Facts, case: &Case, socket: &Socket, lost: Lost) -> Option<
     if let Seen::Known(queue @ Queue { length, limit, .. }) = &socket.queue
         && queue.is_full()
     {
-        let sure = if overflowed { Certainty::Proved } else { Certainty::Likely };
+        let before = facts.before.sockets.iter().find(|before| before.cookie == socket.cookie);
+        let before = before.and_then(|before| before.queue.known());
+        let was_full = case.came_in() && before.is_some_and(Queue::is_full);
+        let sure = if overflowed || was_full { Certainty::Proved } else { Certainty::Likely };
         let stopped = if is_stopped(socket) { ", since its process is stopped" } else { "" };
         let text = format!(
             "{who} does not accept its connections{stopped}: {length} wait, where {limit} may"
@@ -107,7 +112,7 @@ fn at_socket(facts: &Facts, case: &Case, socket: &Socket, lost: Lost) -> Option<
 }
 
 /// How much more the socket has dropped than before the attempts.
-fn drops(facts: &Facts, socket: &Socket) -> Option<u32> {
+pub(super) fn drops(facts: &Facts, socket: &Socket) -> Option<u32> {
     let of = |socket: &Socket| socket.queue.known().map(|queue| queue.drops);
     let before = facts.before.sockets.iter().find(|before| before.cookie == socket.cookie);
     Some(of(socket)?.wrapping_sub(of(before?)?))
@@ -120,23 +125,25 @@ fn is_stopped(socket: &Socket) -> bool {
 
 /// A firewall, or what looks like one.
 fn dropped(facts: &Facts, case: &Case, taker: Option<&Socket>, lost: Lost) -> Found {
-    let port = facts.asked.port;
     let hook = case.decided.as_ref().and_then(|decided| decided.hook);
     let is_output = match hook {
         Some(hook) => matches!(hook, Hook::Output | Hook::Postrouting),
         None => matches!(lost, Lost::GoingOut | Lost::AnswerGoingOut),
     };
-    let behind = match taker {
-        Some(socket) => format!(", although {} listens on {port}", holder(&socket.held)),
-        None => format!("; nothing listens on {port} behind it"),
-    };
+    let behind = behind(facts, taker);
+    let of_answer = case.decided.is_some() && case.reached == Some(Reached::Host(None));
     let what = match lost {
         Lost::AnswerGoingOut | Lost::AnswerComingIn => "drops the answer",
+        _ if of_answer => "drops the answer",
         _ => "drops what comes for it",
     };
     let (code, text) = if is_output {
         let what = if what == "drops the answer" { what } else { "drops it on the way out" };
         (Code::T02, format!("this host's own output path {what}{behind}"))
+    } else if hook == Some(Hook::Forward) {
+        let text =
+            "a firewall of this host drops it on its way through, to where a rule hands it on";
+        (Code::T01, text.to_owned())
     } else {
         (Code::T01, format!("a firewall of this host {what}{behind}"))
     };

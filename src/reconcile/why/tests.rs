@@ -50,7 +50,7 @@ fn open(to: &str) -> Case {
     case
 }
 
-fn port(number: u16) -> Port {
+pub(super) fn port(number: u16) -> Port {
     Port::new(number).unwrap()
 }
 
@@ -59,7 +59,7 @@ fn seen(sent: u64, arrived: u64, delivered: u64) -> Option<Passage> {
 }
 
 /// A listener at port 80 that a process holds.
-fn owned_by(address: &str, pid: u32, name: &str) -> Socket {
+pub(super) fn owned_by(address: &str, pid: u32, name: &str) -> Socket {
     let process = Process {
         pid,
         ppid: Seen::Absent,
@@ -82,7 +82,7 @@ fn with_queue(length: u32, limit: u32, drops: u32) -> Socket {
 }
 
 /// A client of `localhost:80`, and these sockets.
-fn facts(cases: Vec<Case>, sockets: Vec<Socket>) -> Facts {
+pub(super) fn facts(cases: Vec<Case>, sockets: Vec<Socket>) -> Facts {
     let addresses = cases.iter().map(|case| case.attempt.to).collect();
     let inventory = Inventory { sockets, ..Inventory::default() };
     Facts {
@@ -107,6 +107,7 @@ fn facts(cases: Vec<Case>, sockets: Vec<Socket>) -> Facts {
         conntrack_is_full: false,
         local: vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
         loopback_is_up: true,
+        remote: None,
         proxy: None,
         surroundings: Surroundings { container: Seen::Absent, netns: Seen::Absent },
         kernel: "6.18.0".into(),
@@ -120,7 +121,7 @@ fn gap(reason: &str, hides: Hides) -> Gap {
 }
 
 /// `R05 proved`, `works`, `nothing`.
-fn told(facts: &Facts) -> String {
+pub(super) fn told(facts: &Facts) -> String {
     let why = judge(facts);
     let reason = why.diagnosis.map(|it| format!("{} {}", it.code, it.certainty.name()));
     match (why.works, reason) {

@@ -1,13 +1,16 @@
 //! UDP: an answer, an error, or a silence that may be quite in order.
 
 use super::words::holder;
-use super::{Case, Facts, Found, blocked, refused};
-use crate::model::{Certainty, Code, Delivery, Outcome};
+use super::{Case, Facts, Found, blocked, refused, remote, silent};
+use crate::model::{Certainty, Code, Delivery, Outcome, Transport};
 
 pub(super) fn found(facts: &Facts, case: &Case) -> Option<Found> {
     let takers = facts.takers(case);
     let attempt = &case.attempt;
     match (attempt.outcome, &attempt.icmp) {
+        (_, Some(_)) if case.decided.is_some() && takers.is_empty() => {
+            blocked::by_icmp(facts, case)
+        }
         (_, Some(error)) if error.is_port_unreachable(case.address()) => {
             let own = error.from == Some(case.address());
             match takers.first() {
@@ -29,10 +32,28 @@ pub(super) fn found(facts: &Facts, case: &Case) -> Option<Found> {
     }
 }
 
+/// Whether a trace saw a datagram that nothing came back to come to its socket.
+pub(super) fn came_in(facts: &Facts, case: &Case) -> bool {
+    facts.asked.transport == Transport::Udp
+        && case.attempt.outcome == Outcome::TimedOut
+        && case.came_in()
+        && !facts.takers(case).is_empty()
+}
+
 fn silent(facts: &Facts, case: &Case) -> Found {
     let address = case.address();
     let port = facts.asked.port;
-    let Some(socket) = facts.takers(case).first().copied() else {
+    let takers = facts.takers(case);
+    if let Some(found) = remote::lost(facts, case, takers.first().copied())
+        && !case.came_in()
+    {
+        return found;
+    }
+    let Some(socket) = takers.first().copied() else {
+        // The kernel tells few clients in a second that a port is closed.
+        if case.came_in() {
+            return refused::found(facts, case);
+        }
         if case.device().is_none() {
             let text = format!("{address} does not answer; over UDP that proves nothing");
             return Found::new(Code::U01, Certainty::Possible, text);
@@ -54,6 +75,18 @@ fn silent(facts: &Facts, case: &Case) -> Found {
         }
         Some(Ok(Delivery::Read | Delivery::Replied)) => {
             silent(Certainty::Likely, "the count of received datagrams rose with each one")
+        }
+        _ if case.came_in() && silent::drops(facts, socket).is_some_and(|drops| drops > 0) => {
+            let text = format!(
+                "datagrams come to the socket of {who}, which drops them: its buffer is full, or it filters"
+            );
+            let found = Found::new(Code::T04, Certainty::Likely, text);
+            found.seen("drops of the socket", "they rise with each attempt")
+        }
+        _ if case.came_in() => silent(Certainty::Likely, "a trace shows every rule let one pass"),
+        Some(Ok(Delivery::Noisy) | Err(_)) | None if case.decided.is_some() => {
+            let text = format!("a firewall of this host drops what comes for {who}");
+            Found::new(Code::T01, Certainty::Likely, text).by_rule(case.decided.as_ref())
         }
         Some(Ok(Delivery::Unseen)) => {
             let text = format!("a firewall of this host drops what comes for {who}");

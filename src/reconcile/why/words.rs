@@ -39,6 +39,18 @@ pub(super) fn binding(socket: &Socket) -> String {
     }
 }
 
+/// What is behind a rule that stops what comes, to be put behind the sentence.
+pub(super) fn behind(facts: &Facts, taker: Option<&Socket>) -> String {
+    let port = facts.asked.port;
+    match (taker, facts.servers().next()) {
+        (Some(socket), _) => format!(", although {} listens on {port}", holder(&socket.held)),
+        (None, Some(socket)) => {
+            format!("; behind it {} is bound to {} only", holder(&socket.held), binding(socket))
+        }
+        (None, None) => format!("; nothing listens on {port} behind it"),
+    }
+}
+
 /// What of this host is at the port, for one address.
 pub(super) fn beside(facts: &Facts, case: &Case) -> String {
     match &case.way {
@@ -46,6 +58,9 @@ pub(super) fn beside(facts: &Facts, case: &Case) -> String {
         Way::Refused(errno) => return format!("routing: {}", errno.text),
         Way::Unknown(text) => return format!("routing is not known: {text}"),
         Way::Local(_) => {}
+    }
+    if let Some(to) = case.handed_on() {
+        return format!("handed on to {to}");
     }
     let takers = facts.takers(case);
     let opened = case.attempt.opened.as_ref();

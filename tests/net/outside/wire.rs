@@ -19,10 +19,10 @@ const NOBODIES: [&str; 5] = [
 ];
 
 /// A socket that gets every frame at the neighbour's end.
-pub(super) struct Capture(Socket);
+pub(crate) struct Capture(Socket);
 
 impl Capture {
-    pub(super) fn of(there: &Host) -> Self {
+    pub(crate) fn of(there: &Host) -> Self {
         Self(there.does(|| {
             let every = libc::ETH_P_ALL.to_be() >> 16;
             let socket =
@@ -61,7 +61,7 @@ impl Capture {
 
     /// Asserts that no frame has named an address of nobody's; and that one that does would have been seen.
     #[track_caller]
-    pub(super) fn assert_silent(&self) {
+    pub(crate) fn assert_silent(&self) {
         let frames = self.frames(names_nobody);
         let text: Vec<String> =
             frames.iter().take(5).map(|frame| format!("{frame:02x?}")).collect();

@@ -18,6 +18,13 @@ fn what_is_no_target_ends_with_one_clear_line() {
         ("why ::1:80", "brackets"),
         ("why 80 --wait 2", "--wait"),
         ("why 80 --from moon", "is no vantage"),
+        ("why 80 --from self", "without --from"),
+        ("why 80 --from lan=moon", "names no address"),
+        ("why 80 --from 127.0.0.1", "an address of this host"),
+        ("why 80 --from 224.0.0.1", "the address of no neighbour"),
+        ("why 127.0.0.1:80 --from lan", "is reached from this host only"),
+        ("why 203.0.113.9:80 --from lan", "is not this host"),
+        ("why /run/x.sock --from lan", "asks for a port"),
         ("why 80 --from internett", "did you mean \"internet\""),
         ("why --bind 0", "ports are 1 to 65535"),
         ("why --bind host:80", "is no address"),
@@ -30,13 +37,19 @@ fn what_is_no_target_ends_with_one_clear_line() {
 
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
-fn other_vantages_are_a_gap() {
-    let world = World::new().accepts(tcp("127.0.0.1:27901"));
-    for from in ["lan", "internet", "10.0.0.7", "ssh:me@host"] {
-        let run = world.portsight(&format!("why 127.0.0.1:27901 --from {from}")).exits(3);
-        assert!(run.stderr.contains(from), "{run:?}");
-        let report = world.json(&format!("why 127.0.0.1:27901 --from {from}"));
-        assert!(report["incomplete"][0]["what"].as_str().unwrap().contains(from), "{report:#}");
+fn a_vantage_that_cannot_be_had_is_a_gap() {
+    let world = World::new().accepts(tcp("0.0.0.0:27901"));
+    // There is no network here, and a later version asks by ssh.
+    for (from, name) in [
+        ("lan", "lan"),
+        ("internet", "internet"),
+        ("10.0.0.7", "internet"),
+        ("ssh:me@host", "ssh:me@host"),
+    ] {
+        let run = world.portsight(&format!("why 27901 --from {from}")).exits(3);
+        assert!(run.stderr.contains(name), "{run:?}");
+        let report = world.json(&format!("why 27901 --from {from}"));
+        assert!(report["incomplete"][0]["what"].as_str().unwrap().contains(name), "{report:#}");
     }
 }
 

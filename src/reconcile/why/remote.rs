@@ -1,0 +1,137 @@
+//! What a client on the network gets, by a traced probe from there.
+
+use super::refused::is_about_binding;
+use super::words::{behind, holder};
+use super::{Case, Decided, Facts, Found};
+use crate::model::{
+    Answer, Attempt, Certainty, ClientAttempt, Code, Evidence, Icmp, Journey, Lookup, Neighbour,
+    Outcome, Reached, Rulebook, Socket, Way,
+};
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+/// A place on the network that is asked from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remote {
+    /// As it was written: `lan`, `internet=198.51.100.1`, `10.0.0.7`.
+    pub word: String,
+    /// From where each probe seemed to come: `10.77.0.254 by lan0`.
+    pub places: BTreeSet<String>,
+    /// Whether every address of this host was meant, and none was named.
+    pub every_address: bool,
+    /// The addresses of other network namespaces of this host: probes are handed on to these only.
+    pub inside: BTreeSet<IpAddr>,
+}
+
+impl Remote {
+    /// From where it was asked.
+    pub(super) fn evidence(&self) -> Option<Evidence> {
+        let places: Vec<&str> = self.places.iter().map(String::as_str).collect();
+        let text = places.join(", ");
+        (!text.is_empty()).then(|| Evidence { what: "probed from".to_owned(), text })
+    }
+}
+
+/// A probe that came in by a device of this host.
+#[derive(Debug, Clone, Copy)]
+pub struct Probed<'a> {
+    /// Where to.
+    pub to: SocketAddr,
+    /// The index of the device.
+    pub device: u32,
+    /// What came back.
+    pub attempt: &'a Attempt,
+    /// How long it took until that was known.
+    pub took: Duration,
+    /// Its way through the rules.
+    pub journey: Option<&'a Journey>,
+}
+
+impl Probed<'_> {
+    fn outcome(&self) -> (Outcome, Option<Icmp>) {
+        match self.attempt.answer {
+            Answer::SynAck(_) | Answer::Payload(_) => (Outcome::Connected, None),
+            Answer::Rst => (Outcome::Refused, None),
+            Answer::Icmp(icmp) if icmp.is_port_unreachable(self.to.ip()) => {
+                (Outcome::Refused, Some(icmp))
+            }
+            Answer::Icmp(icmp) => (Outcome::Unreachable, Some(icmp)),
+            Answer::Silence => (Outcome::TimedOut, None),
+            Answer::NotSent | Answer::Failed(_) => (Outcome::Failed, None),
+        }
+    }
+
+    /// What decided against it, where a rule or a policy did.
+    #[must_use]
+    pub fn decided(&self, rulebook: &Rulebook) -> Option<Decided> {
+        Decided::of(self.journey?, self.outcome().0, rulebook)
+    }
+
+    /// As a case.
+    #[must_use]
+    pub fn case(&self, rulebook: &Rulebook) -> Case {
+        let (outcome, icmp) = self.outcome();
+        let elapsed = self.attempt.rtt.unwrap_or(self.took);
+        Case {
+            attempt: ClientAttempt {
+                to: self.to,
+                outcome,
+                errno: None,
+                icmp,
+                elapsed,
+                opened: None,
+            },
+            way: Way::Local(self.device),
+            lands: Lookup::Unknown("not asked".to_owned()),
+            passage: None,
+            delivery: None,
+            neighbour: Neighbour::NotAsked,
+            decided: self.decided(rulebook),
+            reached: self.journey.map(|journey| journey.reached),
+        }
+    }
+}
+
+/// Where every address of this host was meant and one works, the others are no failure that only have no server.
+pub(super) fn excuse(facts: &Facts, findings: &[Option<Found>], each: &mut [bool]) {
+    let all = facts.remote.as_ref().is_some_and(|remote| remote.every_address);
+    if !all || !each.contains(&true) {
+        return;
+    }
+    for (found, ok) in findings.iter().zip(each) {
+        *ok |= found.as_ref().is_some_and(|found| is_about_binding(found.code));
+    }
+}
+
+/// Nothing came back to a traced probe, and no rule decided that.
+pub(super) fn lost(facts: &Facts, case: &Case, taker: Option<&Socket>) -> Option<Found> {
+    let reached = case.reached.filter(|_| facts.remote.is_some() && case.decided.is_none())?;
+    let behind = behind(facts, taker);
+    Some(match (reached, taker) {
+        (Reached::Nothing, _) => {
+            let text = format!("something at the interface drops what comes for it{behind}");
+            let found = Found::new(Code::T01, Certainty::Likely, text);
+            let told = "it did not come to the first rule: a program (XDP, tc) or a chain at the device took it";
+            found.seen("trace", told).next("sudo nft -a list ruleset")
+        }
+        (Reached::Rules, _) => {
+            let text = format!("this host drops what comes for it, and no rule does{behind}");
+            let found = Found::new(Code::T01, Certainty::Likely, text);
+            let told = "it passed the rules and came to no socket: its source (rp_filter) or routing was refused";
+            found.seen("trace", told).next("sysctl net.ipv4.conf.all.rp_filter")
+        }
+        (Reached::Host(None), Some(socket)) => {
+            let text = format!(
+                "every rule lets it pass, and it is dropped before {}: by a filter of the socket or its cgroup",
+                holder(&socket.held)
+            );
+            let found = Found::new(Code::T04, Certainty::Possible, text);
+            found.next(format!("portsight who {}", facts.asked.port))
+        }
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests;
