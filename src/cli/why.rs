@@ -262,3 +262,27 @@ fn changed(first: &Why, last: &Why, time: Duration) -> Evidence {
     };
     Evidence { what: "waited".to_owned(), text }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::samples;
+
+    #[test]
+    fn what_works_from_there_as_far_as_it_was_seen_is_no_success() {
+        let gap = |hides| Gap {
+            what: "what XDP stops at lan0".into(),
+            reason: "x".into(),
+            need: None,
+            hides,
+        };
+        let with = |from: Option<&str>, works, hides| {
+            let from = from.map(str::to_owned);
+            exit(&Why { from, works, gaps: vec![gap(hides)], ..samples::why() })
+        };
+        assert_eq!(with(Some("lan"), true, Hides::Views), Exit::Inconclusive);
+        assert_eq!(with(Some("lan"), false, Hides::Views), Exit::Negative, "it fails in any case");
+        assert_eq!(with(Some("lan"), true, Hides::Published), Exit::Success);
+        assert_eq!(with(None, true, Hides::Views), Exit::Success);
+    }
+}

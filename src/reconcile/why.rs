@@ -95,13 +95,13 @@ impl Found {
 /// Says why it fails, or that it does not.
 #[must_use]
 pub fn judge(facts: &Facts) -> Why {
-    let findings: Vec<Option<Found>> =
+    let mut findings: Vec<Option<Found>> =
         facts.cases.iter().map(|case| of_case(facts, case)).collect();
     let ok = |(case, found): (&Case, &Option<Found>)| {
         case_works(facts, case) && found.as_ref().is_none_or(|found| found.works)
     };
     let mut each: Vec<bool> = facts.cases.iter().zip(&findings).map(ok).collect();
-    remote::excuse(facts, &findings, &mut each);
+    remote::excuse(facts, &mut findings, &mut each);
     let proxy = facts.proxy.as_ref().and_then(|proxy| refused_by_proxy(facts, proxy));
     let works = !each.is_empty() && each.iter().all(|ok| *ok) && proxy.is_none();
     let some_work = each.contains(&true);
@@ -226,7 +226,11 @@ fn also_checked(facts: &Facts, primary: Option<Code>) -> Vec<String> {
     let mut checked = Vec::new();
     let attempts = || facts.cases.iter().map(|case| &case.attempt);
     let refused = attempts().any(|attempt| attempt.outcome == Outcome::Refused);
-    if refused && attempts().all(|attempt| attempt.icmp.is_none()) {
+    if facts.remote.is_some() {
+        if refused && facts.cases.iter().all(Case::came_in) {
+            checked.push("firewall (a trace shows that every rule lets it pass)".to_owned());
+        }
+    } else if refused && attempts().all(|attempt| attempt.icmp.is_none()) {
         checked.push("firewall (no ICMP error came, so it is no reject)".to_owned());
     }
     match &facts.proxy {

@@ -38,7 +38,7 @@ fn unlimited() {
     drop(set("ipv4/icmp_msgs_burst", "100000"));
 }
 
-fn ip(commands: &str) {
+pub(crate) fn ip(commands: &str) {
     feed("ip", &["-batch", "-"], &format!("{commands}\n"));
 }
 

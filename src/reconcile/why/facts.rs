@@ -3,8 +3,8 @@
 use super::{Remote, words};
 use crate::model::{
     Asked, Certainty, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook, Inventory,
-    Journey, Lookup, Neighbour, Outcome, Passage, Published, Reached, Resolution, Rule, RuleId,
-    Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
+    Journey, Lookup, Neighbour, Outcome, Passage, Port, Published, Reached, Resolution, Rule,
+    RuleId, Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -190,9 +190,14 @@ impl Facts {
 
     /// `localhost:3000`, as a word for the command line.
     pub(super) fn target(&self) -> String {
+        self.target_at(self.asked.port)
+    }
+
+    /// The same with another port.
+    pub(super) fn target_at(&self, port: Port) -> String {
         let udp = if self.asked.transport == Transport::Udp { " --udp" } else { "" };
         let from = self.remote.as_ref();
         let from = from.map_or_else(String::new, |remote| format!(" --from {}", remote.word));
-        format!("{}{udp}{from}", words::at(&self.asked.host, self.asked.port))
+        format!("{}{udp}{from}", words::at(&self.asked.host, port))
     }
 }

@@ -211,7 +211,7 @@ fn nothing(facts: &Facts, case: &Case, sure: Certainty) -> Found {
             socket.port
         );
         let found = Found::new(Code::R02, Certainty::Likely, text);
-        let next = format!("portsight why {}", at(&facts.asked.host, socket.port));
+        let next = format!("portsight why {}", facts.target_at(socket.port));
         return found.seen("listener", binding(socket)).next(next);
     }
     let mut found = Found::new(Code::R01, sure, format!("nothing listens on port {port} here"));

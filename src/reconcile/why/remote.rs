@@ -93,14 +93,18 @@ impl Probed<'_> {
     }
 }
 
-/// Where every address of this host was meant and one works, the others are no failure that only have no server.
-pub(super) fn excuse(facts: &Facts, findings: &[Option<Found>], each: &mut [bool]) {
+/// Where every address of this host was meant and one works, the others are no failure that only have no server. Those
+/// that stand on one link only are not even told: nobody names them.
+pub(super) fn excuse(facts: &Facts, findings: &mut [Option<Found>], each: &mut [bool]) {
     let all = facts.remote.as_ref().is_some_and(|remote| remote.every_address);
     if !all || !each.contains(&true) {
         return;
     }
-    for (found, ok) in findings.iter().zip(each) {
-        *ok |= found.as_ref().is_some_and(|found| is_about_binding(found.code));
+    for ((case, found), ok) in facts.cases.iter().zip(findings).zip(each) {
+        let excused = found.as_ref().is_some_and(|found| is_about_binding(found.code));
+        let on_link = matches!(case.address(), IpAddr::V6(it) if it.is_unicast_link_local());
+        *ok |= excused;
+        *found = found.take().filter(|_| !(excused && on_link));
     }
 }
 

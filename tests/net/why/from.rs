@@ -3,10 +3,10 @@
 use super::{Accepts, assert_says, assert_told, evidence, text, told};
 use crate::host::Host;
 use crate::outside::wire::Capture;
-use crate::outside::{can_inject, with_container, with_neighbour};
+use crate::outside::{can_inject, ip, with_container, with_neighbour};
 use crate::sockets::{tcp, udp};
 use crate::truth::LAN;
-use crate::world::{World, connects, feed};
+use crate::world::{World, bring_up, connects, feed};
 use serde_json::Value;
 use std::io::ErrorKind;
 
@@ -87,6 +87,13 @@ fn a_refusal_is_told_by_what_is_bound() {
     // Near misses: bound to an address that is reached, of which the others are not blamed, and this host itself.
     assert_from(&world, "10.77.0.2:27612 --from lan", "works");
     assert_from(&world, "27612 --from lan", "works R06 proved");
+    // An address is asked at the interface that has it, and from a neighbour of another one where that is named.
+    ip("link add lan1 type veth peer name wire1\nlink set wire1 up");
+    bring_up("lan1", &["10.78.0.2/24"]);
+    let report = assert_from(&world, "10.77.0.2:27612 --from lan", "works");
+    assert_eq!(evidence(&report, "probed from"), "10.77.0.254 by lan0");
+    let report = assert_from(&world, "10.77.0.2:27612 --from 10.78.0.66", "works");
+    assert_eq!(evidence(&report, "probed from"), "10.78.0.66 by lan1");
     assert_says(&world, "127.0.0.1:27611", "works");
     assert_eq!(gets(&there, "10.77.0.2:27611"), Err(ErrorKind::ConnectionRefused));
     assert_eq!(gets(&there, "10.77.0.2:27612"), Ok(()));

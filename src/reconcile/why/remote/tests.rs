@@ -60,7 +60,15 @@ fn what_came_back_is_told_with_its_place() {
     assert_eq!(why.from.as_deref(), Some("lan"));
     assert_eq!(why.evidence[0].text, "10.0.0.9 by eth0");
     assert_eq!(told(&one(Answer::Rst, let_in(CAME), Vec::new())), "R01 proved");
-    assert_eq!(told(&one(Answer::Rst, let_in(CAME), server("127.0.0.1"))), "R03 proved");
+    let bound = one(Answer::Rst, let_in(CAME), server("127.0.0.1"));
+    assert_eq!(told(&bound), "R03 proved");
+    assert!(judge(&bound).also_checked[0].contains("every rule lets it pass"));
+    let port = |number| crate::model::Port::new(number).unwrap();
+    let near = vec![Socket { port: port(8081), ..server("::").remove(0) }];
+    let mut near = one(Answer::Rst, let_in(CAME), near);
+    near.asked.port = port(8080);
+    let next = judge(&near).diagnosis.unwrap().next;
+    assert_eq!(next, ["portsight why localhost:8081 --from lan"]);
     assert_eq!(told(&one(Answer::Rst, let_in(CAME), server("0.0.0.0"))), "R12 possible");
     let icmp = |code| Answer::Icmp(Icmp { kind: 3, code, from: None });
     let dropped = || journey(Reached::Rules, Decision::Drop);
@@ -124,6 +132,10 @@ fn of_every_address_one_that_works_is_enough_where_the_others_have_no_server() {
     assert_eq!(judge(&ipv4).diagnosis.unwrap().next, ["use 10.0.0.5:80"]);
     ipv4.remote.as_mut().unwrap().every_address = false;
     assert_eq!(told(&ipv4), "R06 proved", "a client of the name may take either");
+    let link = ("[fe80::5]:80", Answer::Rst, let_in(CAME));
+    let on_link = probed(&[link.clone(), open.clone()], server("0.0.0.0"));
+    assert_eq!(told(&on_link), "works", "nobody names the address of a link");
+    assert_eq!(told(&probed(&[link], server("0.0.0.0"))), "R06 proved", "it is all there is");
     let both = probed(&[open, dropped], server("::"));
     assert_eq!(told(&both), "T01 proved", "a rule that stops one is not excused");
     assert_eq!(told(&probed(&[refused], server("127.0.0.1"))), "R03 proved");
