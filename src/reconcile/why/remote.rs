@@ -120,10 +120,13 @@ pub(super) fn lost(facts: &Facts, case: &Case, taker: Option<&Socket>) -> Option
             found.seen("trace", told).next("sudo nft -a list ruleset")
         }
         (Reached::Rules, _) => {
-            let text = format!("this host drops what comes for it, and no rule does{behind}");
+            let text = format!(
+                "this host drops what comes for it, by no rule of nf_tables that is traced{behind}"
+            );
             let found = Found::new(Code::T01, Certainty::Likely, text);
-            let told = "it passed the rules and came to no socket: its source (rp_filter) or routing was refused";
-            found.seen("trace", told).next("sysctl net.ipv4.conf.all.rp_filter")
+            let told = "it came to no socket: iptables-legacy, or a check of its source (rp_filter) or its route";
+            let found = found.seen("trace", told).next("sudo iptables-legacy -S");
+            found.next("sysctl net.ipv4.conf.all.rp_filter")
         }
         (Reached::Host(None), Some(socket)) => {
             let text = format!(

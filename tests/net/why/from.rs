@@ -307,3 +307,23 @@ fn a_server_that_comes_up_is_waited_for_from_there_too() {
     assert_eq!(told(&run), "works");
     assert!(evidence(&run.document(), "waited").contains("[R01]"), "{run:#?}");
 }
+
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn a_source_that_this_host_routes_elsewhere_is_refused_by_no_rule() {
+    if !can_inject() {
+        return;
+    }
+    let world = World::new().veth(&LAN).accepts(tcp("10.77.0.2:27695"));
+    ip("link add lan1 type veth peer name wire1\nlink set wire1 up");
+    bring_up("lan1", &["10.78.0.2/24"]);
+    ip("route add 10.77.0.66 dev lan1");
+    std::fs::write("/proc/sys/net/ipv4/conf/lan0/rp_filter", "1").unwrap();
+    let report = assert_from(&world, "10.77.0.2:27695 --from 10.77.0.66", "T01 likely");
+    assert!(evidence(&report, "trace").contains("rp_filter"), "{report:#}");
+    // Near misses: a source that is where it should be, and no such check.
+    assert_from(&world, "10.77.0.2:27695 --from 10.77.0.67", "works");
+    std::fs::write("/proc/sys/net/ipv4/conf/lan0/rp_filter", "0").unwrap();
+    std::fs::write("/proc/sys/net/ipv4/conf/all/rp_filter", "0").unwrap();
+    assert_from(&world, "10.77.0.2:27695 --from 10.77.0.66", "works");
+}

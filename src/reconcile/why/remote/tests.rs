@@ -88,6 +88,10 @@ fn silence_that_no_rule_explains_is_not_blamed_on_one() {
     assert_eq!(with(Reached::Nothing, server("0.0.0.0")), "T01 likely");
     assert_eq!(with(Reached::Rules, server("0.0.0.0")), "T01 likely");
     assert_eq!(with(CAME, server("0.0.0.0")), "T04 possible");
+    // For this host's own packets the counters say more.
+    let mut own = one(Answer::Silence, let_in(Reached::Rules), server("0.0.0.0"));
+    (own.remote, own.loopback_is_up) = (None, true);
+    assert!(judge(&own).evidence.iter().any(|it| it.what == "rule"), "not traced");
     let full = |length, limit| {
         let mut sockets = server("0.0.0.0");
         sockets[0].queue = Seen::Known(Queue { length, limit, drops: 0 });
