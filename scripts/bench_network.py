@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import statistics
 import subprocess
 
@@ -54,8 +55,16 @@ def stopped(output):
 def network():
     """Returns whether a port was wrong."""
     ready, tell = os.pipe()
-    keeping(lambda: [listen("", port) for port in LISTENERS], tell)
+    listeners = keeping(lambda: [listen("", port) for port in LISTENERS], tell)
     os.read(ready, 1)
+    try:
+        return measured()
+    finally:
+        os.kill(listeners, signal.SIGKILL)
+        os.waitpid(listeners, 0)
+
+
+def measured():
     print(f"\nnetwork: every TCP port from lan, {RUNS} runs each")
     command = [PORTSIGHT, *"check --from lan --proto tcp -4 -o json".split()]
     print(f"{'':16}{'wall ms':>18}{'CPU ms':>9}{'us/port':>9}{'peak MiB':>10}{'wrong':>7}")

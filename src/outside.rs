@@ -79,6 +79,10 @@ pub struct Job<'a> {
     pub payload: fn(Port) -> &'static [u8],
     /// Whether the work should stop.
     pub stop: &'a dyn Fn() -> bool,
+    /// How many probes may be sent at once.
+    pub at_once: usize,
+    /// Waits until so many probes may be sent.
+    pub turns: &'a dyn Fn(usize),
     /// Told how many more ports have been probed.
     pub advance: &'a dyn Fn(usize),
 }
@@ -98,12 +102,13 @@ pub struct Outside {
     sources: Vec<SocketAddr>,
     /// Whether a program may still answer a datagram.
     is_late: bool,
+    /// Whether a datagram was sent at all.
+    sent_datagrams: bool,
     guardian: Option<Guardian>,
 }
 
 impl Outside {
-    /// Prepares everything that probes from these posts take, and traces of probes of this host to its own addresses in
-    /// `local`. Rules of NAT may hand probes on to `inside`, the addresses of other network namespaces of this host, and
+    /// Prepares everything that probes from these posts and traces of probes of this host to itself take. Rules of NAT may hand probes on to `inside`, the addresses of other network namespaces of this host, and
     /// to no other.
     ///
     /// To be called while this process has one thread: a child is forked.
@@ -111,11 +116,7 @@ impl Outside {
     /// # Errors
     /// Without `CAP_NET_ADMIN` and `CAP_BPF`, and where the kernel lacks a feature. Then nothing is injected: without the
     /// table the replies would leave.
-    pub fn open(
-        posts: &[Post],
-        local: &[IpAddr],
-        inside: &BTreeSet<IpAddr>,
-    ) -> Result<Self, Unavailable> {
+    pub fn open(posts: &[Post], inside: &BTreeSet<IpAddr>) -> Result<Self, Unavailable> {
         let mut injectors = BTreeMap::new();
         for device in posts.iter().map(|post| post.target.device) {
             if let std::collections::btree_map::Entry::Vacant(entry) = injectors.entry(device) {
@@ -137,18 +138,25 @@ impl Outside {
         let guardian = Guardian::fork(&keep, || close::finish(&note.read(), &injectors, &sources))
             .map_err(Unavailable::Guardian)?;
         let guardian = Some(guardian);
-        let is_late = false;
-        let mut outside =
-            Self { table, trace, injectors, note, port, key, sources, is_late, guardian };
-        let clients: BTreeSet<IpAddr> = local.iter().map(|to| explain::client_of(*to)).collect();
-        let clients: Vec<_> =
-            clients.into_iter().map(|client| SocketAddr::new(client, port)).collect();
+        let (is_late, sent_datagrams) = (false, false);
+        let mut outside = Self {
+            table,
+            trace,
+            injectors,
+            note,
+            port,
+            key,
+            sources,
+            is_late,
+            sent_datagrams,
+            guardian,
+        };
         let devices = posts.iter().map(|post| post.target.device).collect();
         outside.table.install(&Probes {
             sources: &outside.sources,
             devices: &devices,
             inside,
-            clients: &clients,
+            local_port: port,
         })?;
         Ok(outside)
     }
@@ -162,12 +170,12 @@ impl Outside {
 impl Drop for Outside {
     /// The guardian goes first, then the socket of the table, and the table with it.
     fn drop(&mut self) {
-        self.note.write(if self.is_late { close::MAY_BE_ANSWERED } else { &[] });
+        self.note.write(&[u8::from(self.is_late)]);
         let is_open = |source: &SocketAddr| close::end_half_open(*source).unwrap_or(true);
         let takes_time = self.sources.iter().any(is_open) || self.is_late;
         match self.guardian.take() {
-            // Nobody waits for it then.
-            Some(guardian) if takes_time => drop(guardian),
+            // Nobody waits for it then, but for the first process of a container, which takes it with it.
+            Some(guardian) if takes_time && std::process::id() != 1 => drop(guardian),
             Some(guardian) => guardian.finish(),
             None => {}
         }

@@ -18,6 +18,8 @@ pub(super) const REPLY_END: &str = "reply_end";
 pub(super) const LOCAL_OUT: &str = "local_out";
 pub(super) const LOCAL_IN: &str = "local_in";
 
+const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
+
 /// First and last among the chains of a hook. Before the first is only what defragments.
 const FIRST: i32 = i32::MIN + 1;
 const LAST: i32 = i32::MAX;
@@ -31,8 +33,8 @@ pub(super) struct Probes<'a> {
     pub(super) devices: &'a BTreeSet<u32>,
     /// The addresses of other network namespaces of this host: to these a probe may be handed on.
     pub(super) inside: &'a BTreeSet<IpAddr>,
-    /// From where this host probes itself.
-    pub(super) clients: &'a [SocketAddr],
+    /// The port from which this host probes itself.
+    pub(super) local_port: u16,
 }
 
 /// The table, while it is there.
@@ -47,7 +49,9 @@ pub(super) struct Table {
 impl Table {
     /// A socket that can have a table, and none yet.
     pub(super) fn prepare() -> io::Result<Self> {
-        Ok(Self { socket: NetlinkSocket::open(Protocol::Netfilter)?, name: String::new() })
+        let socket = NetlinkSocket::open(Protocol::Netfilter)?;
+        socket.send_up_to(LARGEST)?;
+        Ok(Self { socket, name: String::new() })
     }
 
     /// Makes the table.
@@ -74,6 +78,8 @@ impl Table {
     }
 }
 
+/// Room for the rules of many sources and namespaces in one message.
+const LARGEST: usize = 8 << 20;
 /// What the names of such tables begin with.
 const NAME: &str = "portsight-";
 
@@ -100,28 +106,34 @@ fn batch(table: &str, probes: &Probes<'_>, seq: u32) -> Vec<u8> {
     }
     let mut swallows = Vec::new();
     for source in probes.sources {
-        for transport in [Transport::Tcp, Transport::Udp] {
-            let probe = Expressions::from_host(source.ip()).from_port(transport, source.port());
+        for transport in TRANSPORTS {
+            let probe = || Expressions::from_host(source.ip()).from_port(transport, source.port());
             // What ends a connection of ours is of no interest.
-            let traced = if transport == Transport::Tcp { probe.syn() } else { probe };
+            let traced = if transport == Transport::Tcp { probe().syn() } else { probe() };
             batch.rule(table, PROBE_IN, &traced.trace().accept());
+            // Where it leaves by the way it came, the reply would not come by here.
+            for device in probes.devices {
+                batch.rule(table, PROBE_FORWARDED, &probe().there_and_back(*device).drop());
+            }
+            let inside = probes.inside.iter().filter(|it| it.is_ipv4() == source.is_ipv4());
+            for inside in inside {
+                batch.rule(table, PROBE_FORWARDED, &probe().and_to(*inside).accept());
+            }
+            // To another host it would leave.
+            batch.rule(table, PROBE_FORWARDED, &probe().drop());
+            // Nobody here sends from there: it is a probe that something doubled or handed on.
+            batch.rule(table, REPLY_OUT, &probe().drop());
             let reply = Expressions::to_host(source.ip()).to_port(transport, source.port());
             swallows.push(reply.drop());
         }
         swallows.push(Expressions::to_host(source.ip()).quoting(*source).drop());
-        // Between these NAT may have changed the port: of several probes that it leads to one port, all but the first
-        // have another one, until the reply is on its last way.
-        let probe = || Expressions::from_host(source.ip());
+        if source.is_ipv6() {
+            swallows.push(Expressions::to_host(source.ip()).redirect().drop());
+        }
+        // On the way to a socket NAT may have changed the port: of several probes that it leads to one port, all but the
+        // first have another one, until the reply is on its last way.
+        batch.rule(table, PROBE_END, &Expressions::from_host(source.ip()).accept());
         let reply = || Expressions::to_host(source.ip()).trace().accept();
-        batch.rule(table, PROBE_END, &probe().accept());
-        // To another host it would leave, and where it leaves by the way it came the reply would not come by here.
-        for device in probes.devices {
-            batch.rule(table, PROBE_FORWARDED, &probe().there_and_back(*device).drop());
-        }
-        for inside in probes.inside.iter().filter(|inside| inside.is_ipv4() == source.is_ipv4()) {
-            batch.rule(table, PROBE_FORWARDED, &probe().and_to(*inside).accept());
-        }
-        batch.rule(table, PROBE_FORWARDED, &probe().drop());
         batch.rule(table, REPLY_OUT, &reply());
         // The reply of a host behind this one.
         batch.rule(table, PROBE_IN, &reply());
@@ -129,16 +141,15 @@ fn batch(table: &str, probes: &Probes<'_>, seq: u32) -> Vec<u8> {
     for swallow in swallows {
         batch.rule(table, REPLY_END, &swallow);
     }
-    for client in probes.clients {
-        for transport in [Transport::Tcp, Transport::Udp] {
-            let probe = || Expressions::from_host(client.ip()).from_port(transport, client.port());
-            let reply = || Expressions::to_host(client.ip()).to_port(transport, client.port());
-            let traced = if transport == Transport::Tcp { probe().syn() } else { probe() };
-            batch.rule(table, LOCAL_OUT, &traced.trace().accept());
-            batch.rule(table, LOCAL_OUT, &reply().trace().accept());
-            batch.rule(table, PROBE_END, &probe().accept());
-            batch.rule(table, LOCAL_IN, &reply().accept());
-        }
+    // A host may have many addresses, and nobody else has the port.
+    for (transport, port) in TRANSPORTS.into_iter().zip([probes.local_port; 2]) {
+        let probe = || Expressions::default().from_port(transport, port);
+        let reply = || Expressions::default().to_port(transport, port);
+        let traced = if transport == Transport::Tcp { probe().syn() } else { probe() };
+        batch.rule(table, LOCAL_OUT, &traced.trace().accept());
+        batch.rule(table, LOCAL_OUT, &reply().trace().accept());
+        batch.rule(table, LOCAL_IN, &probe().accept());
+        batch.rule(table, LOCAL_IN, &reply().accept());
     }
     batch.end()
 }

@@ -232,6 +232,13 @@ impl Expressions {
             .equals(REG32_00, &source.port().to_be_bytes())
     }
 
+    /// An `ICMPv6` redirect (RFC 4861, section 4.5).
+    #[must_use]
+    pub fn redirect(self) -> Self {
+        const REDIRECT: u8 = 137;
+        self.protocol(58).payload(TRANSPORT, 0, 1, REG32_00).equals(REG32_00, &[REDIRECT])
+    }
+
     /// Begins to trace the packet.
     #[must_use]
     pub fn trace(self) -> Self {
