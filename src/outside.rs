@@ -126,15 +126,21 @@ impl Outside {
         let note = SharedNote::new().map_err(Unavailable::Guardian)?;
         let mut trace = NetlinkSocket::open(Protocol::Netfilter).map_err(Unavailable::Trace)?;
         trace.join(nf_trace::GROUP, ROOM).map_err(Unavailable::Trace)?;
-        let table = Table::prepare().map_err(|error| Unavailable::Table(error.into()))?;
-        let keep: Vec<BorrowedFd<'_>> = std::iter::once(table.socket.as_fd())
-            .chain(injectors.values().map(Injector::as_fd))
-            .collect();
         let chance = chance();
         let (port, key) = (source_port(chance), key(chance));
         let sources: BTreeSet<IpAddr> = posts.iter().map(|post| post.source).collect();
         let sources: Vec<_> =
             sources.into_iter().map(|source| SocketAddr::new(source, port)).collect();
+        let probes = Probes {
+            sources: sources.clone(),
+            devices: posts.iter().map(|post| post.target.device).collect(),
+            inside: inside.clone(),
+            local_port: port,
+        };
+        let table = Table::prepare(probes).map_err(|error| Unavailable::Table(error.into()))?;
+        let keep: Vec<BorrowedFd<'_>> = std::iter::once(table.socket.as_fd())
+            .chain(injectors.values().map(Injector::as_fd))
+            .collect();
         let guardian = Guardian::fork(&keep, || close::finish(&note.read(), &injectors, &sources))
             .map_err(Unavailable::Guardian)?;
         let guardian = Some(guardian);
@@ -151,19 +157,17 @@ impl Outside {
             sent_datagrams,
             guardian,
         };
-        let devices = posts.iter().map(|post| post.target.device).collect();
-        outside.table.install(&Probes {
-            sources: &outside.sources,
-            devices: &devices,
-            inside,
-            local_port: port,
-        })?;
+        outside.table.try_out()?;
         Ok(outside)
     }
 
     /// Probes the ports of a job, one of those that were prepared.
     pub fn sweep(&mut self, job: &Job<'_>) -> Sweep {
-        Scan::new(self, job).run()
+        match self.table.install() {
+            Ok(()) => Scan::new(self, job).run(),
+            // Without the rules the replies would leave.
+            Err(error) => Scan::new(self, job).none(&error.with_cause()),
+        }
     }
 }
 

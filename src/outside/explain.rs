@@ -36,6 +36,9 @@ impl Outside {
         ports: &PortSet,
         payload: impl Fn(Port) -> &'static [u8],
     ) -> BTreeMap<Port, Arc<Journey>> {
+        if self.table.install().is_err() {
+            return BTreeMap::new();
+        }
         let client = client_of(target.address);
         let way = Way {
             from: Default::default(),

@@ -65,6 +65,12 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Probes nothing, for this reason.
+    pub(super) fn none(mut self, reason: &str) -> Sweep {
+        self.gap(format!("the table of rules could not be used: {reason}"));
+        self.sweep
+    }
+
     /// Probes every port that is wanted.
     pub(super) fn run(mut self) -> Sweep {
         let (detail, others): (Vec<Port>, Vec<Port>) = self
