@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 
+from bench_network import network
 from bench_probe import probe
 from bench_tools import LIMIT, PORTSIGHT, RUNS, Failed, keeping, listen, measure, run
 
@@ -251,8 +252,13 @@ def main():
     limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(limit, 65536), limit))
     make_world()
-    wanted = sys.argv[2:] or ["probe", "inventory", "namespaces"]
-    benchmarks = {"probe": probe, "inventory": inventory, "namespaces": namespaces}
+    wanted = sys.argv[2:] or ["probe", "network", "inventory", "namespaces"]
+    benchmarks = {
+        "probe": probe,
+        "network": network,
+        "inventory": inventory,
+        "namespaces": namespaces,
+    }
     wrong = [benchmarks[name]() for name in wanted]
     return 1 if any(wrong) else 0
 

@@ -79,6 +79,10 @@ pub struct Job<'a> {
     pub payload: fn(Port) -> &'static [u8],
     /// Whether the work should stop.
     pub stop: &'a dyn Fn() -> bool,
+    /// How many probes may be sent at once.
+    pub at_once: usize,
+    /// Waits until so many probes may be sent.
+    pub turns: &'a dyn Fn(usize),
     /// Told how many more ports have been probed.
     pub advance: &'a dyn Fn(usize),
 }
@@ -98,12 +102,13 @@ pub struct Outside {
     sources: Vec<SocketAddr>,
     /// Whether a program may still answer a datagram.
     is_late: bool,
+    /// Whether a datagram was sent at all.
+    sent_datagrams: bool,
     guardian: Option<Guardian>,
 }
 
 impl Outside {
-    /// Prepares everything that probes from these posts take, and traces of probes of this host to its own addresses in
-    /// `local`. Rules of NAT may hand probes on to `inside`, the addresses of other network namespaces of this host, and
+    /// Prepares everything that probes from these posts and traces of probes of this host to itself take. Rules of NAT may hand probes on to `inside`, the addresses of other network namespaces of this host, and
     /// to no other.
     ///
     /// To be called while this process has one thread: a child is forked.
@@ -111,11 +116,7 @@ impl Outside {
     /// # Errors
     /// Without `CAP_NET_ADMIN` and `CAP_BPF`, and where the kernel lacks a feature. Then nothing is injected: without the
     /// table the replies would leave.
-    pub fn open(
-        posts: &[Post],
-        local: &[IpAddr],
-        inside: &BTreeSet<IpAddr>,
-    ) -> Result<Self, Unavailable> {
+    pub fn open(posts: &[Post], inside: &BTreeSet<IpAddr>) -> Result<Self, Unavailable> {
         let mut injectors = BTreeMap::new();
         for device in posts.iter().map(|post| post.target.device) {
             if let std::collections::btree_map::Entry::Vacant(entry) = injectors.entry(device) {
@@ -125,49 +126,60 @@ impl Outside {
         let note = SharedNote::new().map_err(Unavailable::Guardian)?;
         let mut trace = NetlinkSocket::open(Protocol::Netfilter).map_err(Unavailable::Trace)?;
         trace.join(nf_trace::GROUP, ROOM).map_err(Unavailable::Trace)?;
-        let table = Table::prepare().map_err(|error| Unavailable::Table(error.into()))?;
-        let keep: Vec<BorrowedFd<'_>> = std::iter::once(table.socket.as_fd())
-            .chain(injectors.values().map(Injector::as_fd))
-            .collect();
         let chance = chance();
         let (port, key) = (source_port(chance), key(chance));
         let sources: BTreeSet<IpAddr> = posts.iter().map(|post| post.source).collect();
         let sources: Vec<_> =
             sources.into_iter().map(|source| SocketAddr::new(source, port)).collect();
+        let probes = Probes {
+            sources: sources.clone(),
+            devices: posts.iter().map(|post| post.target.device).collect(),
+            inside: inside.clone(),
+            local_port: port,
+        };
+        let table = Table::prepare(probes).map_err(|error| Unavailable::Table(error.into()))?;
+        let keep: Vec<BorrowedFd<'_>> = std::iter::once(table.socket.as_fd())
+            .chain(injectors.values().map(Injector::as_fd))
+            .collect();
         let guardian = Guardian::fork(&keep, || close::finish(&note.read(), &injectors, &sources))
             .map_err(Unavailable::Guardian)?;
         let guardian = Some(guardian);
-        let is_late = false;
-        let mut outside =
-            Self { table, trace, injectors, note, port, key, sources, is_late, guardian };
-        let clients: BTreeSet<IpAddr> = local.iter().map(|to| explain::client_of(*to)).collect();
-        let clients: Vec<_> =
-            clients.into_iter().map(|client| SocketAddr::new(client, port)).collect();
-        let devices = posts.iter().map(|post| post.target.device).collect();
-        outside.table.install(&Probes {
-            sources: &outside.sources,
-            devices: &devices,
-            inside,
-            clients: &clients,
-        })?;
+        let (is_late, sent_datagrams) = (false, false);
+        let mut outside = Self {
+            table,
+            trace,
+            injectors,
+            note,
+            port,
+            key,
+            sources,
+            is_late,
+            sent_datagrams,
+            guardian,
+        };
+        outside.table.try_out()?;
         Ok(outside)
     }
 
     /// Probes the ports of a job, one of those that were prepared.
     pub fn sweep(&mut self, job: &Job<'_>) -> Sweep {
-        Scan::new(self, job).run()
+        match self.table.install() {
+            Ok(()) => Scan::new(self, job).run(),
+            // Without the rules the replies would leave.
+            Err(error) => Scan::new(self, job).none(&error.with_cause()),
+        }
     }
 }
 
 impl Drop for Outside {
     /// The guardian goes first, then the socket of the table, and the table with it.
     fn drop(&mut self) {
-        self.note.write(if self.is_late { close::MAY_BE_ANSWERED } else { &[] });
+        self.note.write(&[u8::from(self.is_late)]);
         let is_open = |source: &SocketAddr| close::end_half_open(*source).unwrap_or(true);
         let takes_time = self.sources.iter().any(is_open) || self.is_late;
         match self.guardian.take() {
-            // Nobody waits for it then.
-            Some(guardian) if takes_time => drop(guardian),
+            // Nobody waits for it then, but for the first process of a container, which takes it with it.
+            Some(guardian) if takes_time && std::process::id() != 1 => drop(guardian),
             Some(guardian) => guardian.finish(),
             None => {}
         }

@@ -179,7 +179,9 @@ pub fn targets(facts: &Facts) -> BTreeSet<(Transport, SocketAddr)> {
     let sweeps = looks.flat_map(|look| &look.sweeps);
     let of_sweep = |sweep: &Sweep| -> Vec<(Transport, SocketAddr)> {
         let to = |journey: &Arc<Journey>| match journey.reached {
-            Reached::Through(to) | Reached::Host(Some(to)) => Some((sweep.transport, to)),
+            Reached::Through(to) | Reached::Away(to) | Reached::Host(Some(to)) => {
+                Some((sweep.transport, to))
+            }
             _ => None,
         };
         sweep.journeys.values().filter_map(to).collect()

@@ -44,9 +44,8 @@ impl Network {
     ) -> Result<Self> {
         let none = |gaps| Self { outside: None, jobs: Vec::new(), gaps };
         let wanted = request.network();
-        let own: Vec<IpAddr> = local.iter().map(|local| local.address).collect();
         let traces_only =
-            |gaps| Self { outside: Outside::open(&[], &own, &BTreeSet::new()).ok(), ..none(gaps) };
+            |gaps| Self { outside: Outside::open(&[], &BTreeSet::new()).ok(), ..none(gaps) };
         if wanted.is_empty() {
             return Ok(traces_only(Vec::new()));
         }
@@ -63,7 +62,7 @@ impl Network {
         if posts.is_empty() {
             return Ok(traces_only(gaps));
         }
-        Ok(match Outside::open(&posts, &own, &addresses_inside()) {
+        Ok(match Outside::open(&posts, &addresses_inside()) {
             Ok(outside) => {
                 let jobs = jobs(request, &posts, inventory);
                 Self { outside: Some(outside), jobs, gaps }
@@ -140,6 +139,8 @@ impl Network {
             detail: &job.detail,
             payload: probe::payload,
             stop: &|| progress.stopped(),
+            at_once: progress.at_once(),
+            turns: &|probes| progress.take_turns(probes),
             advance: &|ports| progress.advance(ports),
         });
         Some(swept)

@@ -25,6 +25,8 @@ pub enum Reached {
     Host(Option<SocketAddr>),
     /// It passed all rules on the way through this host, to this address and port.
     Through(SocketAddr),
+    /// It was about to leave for another host, at this address and port, and was held back.
+    Away(SocketAddr),
 }
 
 /// One decision about a packet.

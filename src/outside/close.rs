@@ -17,19 +17,20 @@ const LATE: Duration = Duration::from_secs(3);
 const LONGEST: Duration = Duration::from_secs(130);
 const TICK: Duration = Duration::from_millis(100);
 
-/// What the note says when datagrams may still be answered.
-pub(super) const MAY_BE_ANSWERED: &[u8] = b"late";
-
 /// What the guardian does when its parent has gone: it ends what is open, and keeps the table, and so everything from the
 /// wire, until no answer can come any more.
 pub(super) fn finish(note: &[u8], injectors: &BTreeMap<u32, Injector>, sources: &[SocketAddr]) {
     let began = Instant::now();
-    if let Some(note) = Note::from_bytes(note) {
+    // Its first byte says whether datagrams may still be answered.
+    let (is_late, probes) =
+        note.split_first().map_or((false, note), |(late, rest)| (*late == 1, rest));
+    if let Some(note) = Note::from_bytes(probes) {
         reset(&note, injectors);
     }
-    let is_late = note == MAY_BE_ANSWERED;
     loop {
-        let is_open = sources.iter().any(|source| end_half_open(*source).unwrap_or(false));
+        // Each of them, and what is not known may be open.
+        let open = sources.iter().filter(|source| end_half_open(**source).unwrap_or(true));
+        let is_open = open.count() > 0;
         let waits = (is_late && began.elapsed() < LATE) || (is_open && began.elapsed() < LONGEST);
         if !waits {
             return;

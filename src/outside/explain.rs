@@ -12,6 +12,8 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// How many probes are sent before the kernel's tale of them is read.
+const BATCH: usize = 64;
 /// How long the kernel's tale may take.
 const LATE: Duration = Duration::from_millis(30);
 
@@ -34,6 +36,9 @@ impl Outside {
         ports: &PortSet,
         payload: impl Fn(Port) -> &'static [u8],
     ) -> BTreeMap<Port, Arc<Journey>> {
+        if self.table.install().is_err() {
+            return BTreeMap::new();
+        }
         let client = client_of(target.address);
         let way = Way {
             from: Default::default(),
@@ -47,26 +52,33 @@ impl Outside {
         from.set_port(0);
         let source = Source { address: Some(from), ports: Some((self.port, self.port)) };
         let mut journeys = BTreeMap::new();
-        for port in ports.iter() {
-            follower.begin(port);
-            // What cannot be sent is told too: a rule may be the reason.
-            let sent = knock(target, transport, port, source, payload(port));
-            self.listen(&mut follower, port);
-            if sent.is_ok() && follower.has_begun(port) {
-                journeys.insert(port, follower.end(port).journey);
+        let ports: Vec<Port> = ports.iter().collect();
+        for batch in ports.chunks(BATCH) {
+            let mut sent = Vec::new();
+            for port in batch {
+                follower.begin(*port);
+                // What the kernel does not send is told too: a rule may be the reason.
+                if knock(target, transport, *port, source, payload(*port)).is_ok() {
+                    sent.push(*port);
+                }
             }
+            self.listen(&mut follower, &sent);
+            let told = sent.into_iter().filter(|port| follower.has_begun(*port));
+            let told: Vec<Port> = told.collect();
+            journeys.extend(told.into_iter().map(|port| (port, follower.end(port).journey)));
             follower.forget_packets();
         }
         journeys
     }
 
-    /// Takes what the kernel tells of the probe of a port.
-    fn listen(&mut self, follower: &mut Follower, port: Port) {
+    /// Takes what the kernel tells of the probes of these ports.
+    fn listen(&mut self, follower: &mut Follower, ports: &[Port]) {
         let deadline = Instant::now() + LATE;
         loop {
             self.trace.hear(|datagram| nf_trace::events(datagram, |event| follower.take(&event)));
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() || follower.is_settled(port) {
+            let is_settled = ports.iter().all(|port| follower.is_settled(*port));
+            if left.is_zero() || is_settled {
                 return;
             }
             self.trace.wait(left);

@@ -48,7 +48,6 @@ struct Story {
     reached: Option<Reached>,
     steps: Vec<Step>,
     reply: Option<ReplyStory>,
-    is_held_back: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -110,7 +109,10 @@ impl Follower {
             {
                 story.passes(chain, &headers, sent_to, whose.is_reply);
                 // Our own rules end a probe only that would leave this host.
-                story.is_held_back |= event.decision == Some(Decision::Drop) && !whose.is_reply;
+                let is_dropped = event.decision == Some(Decision::Drop) && !whose.is_reply;
+                if let (true, Some(Reached::Through(to))) = (is_dropped, story.reached) {
+                    story.reached = Some(Reached::Away(to));
+                }
             }
         } else if !is_ours(event.table)
             && let Some(verdict) = event.decision.clone()
@@ -233,7 +235,9 @@ impl Story {
     fn is_settled(&self) -> bool {
         let ends = |steps: &[Step]| steps.iter().any(|step| step.verdict == Decision::Drop);
         let reply_ends = |reply: &ReplyStory| reply.left || ends(&reply.steps);
-        self.is_held_back || ends(&self.steps) || self.reply.as_ref().is_some_and(reply_ends)
+        matches!(self.reached, Some(Reached::Away(_)))
+            || ends(&self.steps)
+            || self.reply.as_ref().is_some_and(reply_ends)
     }
 }
 

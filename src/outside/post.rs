@@ -86,8 +86,8 @@ pub fn unusable(source: IpAddr, local: &[LocalAddress]) -> Option<&'static str> 
         || local.iter().any(|local| is_everybody(source, local))
     {
         Some("it is the address of no neighbour")
-    } else if Network::read().is_ok_and(|network| network.neighbours.contains(&source)) {
-        Some("a neighbour has it, and would get the answers of this host")
+    } else if Network::read().map_or(true, |network| network.neighbours.contains(&source)) {
+        Some("a neighbour has it, as far as is known, and would get the answers of this host")
     } else {
         None
     }

@@ -2,12 +2,13 @@
 
 use super::follow::{Follower, Keys, Told, sequence};
 use super::note::Note;
-use super::{Job, Outside, close};
+use super::{Job, Outside};
 use crate::model::{
     Answer, Attempt, Gap, Hides, Journey, Method, Need, Port, Reached, Sweep, Target, Transport,
 };
 use crate::wire::frame::{Content, Way};
 use crate::wire::nf_trace;
+use std::collections::BTreeSet;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -45,6 +46,8 @@ struct Waiting {
 impl<'a> Scan<'a> {
     pub(super) fn new(outside: &'a mut Outside, job: &'a Job<'a>) -> Self {
         let way = job.post.way(outside.port);
+        // Another for each sweep: what still comes of the last is none of this one's.
+        outside.key = outside.key.wrapping_add(1 << 16);
         let key = outside.key;
         let follower = Follower::new(outside.table.name.clone(), way, Keys::Marks(key));
         let mut sweep = Sweep::new(job.post.target.clone(), job.transport, job.wanted.clone());
@@ -62,6 +65,12 @@ impl<'a> Scan<'a> {
         }
     }
 
+    /// Probes nothing, for this reason.
+    pub(super) fn none(mut self, reason: &str) -> Sweep {
+        self.gap(format!("the table of rules could not be used: {reason}"));
+        self.sweep
+    }
+
     /// Probes every port that is wanted.
     pub(super) fn run(mut self) -> Sweep {
         let (detail, others): (Vec<Port>, Vec<Port>) = self
@@ -70,7 +79,9 @@ impl<'a> Scan<'a> {
             .iter()
             .filter(|port| !self.job.excluded.contains(*port))
             .partition(|port| self.job.detail.contains(*port));
-        for batch in detail.chunks(BATCH).chain(others.chunks(BATCH)) {
+        let most = BATCH.min(self.job.at_once.max(1));
+        for batch in detail.chunks(most).chain(others.chunks(most)) {
+            (self.job.turns)(batch.len());
             if (self.job.stop)() {
                 break;
             }
@@ -82,7 +93,7 @@ impl<'a> Scan<'a> {
         }
         self.settle();
         self.outside.is_late |= self.may_be_answered();
-        self.outside.note.write(&[]);
+        self.outside.note.write(&[u8::from(self.outside.sent_datagrams)]);
         self.sweep
     }
 
@@ -103,17 +114,18 @@ impl<'a> Scan<'a> {
 
     /// Probes some ports at once, and takes what the kernel tells at once.
     fn batch(&mut self, ports: &[Port], tries: u8) -> io::Result<()> {
+        self.outside.sent_datagrams |= self.job.transport == Transport::Udp;
+        let mut note = vec![u8::from(self.outside.sent_datagrams)];
         if self.job.transport == Transport::Tcp {
-            let note = Note {
+            let probes = Note {
                 device: self.job.post.target.device,
                 way: self.way,
                 key: self.key,
                 ports: ports.to_vec(),
             };
-            self.outside.note.write(&note.to_bytes());
-        } else {
-            self.outside.note.write(close::MAY_BE_ANSWERED);
+            note.extend(probes.to_bytes());
         }
+        self.outside.note.write(&note);
         let sent_at = Instant::now();
         for port in ports {
             self.follower.begin(*port);
@@ -174,7 +186,7 @@ impl<'a> Scan<'a> {
             };
             let wait = if self.open.iter().any(may_be_answered) { SERVER } else { LATE };
             self.listen(wait);
-            let again: Vec<Port> = self
+            let again: BTreeSet<Port> = self
                 .open
                 .iter()
                 .filter(|waiting| !self.follower.has_begun(waiting.port) || self.lost)
@@ -186,7 +198,9 @@ impl<'a> Scan<'a> {
             tries += 1;
             self.lost = false;
             self.open.retain(|waiting| !again.contains(&waiting.port));
-            for batch in again.chunks(BATCH / 4) {
+            let again: Vec<Port> = again.into_iter().collect();
+            for batch in again.chunks((BATCH / 4).min(self.job.at_once.max(1))) {
+                (self.job.turns)(batch.len());
                 if let Err(error) = self.batch(batch, tries) {
                     self.gap(format!("the interface took no frame: {error}"));
                     return;
@@ -215,12 +229,13 @@ impl<'a> Scan<'a> {
     /// Records what came of a port, and closes what its probe opened.
     fn record(&mut self, waiting: Waiting) {
         let Waiting { port, sent_at, tries } = waiting;
+        let has_end = self.follower.is_settled(port);
         let Told { answer, journey, is_half_open } = self.follower.end(port);
         if is_half_open {
             self.close(port);
         }
         // What the kernel did not tell is no silence.
-        if self.lost && answer == Answer::Silence && journey.stopped_by().is_none() {
+        if self.lost && !has_end {
             let text = "the kernel had no room for its trace".to_owned();
             self.attempt(port, Answer::Failed(text), None, tries);
             return;

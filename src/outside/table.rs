@@ -18,21 +18,23 @@ pub(super) const REPLY_END: &str = "reply_end";
 pub(super) const LOCAL_OUT: &str = "local_out";
 pub(super) const LOCAL_IN: &str = "local_in";
 
+const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
+
 /// First and last among the chains of a hook. Before the first is only what defragments.
 const FIRST: i32 = i32::MIN + 1;
 const LAST: i32 = i32::MAX;
 
 /// What the table is for.
 #[derive(Debug)]
-pub(super) struct Probes<'a> {
+pub(super) struct Probes {
     /// From where probes from the network seem to come.
-    pub(super) sources: &'a [SocketAddr],
+    pub(super) sources: Vec<SocketAddr>,
     /// The devices that seem to receive them.
-    pub(super) devices: &'a BTreeSet<u32>,
+    pub(super) devices: BTreeSet<u32>,
     /// The addresses of other network namespaces of this host: to these a probe may be handed on.
-    pub(super) inside: &'a BTreeSet<IpAddr>,
-    /// From where this host probes itself.
-    pub(super) clients: &'a [SocketAddr],
+    pub(super) inside: BTreeSet<IpAddr>,
+    /// The port from which this host probes itself.
+    pub(super) local_port: u16,
 }
 
 /// The table, while it is there.
@@ -42,38 +44,58 @@ pub(super) struct Table {
     pub(super) socket: NetlinkSocket,
     /// Its name.
     pub(super) name: String,
+    probes: Probes,
+    is_there: bool,
 }
 
 impl Table {
     /// A socket that can have a table, and none yet.
-    pub(super) fn prepare() -> io::Result<Self> {
-        Ok(Self { socket: NetlinkSocket::open(Protocol::Netfilter)?, name: String::new() })
+    pub(super) fn prepare(probes: Probes) -> io::Result<Self> {
+        let socket = NetlinkSocket::open(Protocol::Netfilter)?;
+        socket.send_up_to(LARGEST)?;
+        Ok(Self { socket, name: String::new(), probes, is_there: false })
     }
 
-    /// Makes the table.
-    pub(super) fn install(&mut self, probes: &Probes<'_>) -> Result<(), AnswerError> {
+    /// Makes the table and removes it: it can be had when probes want it. Until then no other packet pays for it.
+    pub(super) fn try_out(&mut self) -> Result<(), AnswerError> {
+        self.install()?;
+        let mut batch = Batch::new(self.socket.next_seq());
+        batch.remove_table(&self.name);
+        self.is_there = false;
+        self.ask(batch)
+    }
+
+    /// Makes the table, where it is not there.
+    pub(super) fn install(&mut self) -> Result<(), AnswerError> {
         /// Process numbers are one container's own, and a network may be that of several.
         const NAMES: u32 = 8;
         let mut number = 0;
-        loop {
+        while !self.is_there {
             number += 1;
-            let seq = self.socket.next_seq();
             let name = format!("{NAME}{}-{number}", std::process::id());
-            let batch = batch(&name, probes, seq);
-            let mut answer = Answer::entry(seq);
-            let made = self.socket.converse(&batch, |datagram| answer.take(datagram, |_, _| ()));
-            match made {
+            let batch = batch(&name, &self.probes, self.socket.next_seq());
+            match self.ask(batch) {
                 Err(AnswerError::Refused(error))
                     if error.kind() == io::ErrorKind::AlreadyExists && number < NAMES => {}
-                made => {
+                Err(error) => return Err(error),
+                Ok(()) => {
                     self.name = name;
-                    return made;
+                    self.is_there = true;
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Sends a batch, which ends with this, and waits until it has taken effect.
+    fn ask(&mut self, batch: Batch) -> Result<(), AnswerError> {
+        let mut answer = Answer::entry(batch.seq());
+        self.socket.converse(&batch.end(), |datagram| answer.take(datagram, |_, _| ()))
     }
 }
 
+/// Room for the rules of many sources and namespaces in one message.
+const LARGEST: usize = 8 << 20;
 /// What the names of such tables begin with.
 const NAME: &str = "portsight-";
 
@@ -84,7 +106,7 @@ pub(super) fn is_ours(table: &[u8]) -> bool {
     })
 }
 
-fn batch(table: &str, probes: &Probes<'_>, seq: u32) -> Vec<u8> {
+fn batch(table: &str, probes: &Probes, seq: u32) -> Batch {
     let mut batch = Batch::new(seq);
     batch.table(table);
     for (chain, hook, priority) in [
@@ -99,29 +121,35 @@ fn batch(table: &str, probes: &Probes<'_>, seq: u32) -> Vec<u8> {
         batch.chain(table, chain, hook, priority);
     }
     let mut swallows = Vec::new();
-    for source in probes.sources {
-        for transport in [Transport::Tcp, Transport::Udp] {
-            let probe = Expressions::from_host(source.ip()).from_port(transport, source.port());
+    for source in &probes.sources {
+        for transport in TRANSPORTS {
+            let probe = || Expressions::from_host(source.ip()).from_port(transport, source.port());
             // What ends a connection of ours is of no interest.
-            let traced = if transport == Transport::Tcp { probe.syn() } else { probe };
+            let traced = if transport == Transport::Tcp { probe().syn() } else { probe() };
             batch.rule(table, PROBE_IN, &traced.trace().accept());
+            // Where it leaves by the way it came, the reply would not come by here.
+            for device in &probes.devices {
+                batch.rule(table, PROBE_FORWARDED, &probe().there_and_back(*device).drop());
+            }
+            let inside = probes.inside.iter().filter(|it| it.is_ipv4() == source.is_ipv4());
+            for inside in inside {
+                batch.rule(table, PROBE_FORWARDED, &probe().and_to(*inside).accept());
+            }
+            // To another host it would leave.
+            batch.rule(table, PROBE_FORWARDED, &probe().drop());
+            // Nobody here sends from there: it is a probe that something doubled or handed on.
+            batch.rule(table, REPLY_OUT, &probe().drop());
             let reply = Expressions::to_host(source.ip()).to_port(transport, source.port());
             swallows.push(reply.drop());
         }
         swallows.push(Expressions::to_host(source.ip()).quoting(*source).drop());
-        // Between these NAT may have changed the port: of several probes that it leads to one port, all but the first
-        // have another one, until the reply is on its last way.
-        let probe = || Expressions::from_host(source.ip());
+        if source.is_ipv6() {
+            swallows.push(Expressions::to_host(source.ip()).redirect().drop());
+        }
+        // On the way to a socket NAT may have changed the port: of several probes that it leads to one port, all but the
+        // first have another one, until the reply is on its last way.
+        batch.rule(table, PROBE_END, &Expressions::from_host(source.ip()).accept());
         let reply = || Expressions::to_host(source.ip()).trace().accept();
-        batch.rule(table, PROBE_END, &probe().accept());
-        // To another host it would leave, and where it leaves by the way it came the reply would not come by here.
-        for device in probes.devices {
-            batch.rule(table, PROBE_FORWARDED, &probe().there_and_back(*device).drop());
-        }
-        for inside in probes.inside.iter().filter(|inside| inside.is_ipv4() == source.is_ipv4()) {
-            batch.rule(table, PROBE_FORWARDED, &probe().and_to(*inside).accept());
-        }
-        batch.rule(table, PROBE_FORWARDED, &probe().drop());
         batch.rule(table, REPLY_OUT, &reply());
         // The reply of a host behind this one.
         batch.rule(table, PROBE_IN, &reply());
@@ -129,16 +157,15 @@ fn batch(table: &str, probes: &Probes<'_>, seq: u32) -> Vec<u8> {
     for swallow in swallows {
         batch.rule(table, REPLY_END, &swallow);
     }
-    for client in probes.clients {
-        for transport in [Transport::Tcp, Transport::Udp] {
-            let probe = || Expressions::from_host(client.ip()).from_port(transport, client.port());
-            let reply = || Expressions::to_host(client.ip()).to_port(transport, client.port());
-            let traced = if transport == Transport::Tcp { probe().syn() } else { probe() };
-            batch.rule(table, LOCAL_OUT, &traced.trace().accept());
-            batch.rule(table, LOCAL_OUT, &reply().trace().accept());
-            batch.rule(table, PROBE_END, &probe().accept());
-            batch.rule(table, LOCAL_IN, &reply().accept());
-        }
+    // A host may have many addresses, and nobody else has the port.
+    for (transport, port) in TRANSPORTS.into_iter().zip([probes.local_port; 2]) {
+        let probe = || Expressions::default().from_port(transport, port);
+        let reply = || Expressions::default().to_port(transport, port);
+        let traced = if transport == Transport::Tcp { probe().syn() } else { probe() };
+        batch.rule(table, LOCAL_OUT, &traced.trace().accept());
+        batch.rule(table, LOCAL_OUT, &reply().trace().accept());
+        batch.rule(table, LOCAL_IN, &probe().accept());
+        batch.rule(table, LOCAL_IN, &reply().accept());
     }
-    batch.end()
+    batch
 }

@@ -29,12 +29,13 @@ impl Progress {
     }
 
     /// How many probes may be sent at once.
-    pub(super) fn at_once(&self) -> usize {
+    #[must_use]
+    pub fn at_once(&self) -> usize {
         self.rate.as_ref().map_or(usize::MAX, Rate::at_once)
     }
 
     /// Waits until so many probes may be sent, or the work should stop.
-    pub(super) fn take_turns(&self, probes: usize) {
+    pub fn take_turns(&self, probes: usize) {
         /// The wish to stop is heard so soon.
         const LONGEST: Duration = Duration::from_millis(100);
         let Some(rate) = &self.rate else { return };

@@ -20,17 +20,19 @@ impl Case<'_> {
             return self.decided(self.barred(How::ReplyDropped), &reply.steps, Some(rule));
         }
         let judged = match journey.reached {
-            Reached::Nothing => self.lost("something at the interface, before every rule, took it"),
-            Reached::Rules => self.lost(
-                "no rule dropped it, but it came to no socket: the kernel's check of its source \
-                 (rp_filter), or its routing, refused it",
-            ),
-            Reached::Through(to) => self.forwarded(to, "handed on"),
-            Reached::Host(Some(to)) => self.forwarded(to, "redirected"),
+            Reached::Nothing => {
+                return self.lost("something at the interface took it before the rules");
+            }
+            Reached::Rules => return self.short(journey),
+            Reached::Host(None) if self.is_swallowed() => return self.swallowed(),
+            Reached::Through(to) | Reached::Away(to) => self.forwarded(journey, to, "handed on"),
+            Reached::Host(Some(to)) => self.forwarded(journey, to, "redirected"),
             Reached::Host(None) => self.delivered(journey),
         };
         let translated = match journey.reached {
-            Reached::Through(_) | Reached::Host(Some(_)) => self.translated_by(journey),
+            Reached::Through(_) | Reached::Away(_) | Reached::Host(Some(_)) => {
+                self.translated_by(journey)
+            }
             _ => None,
         };
         self.decided(judged, &journey.steps, translated.or(journey.let_in_by()))
@@ -133,21 +135,50 @@ impl Case<'_> {
 
     /// Something that is no rule stopped the probe.
     fn lost(&self, why: &str) -> Judged {
-        let judged = self.barred(How::Dropped);
+        let how = match self.answer {
+            Answer::Rst => How::Reset,
+            Answer::Icmp(_) => How::Rejected,
+            _ => How::Dropped,
+        };
+        let judged = self.barred(how);
         let note =
             judged.note.as_ref().map_or_else(|| why.to_owned(), |note| format!("{note}; {why}"));
         let likely = Judged::likely(judged.verdict);
-        Judged { how: judged.how, ..likely }.note(note).state(State::Filtered)
+        Judged { how: judged.how, state: judged.state, ..likely }.note(note)
+    }
+
+    /// The probe came to rules, and neither to the end of a drop nor to the sockets.
+    fn short(&self, journey: &Journey) -> Judged {
+        if self.answer.got_through() {
+            let answered = Judged { certainty: Certainty::Likely, ..self.answered() };
+            return answered.note("something answers for the socket: the probe did not come to it");
+        }
+        let last = journey.steps.last();
+        match last.filter(|step| matches!(step.verdict, Decision::Queue | Decision::Stolen)) {
+            Some(step) => {
+                let judged = self.lost("a rule hands it to a program, or keeps it");
+                self.decided(judged, &journey.steps, Some(&step.rule))
+            }
+            None => self.lost(
+                "no rule of nf_tables stopped it, and it came to no socket: iptables-legacy, a program, the \
+                 kernel's check of its source (rp_filter) or its routing did",
+            ),
+        }
+    }
+
+    /// Whether nothing came back to a SYN: a datagram need not be answered.
+    fn is_swallowed(&self) -> bool {
+        *self.answer == Answer::Silence && self.pair.endpoint.transport != Transport::Udp
     }
 
     /// The rules gave the probe another destination.
-    fn forwarded(&self, to: SocketAddr, word: &str) -> Judged {
+    fn forwarded(&self, journey: &Journey, to: SocketAddr, word: &str) -> Judged {
         let end = match self.answer {
-            Answer::Rst => ", where nobody listens",
-            Answer::Icmp(_) => ", from where an error comes back",
-            Answer::Silence if self.behind(to).is_none() => {
+            _ if matches!(journey.reached, Reached::Away(_)) => {
                 ", on another host, which was not asked"
             }
+            Answer::Rst => ", where nobody listens",
+            Answer::Icmp(_) => ", from where an error comes back",
             Answer::Silence => ", which does not answer",
             _ => "",
         };
@@ -167,8 +198,7 @@ impl Case<'_> {
                 Judged::proved(Verdict::Forwarded).note(note)
             }
             Answer::SynAck(_) | Answer::Payload(_) => self.answered(),
-            Answer::Silence if self.pair.endpoint.transport == Transport::Udp => self.taken_in(),
-            Answer::Silence => self.swallowed(),
+            Answer::Silence => self.taken_in(),
             _ => self.refused(),
         }
     }
@@ -178,8 +208,9 @@ impl Case<'_> {
             let text = self.rulebook.rule(&step.rule).text;
             text.is_some_and(|text| text.to_lowercase().contains("tproxy"))
         };
-        let accepted = |step: &&Step| step.verdict == Decision::Accept;
-        self.here.is_empty() && journey.steps.iter().filter(accepted).any(|step| says_so(&step))
+        // A rule that finds no socket for it is broken off, and no step.
+        let goes_on = |step: &&Step| matches!(step.verdict, Decision::Accept | Decision::Continue);
+        journey.steps.iter().filter(goes_on).any(|step| says_so(&step))
     }
 
     /// Every rule let it pass, and this host itself refused it.

@@ -1,5 +1,6 @@
 //! The vantages of the network, beside a real neighbour that makes the same connections from a namespace of its own.
 
+mod busy;
 mod client;
 mod devices;
 mod internet;

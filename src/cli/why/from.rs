@@ -62,7 +62,7 @@ impl Place {
         asked: &Asked,
         gaps: &mut Vec<Gap>,
     ) -> Vec<Found> {
-        let mut outside = match Outside::open(posts, &[], inside) {
+        let mut outside = match Outside::open(posts, inside) {
             Ok(outside) => outside,
             Err(error) => {
                 gaps.push(unavailable(&self.word, &error));
@@ -81,6 +81,8 @@ impl Place {
                 detail: &port,
                 payload: probe::payload,
                 stop: &sys::interrupted,
+                at_once: 1,
+                turns: &|_| {},
                 advance: &|_| {},
             });
             gaps.append(&mut sweep.gaps);

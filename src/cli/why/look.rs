@@ -194,7 +194,7 @@ impl Looker<'_> {
         if addresses.is_empty() {
             return not_told;
         }
-        let mut outside = match Outside::open(&[], &addresses, &BTreeSet::new()) {
+        let mut outside = match Outside::open(&[], &BTreeSet::new()) {
             Ok(outside) => outside,
             Err(error) => {
                 return untraced(error.to_string(), error.is_denied().then_some(Need::Root));

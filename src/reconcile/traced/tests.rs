@@ -120,7 +120,18 @@ fn a_way_from_the_network_decides() {
         Journey { reached: Reached::Host(Some("10.0.0.5:22".parse().unwrap())), ..delivered(LEFT) };
     let handed_on =
         Journey { reached: Reached::Through("172.17.0.2:80".parse().unwrap()), ..delivered(LEFT) };
-    let table: [(&[Socket], Answer, Journey, &str); 16] = [
+    let queued = Journey {
+        reached: Reached::Rules,
+        steps: vec![step("input", 4, Decision::Queue)],
+        reply: None,
+    };
+    let away =
+        Journey { reached: Reached::Away("10.0.0.9:80".parse().unwrap()), ..delivered(None) };
+    let table: [(&[Socket], Answer, Journey, &str); 20] = [
+        (&here, OPEN, refused_by_routing.clone(), "open reachable likely - - -"),
+        (&here, Answer::Rst, refused_by_routing.clone(), "closed filtered likely reset - -"),
+        (&here, Answer::Silence, queued, "filtered filtered likely dropped input 4"),
+        (&here, Answer::Silence, away, "filtered forwarded likely - input 7"),
         (&here, OPEN, delivered(LEFT), "open reachable proved - input 7"),
         (&here, Answer::Silence, dropped(), "filtered filtered proved dropped input 9"),
         (&here, Answer::Rst, dropped(), "closed filtered proved reset input 9"),
@@ -132,7 +143,7 @@ fn a_way_from_the_network_decides() {
         ),
         (&here, Answer::Silence, lost.clone(), "filtered filtered likely dropped - -"),
         (&here, Answer::Silence, refused_by_routing, "filtered filtered likely dropped - -"),
-        (&here, Answer::Silence, delivered(None), "filtered filtered likely dropped input 7"),
+        (&here, Answer::Silence, delivered(None), "filtered filtered likely dropped - -"),
         (&here, Answer::Rst, delivered(LEFT), "closed inconclusive likely - input 7"),
         (&elsewhere, Answer::Rst, delivered(LEFT), "closed local-only proved - input 7"),
         (&elsewhere, Answer::Silence, dropped(), "filtered local-only proved - input 9"),

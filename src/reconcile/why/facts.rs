@@ -92,7 +92,9 @@ impl Case {
     /// Where rules of NAT hand it on to, when none ends it.
     pub(super) fn handed_on(&self) -> Option<SocketAddr> {
         match self.reached {
-            Some(Reached::Host(Some(to)) | Reached::Through(to)) if self.decided.is_none() => {
+            Some(Reached::Host(Some(to)) | Reached::Through(to) | Reached::Away(to))
+                if self.decided.is_none() =>
+            {
                 Some(to)
             }
             _ => None,

@@ -88,8 +88,10 @@ impl NetlinkSocket {
 
     /// Hands each datagram that has come to `take`, and waits for none. Returns whether the kernel had to drop some.
     pub fn hear(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+        /// How much is taken at a time: others may fill the group as fast as it is read.
+        const MOST: u32 = 1 << 16;
         let mut lost = false;
-        loop {
+        for _ in 0..MOST {
             self.buffer.clear();
             let room = spare_capacity(&mut self.buffer);
             match recv(&self.fd, room, RecvFlags::TRUNC | RecvFlags::DONTWAIT) {
@@ -102,6 +104,7 @@ impl NetlinkSocket {
                 Err(_nothing_more) => return lost,
             }
         }
+        lost
     }
 
     /// Waits until there is something to hear, or until `time` is over.
@@ -109,6 +112,16 @@ impl NetlinkSocket {
         let mut polled = [PollFd::new(&self.fd, PollFlags::IN)];
         // A wait that a signal cut short found nothing yet: the caller looks at its clock.
         let _interrupted = poll(&mut polled, Timespec::try_from(time).ok().as_ref()).is_err();
+    }
+
+    /// Makes room for requests of so many bytes, as far as the kernel gives it.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn send_up_to(&self, bytes: usize) -> io::Result<()> {
+        sockopt::set_socket_send_buffer_size_force(&self.fd, bytes)
+            .or_else(|_not_privileged| sockopt::set_socket_send_buffer_size(&self.fd, bytes))?;
+        Ok(())
     }
 
     /// Sends one datagram. An error means that the kernel refuses it, or takes only a part.

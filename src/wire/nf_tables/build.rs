@@ -2,9 +2,9 @@
 //! programs list these rules while they are there.
 
 use super::{
-    NFNL_BATCH_RESOURCE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE, NFT_MSG_NEWTABLE, NFTA_CHAIN_HOOK,
-    NFTA_CHAIN_NAME, NFTA_CHAIN_TABLE, NFTA_CHAIN_TYPE, NFTA_HOOK_HOOKNUM, NFTA_RULE_CHAIN,
-    NFTA_RULE_EXPRESSIONS, NFTA_RULE_TABLE, NFTA_TABLE_FLAGS, NFTA_TABLE_NAME,
+    NFNL_BATCH_RESOURCE, NFT_MSG_DELTABLE, NFT_MSG_NEWCHAIN, NFT_MSG_NEWRULE, NFT_MSG_NEWTABLE,
+    NFTA_CHAIN_HOOK, NFTA_CHAIN_NAME, NFTA_CHAIN_TABLE, NFTA_CHAIN_TYPE, NFTA_HOOK_HOOKNUM,
+    NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS, NFTA_RULE_TABLE, NFTA_TABLE_FLAGS, NFTA_TABLE_NAME,
 };
 use crate::model::{Hook, Transport};
 use crate::wire::netlink::{self, push_attribute};
@@ -77,6 +77,12 @@ impl Batch {
         batch
     }
 
+    /// The sequence number of its messages.
+    #[must_use]
+    pub fn seq(&self) -> u32 {
+        self.seq
+    }
+
     fn message(&mut self, kind: u16, flags: u16, family: u8, resource: u16, attributes: &[u8]) {
         let mut body = vec![family, 0];
         body.extend(resource.to_be_bytes());
@@ -91,6 +97,13 @@ impl Batch {
         push_text(&mut body, NFTA_TABLE_NAME, name);
         push_attribute(&mut body, NFTA_TABLE_FLAGS, &OWNER.to_be_bytes());
         self.message(NFT_MSG_NEWTABLE, CREATE | EXCL, INET, 0, &body);
+    }
+
+    /// Removes such a table, with all that is in it.
+    pub fn remove_table(&mut self, name: &str) {
+        let mut body = Vec::new();
+        push_text(&mut body, NFTA_TABLE_NAME, name);
+        self.message(NFT_MSG_DELTABLE, 0, INET, 0, &body);
     }
 
     /// Makes a chain of the table that begins at a hook and lets everything go on.
@@ -230,6 +243,13 @@ impl Expressions {
         self.protocol(protocol)
             .payload(TRANSPORT, at, 2, REG32_00)
             .equals(REG32_00, &source.port().to_be_bytes())
+    }
+
+    /// An `ICMPv6` redirect (RFC 4861, section 4.5).
+    #[must_use]
+    pub fn redirect(self) -> Self {
+        const REDIRECT: u8 = 137;
+        self.protocol(58).payload(TRANSPORT, 0, 1, REG32_00).equals(REG32_00, &[REDIRECT])
     }
 
     /// Begins to trace the packet.

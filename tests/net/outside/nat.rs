@@ -125,6 +125,18 @@ fn no_probe_is_sent_on_to_another_host() {
          8082/tcp  lan4  *  *  forwarded  -  *",
     );
     assert!(report.to_string().contains("on another host, which was not asked"), "{report:#}");
+    // The kernel of IPv6 would tell such a client of the shorter way, and ask who it is.
+    std::fs::write("/proc/sys/net/ipv6/conf/all/forwarding", "1").unwrap();
+    let world = world.nft(
+        "table ip6 nat {
+            chain incoming {
+                type nat hook prerouting priority dstnat;
+                tcp dport 8081 dnat to [fd77::9]:9999
+            }
+        }",
+    );
+    let report = world.json("check 8081 --from lan --proto tcp -6");
+    assert!(report.to_string().contains("on another host, which was not asked"), "{report:#}");
     sleep(Duration::from_secs(5));
     wire.assert_silent();
 }
