@@ -2,7 +2,7 @@
 
 use crate::cgroups::{Cgroups, did_not_run, pause, remove_everywhere};
 use crate::run::before_exec;
-use crate::truth::items;
+use crate::truth::{LAN, items, views};
 use crate::world::{World, alone, feed};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use serde_json::{Value, json};
@@ -261,7 +261,7 @@ fn real_containers_are_named() {
     if !can_run(&["podman", "runc", "conmon", "netavark"]) {
         return;
     }
-    let world = World::new();
+    let world = World::new().veth(&LAN);
     let podman = Podman::new();
     let minio = podman.run("minio", &["--network", "host"], 7001, &server(7001));
     let published = server(80).replace("127.0.0.1", "0.0.0.0");
@@ -297,6 +297,17 @@ fn real_containers_are_named() {
     assert_eq!(behind["published_at"], json!([at]), "{behind:#}");
     let who = world.portsight("who 8081 --netns all").exits(0).stdout;
     assert!(who.contains("in the container web, past this socket"), "{who}");
+
+    // A neighbour is handed on to it, past the socket that conmon has.
+    let report = world.json("check 8081 --from lan --proto tcp -4");
+    let (_, view) = views(&report).find(|(_, view)| view["target"] == "10.77.0.2").unwrap();
+    assert_eq!(
+        (&view["verdict"], &view["state"]),
+        (&json!("forwarded"), &json!("open")),
+        "{view:#}"
+    );
+    assert!(view["note"].as_str().is_some_and(|it| it.contains(", container web)")), "{view:#}");
+    assert!(view["rule"]["text"].as_str().is_some_and(|it| it.contains("8081")), "{view:#}");
 
     // The same from inside of one.
     let report = podman.call(&["exec", "web", "/portsight", "ls", "-o", "json"]);
