@@ -1,8 +1,8 @@
 //! The sockets that the firewall hands packets on to, in whichever network namespace they are.
 
+use super::place::addresses;
 use crate::inventory::{self, Across, Namespaces, Services, SockDiag};
 use crate::model::{Inventory, Socket, Surroundings, Transport};
-use crate::sys;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,20 +13,12 @@ pub(super) fn behind(
     services: &Services,
     surroundings: &Surroundings,
 ) -> BTreeMap<(Transport, SocketAddr), Socket> {
-    let Ok(namespaces) = Namespaces::all() else { return BTreeMap::new() };
     if targets.is_empty() {
         return BTreeMap::new();
     }
+    let Ok(namespaces) = Namespaces::all() else { return BTreeMap::new() };
     let mut source = Across { namespaces: &namespaces, what: SockDiag::default() };
-    let addresses = || {
-        let local = sys::local_addresses().unwrap_or_default().usable;
-        local.into_iter().map(|local| local.address).collect::<Vec<_>>()
-    };
-    let places: Vec<(Option<String>, Vec<IpAddr>)> = namespaces
-        .visit(addresses)
-        .into_iter()
-        .filter_map(|(netns, addresses)| Some((netns, addresses.ok()?)))
-        .collect();
+    let places = addresses(&namespaces);
     let all = inventory::take(&mut source, services);
     let mut found = BTreeMap::new();
     for (transport, to) in targets {

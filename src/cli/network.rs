@@ -1,5 +1,6 @@
 //! The vantages of the network in a check: from where, which ports, and what the rules said.
 
+use super::place::addresses;
 use super::request::Request;
 use crate::firewall;
 use crate::inventory::Namespaces;
@@ -9,7 +10,7 @@ use crate::model::{
 use crate::outside::{self, Outside, Post, Unavailable, Wanted};
 use crate::probe::{self, Progress};
 use crate::reconcile::{self, Facts, Pair};
-use crate::sys::{self, LocalAddress};
+use crate::sys::LocalAddress;
 use anyhow::{Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -207,11 +208,10 @@ pub(super) fn unavailable(vantage: &str, error: &Unavailable) -> Gap {
 
 /// The addresses of the other network namespaces of this host, as far as they can be entered.
 pub(super) fn addresses_inside() -> BTreeSet<IpAddr> {
-    let addresses = || sys::local_addresses().unwrap_or_default().usable;
-    let all = Namespaces::all().map(|namespaces| namespaces.visit(addresses)).unwrap_or_default();
+    let all = Namespaces::all().map(|namespaces| addresses(&namespaces)).unwrap_or_default();
     let others = all.into_iter().filter(|(netns, _)| netns.is_some());
-    let found = others.filter_map(|(_, addresses)| addresses.ok()).flatten();
-    found.map(|local| local.address).filter(|address| !address.is_loopback()).collect()
+    let found = others.flat_map(|(_, addresses)| addresses);
+    found.filter(|address| !address.is_loopback()).collect()
 }
 
 /// What these rules say, and where their chains begin.

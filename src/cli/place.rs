@@ -8,6 +8,7 @@ use crate::reconcile::{self, Translator};
 use crate::sys;
 use anyhow::{Context, Result, anyhow};
 use std::io::ErrorKind;
+use std::net::IpAddr;
 
 /// The network namespaces to look into: ours, unless others are asked for.
 pub(super) fn namespaces(place: &Place) -> Result<Namespaces> {
@@ -19,6 +20,16 @@ pub(super) fn namespaces(place: &Place) -> Result<Namespaces> {
             _ => anyhow!("cannot open the network namespace {name:?}: {error}"),
         }),
     }
+}
+
+/// The addresses of each network namespace that can be entered, with its name; that of ours is `None`.
+pub(super) fn addresses(namespaces: &Namespaces) -> Vec<(Option<String>, Vec<IpAddr>)> {
+    let addresses = || {
+        let local = sys::local_addresses().unwrap_or_default().usable;
+        local.into_iter().map(|local| local.address).collect()
+    };
+    let read = namespaces.visit(addresses).into_iter();
+    read.filter_map(|(netns, addresses)| Some((netns, addresses.ok()?))).collect()
 }
 
 /// Joins both sides of each published port, as the rules of each network namespace tell.
