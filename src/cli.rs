@@ -10,6 +10,7 @@ mod duration;
 mod examine;
 mod exit;
 mod expect;
+mod extent;
 mod filter;
 mod generate;
 mod hint;

@@ -1,6 +1,7 @@
 //! The work of `check`: inventory, probes, a second look at what they leave unsettled, and the report.
 
 use super::behind::behind;
+use super::extent::Extent;
 use super::identify::identify;
 use super::network::{Network, read_rules};
 use super::output::Printer;
@@ -9,15 +10,15 @@ use super::request::Request;
 use super::second_look;
 use crate::inventory::{self, Packet, Services, SockDiag};
 use crate::model::{
-    Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, PortSet,
-    Rulebook, Socket, Surroundings, Sweep, TakenBy, Target, Transport, Vantage,
+    Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, Rulebook,
+    Socket, Surroundings, Sweep, TakenBy, Target, Transport, Vantage,
 };
 use crate::probe::{self, Job, Patience, Progress};
 use crate::reconcile::{self, Facts, Look, Pair};
 use crate::sys::{self, LocalAddresses};
 use anyhow::{Context, Result};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::thread;
 
 /// Looks once at everything that was asked for, and once more at what that leaves unsettled.
@@ -139,34 +140,17 @@ fn jobs(
     targets: &[Target],
     inventory: &Inventory,
 ) -> Vec<Job> {
-    let ports_of = |transport: Transport, keep: &dyn Fn(&Socket) -> bool| -> PortSet {
-        let sockets = inventory.sockets.iter();
-        let kept = sockets.filter(|socket| socket.transport == transport && keep(socket));
-        kept.map(|socket| socket.port).collect()
-    };
-    let bound_to = |transport, address: IpAddr| {
-        ports_of(transport, &|socket| socket.address.to_canonical() == address)
-    };
     let mut jobs = Vec::new();
-    for transport in request.transports() {
-        let bound = ports_of(*transport, &|_| true);
-        let wanted = request.ports(*transport, &bound);
-        let named = request.named();
-        let mut detail = bound;
-        detail.extend(of_transport(&named, *transport));
+    for extent in Extent::of(request, inventory) {
         for target in targets {
-            let mut wanted = wanted.clone();
-            if !is_listed(local, target) {
-                let only = bound_to(*transport, target.address);
-                wanted = wanted.iter().filter(|port| only.contains(*port)).collect();
-            }
+            let wanted = extent.at(target.address, !is_listed(local, target));
             if !wanted.is_empty() {
                 jobs.push(Job {
                     target: target.clone(),
-                    transport: *transport,
+                    transport: extent.transport,
                     wanted,
-                    excluded: request.excluded(*transport),
-                    detail: detail.clone(),
+                    excluded: extent.excluded.clone(),
+                    detail: extent.detail.clone(),
                     knock: request.knock,
                     patience: Patience::Quick,
                     waits: request.waits,
@@ -177,16 +161,6 @@ fn jobs(
     // Target by target, with all its transports.
     jobs.sort_by(|a, b| (&a.target, a.transport).cmp(&(&b.target, b.transport)));
     jobs
-}
-
-fn of_transport(
-    endpoints: &BTreeSet<Endpoint>,
-    transport: Transport,
-) -> impl Iterator<Item = Port> {
-    endpoints
-        .iter()
-        .filter(move |endpoint| endpoint.transport == transport)
-        .map(|endpoint| endpoint.port)
 }
 
 /// Probes, from this host and by `network`, and takes the inventory after it.
@@ -230,7 +204,7 @@ pub(super) fn look(
     }
 }
 
-/// So many ports of this host are traced, one after the other.
+/// So many ports of this host are traced.
 const MOST_TRACED: usize = 256;
 /// How many sweeps that mostly wait go on at a time.
 const AT_ONCE: usize = 16;

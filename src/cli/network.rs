@@ -1,5 +1,6 @@
 //! The vantages of the network in a check: from where, which ports, and what the rules said.
 
+use super::extent::Extent;
 use super::place::addresses;
 use super::request::Request;
 use crate::firewall;
@@ -159,36 +160,16 @@ fn by_target(pairs: &BTreeSet<Pair>) -> BTreeMap<(&Target, Transport), PortSet> 
 
 fn jobs(request: &Request, posts: &[Post], inventory: &Inventory) -> Vec<Job> {
     let mut jobs = Vec::new();
-    for transport in request.transports() {
-        let of = |keep: &dyn Fn(IpAddr) -> bool| -> PortSet {
-            let sockets = inventory.sockets.iter().filter(|socket| {
-                socket.transport == *transport && keep(socket.address.to_canonical())
-            });
-            sockets.map(|socket| socket.port).collect()
-        };
-        let bound = of(&|_| true);
-        let wanted = request.ports(*transport, &bound);
-        let mut detail = bound;
-        detail.extend(
-            request
-                .named()
-                .into_iter()
-                .filter(|endpoint| endpoint.transport == *transport)
-                .map(|endpoint| endpoint.port),
-        );
+    for extent in Extent::of(request, inventory) {
         for post in posts {
-            let mut wanted = wanted.clone();
-            if post.only_bound {
-                let only = of(&|address| address == post.target.address);
-                wanted = wanted.iter().filter(|port| only.contains(*port)).collect();
-            }
+            let wanted = extent.at(post.target.address, post.only_bound);
             if !wanted.is_empty() {
                 jobs.push(Job {
                     post: post.clone(),
-                    transport: *transport,
+                    transport: extent.transport,
                     wanted,
-                    excluded: request.excluded(*transport),
-                    detail: detail.clone(),
+                    excluded: extent.excluded.clone(),
+                    detail: extent.detail.clone(),
                 });
             }
         }
