@@ -94,6 +94,13 @@ pub struct Facts {
 }
 
 impl Facts {
+    /// Those of a first look, with the ports that were named.
+    #[must_use]
+    pub fn new(first: Look, named: BTreeSet<Endpoint>) -> Self {
+        let (rulebook, behind) = (Rulebook::default(), BTreeMap::new());
+        Self { first, second: None, named, interrupted: false, rulebook, behind }
+    }
+
     /// Whether the silence of a sweep's ports proves anything: not when asking again kept bringing answers, and not
     /// when the second look, which waits longer, got one where the first had none.
     fn silence_is_steady(&self, sweep: &Sweep) -> bool {

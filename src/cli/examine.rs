@@ -10,8 +10,8 @@ use super::request::Request;
 use super::second_look;
 use crate::inventory::{self, Packet, Services, SockDiag};
 use crate::model::{
-    Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, Rulebook,
-    Socket, Surroundings, Sweep, TakenBy, Target, Transport, Vantage,
+    Answer, Check, Cookie, Endpoint, Family, Gap, Hides, Inventory, Lookup, Need, Port, Socket,
+    Surroundings, Sweep, TakenBy, Target, Transport, Vantage,
 };
 use crate::probe::{self, Job, Patience, Progress};
 use crate::reconcile::{self, Facts, Look, Pair};
@@ -48,14 +48,7 @@ pub(super) fn examine(
     let progress = Progress::new(sys::interrupted).at_most(request.max_rate);
     let mut facts = progress::shown(printer, &progress, total, || {
         let first = look(&jobs, before, &progress, services, || network.sweep(&progress));
-        let mut facts = Facts {
-            first,
-            second: None,
-            named: request.named(),
-            interrupted: false,
-            rulebook: Rulebook::default(),
-            behind: BTreeMap::new(),
-        };
+        let mut facts = Facts::new(first, request.named());
         let mut again: BTreeSet<Pair> = facts.samples().into_iter().collect();
         again.extend(reconcile::judge(&facts).unsettled);
         if !again.is_empty() && !progress.stopped() {

@@ -178,18 +178,18 @@ pub struct Rulebook {
 }
 
 impl Rulebook {
-    /// Where a way through rules begins that leads to this chain by way of those before it.
+    /// What makes the chain of a rule the beginning of a way through rules, where it is one.
     #[must_use]
-    pub fn hook<'a>(&self, way: impl DoubleEndedIterator<Item = &'a RuleId>) -> Option<Hook> {
-        let base = |rule: &RuleId| self.chains.get(&rule.chain).copied().flatten();
-        way.rev().find_map(base).map(|base| base.hook)
+    pub fn base(&self, rule: &RuleId) -> Option<Base> {
+        self.chains.get(&rule.chain).copied().flatten()
     }
 
-    /// Where a packet was that this rule on its way decided about.
+    /// Where a packet was that this rule on its way decided about: where the way through rules began that led to it.
     #[must_use]
     pub fn hook_at(&self, steps: &[Step], rule: &RuleId) -> Option<Hook> {
         let until = steps.iter().rposition(|step| step.rule == *rule).map_or(0, |at| at + 1);
-        self.hook(steps.iter().map(|step| &step.rule).take(until))
+        let mut before = steps.iter().take(until).rev();
+        before.find_map(|step| self.base(&step.rule)).map(|base| base.hook)
     }
 
     /// A rule in words, as far as it was asked for.

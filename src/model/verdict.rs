@@ -1,7 +1,7 @@
 //! What the reconciler makes of the facts.
 
 use super::{
-    Endpoint, Expected, Gap, Hook, Icmp, Identity, Interface, Method, Rule, Seen, Socket,
+    Answer, Endpoint, Expected, Gap, Hook, Icmp, Identity, Interface, Method, Rule, Seen, Socket,
     Transport, Vantage,
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -155,6 +155,18 @@ pub enum How {
 }
 
 impl How {
+    /// How a probe was stopped that brought this; `None` for one that was not.
+    #[must_use]
+    pub fn of(answer: &Answer) -> Option<Self> {
+        match answer {
+            Answer::Silence => Some(Self::Dropped),
+            Answer::Rst => Some(Self::Reset),
+            Answer::Icmp(_) => Some(Self::Rejected),
+            Answer::NotSent => Some(Self::NotSent),
+            Answer::SynAck(_) | Answer::Payload(_) | Answer::Failed(_) => None,
+        }
+    }
+
     /// Its name in the documents.
     #[must_use]
     pub fn name(self) -> &'static str {

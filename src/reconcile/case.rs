@@ -72,6 +72,11 @@ impl Judged {
         Self::likely(Verdict::Inconclusive).note(note).after_second_look()
     }
 
+    /// Nothing is known of a probe that was not made.
+    pub(super) fn failed(error: &str) -> Self {
+        Self::inconclusive(format!("the probe failed on our side: {error}"))
+    }
+
     pub(super) fn how(self, how: How) -> Self {
         Self { how: Some(how), ..self }
     }
@@ -148,13 +153,8 @@ impl<'a> Case<'a> {
             {
                 self.udp_silence()
             }
-            Answer::Silence => self.stopped(How::Dropped),
-            Answer::Rst => self.stopped(How::Reset),
-            Answer::Icmp(_) => self.stopped(How::Rejected),
-            Answer::NotSent => self.stopped(How::NotSent),
-            Answer::Failed(error) => {
-                Judged::inconclusive(format!("the probe failed on our side: {error}"))
-            }
+            Answer::Failed(error) => Judged::failed(error),
+            answer => self.stopped(How::of(answer).unwrap_or(How::Dropped)),
         }
     }
 
@@ -316,12 +316,16 @@ impl<'a> Case<'a> {
         self.here.iter().find(|socket| socket.cookie == *cookie).copied()
     }
 
+    /// A socket as it is in an inventory.
+    pub(super) fn same<'i>(&self, inventory: &'i Inventory, socket: &Socket) -> Option<&'i Socket> {
+        inventory.at(self.pair.endpoint).find(|other| other.cookie == socket.cookie)
+    }
+
     /// What the socket itself shows: an accept queue without room, for which the kernel drops the SYN of every new
     /// client, or drops that were counted at the socket while it was probed.
     pub(super) fn dropped_at(&self, socket: &Socket) -> Option<Judged> {
         let queue = |inventory: &'a Inventory| {
-            let mut sockets = inventory.at(self.pair.endpoint);
-            let same = sockets.find(|other| other.cookie == socket.cookie)?;
+            let same = self.same(inventory, socket)?;
             (same.state == SocketState::Listen).then(|| same.queue.known()).flatten()
         };
         let (before, after) = (queue(&self.look.before)?, queue(&self.look.after)?);

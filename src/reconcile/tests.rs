@@ -114,12 +114,8 @@ impl World {
 
     fn judge(&self, second: Option<&Self>) -> Judgement {
         judge(&Facts {
-            first: self.look(),
             second: second.map(Self::look),
-            named: [self.endpoint].into_iter().collect(),
-            interrupted: false,
-            rulebook: Rulebook::default(),
-            behind: BTreeMap::new(),
+            ..Facts::new(self.look(), [self.endpoint].into_iter().collect())
         })
     }
 
@@ -200,14 +196,7 @@ fn what_was_half_opened_is_sure_only_where_nothing_is_tracked() {
         first.tracks_connections = tracks_connections;
         first.sweeps[0].method = Method::Syn;
         let named = [TCP_80].into_iter().collect();
-        let facts = Facts {
-            first,
-            second: None,
-            named,
-            interrupted: false,
-            rulebook: Rulebook::default(),
-            behind: BTreeMap::new(),
-        };
+        let facts = Facts::new(first, named);
         let view = judge(&facts).items[0].views[0].clone();
         assert_eq!((view.verdict, view.certainty), (Verdict::Reachable, certainty));
         assert_eq!((view.method, view.note.is_some()), (Method::Syn, tracks_connections));
@@ -221,14 +210,7 @@ fn a_refusal_is_called_what_the_method_calls_it() {
         let mut first = World::tcp(&[], Answer::Rst).look();
         first.sweeps[0].method = method;
         let named = [TCP_80].into_iter().collect();
-        let facts = Facts {
-            first,
-            second: None,
-            named,
-            interrupted: false,
-            rulebook: Rulebook::default(),
-            behind: BTreeMap::new(),
-        };
+        let facts = Facts::new(first, named);
         let view = judge(&facts).items[0].views[0].clone();
         assert_eq!((view.method, view.reason, view.state), (method, reason, State::Closed));
     }
@@ -325,14 +307,7 @@ fn a_connection_that_is_half_open_shows_that_the_reply_was_dropped() {
 #[test]
 fn without_the_second_look_that_it_wants_a_verdict_is_inconclusive() {
     let world = World::tcp(&[listener("0.0.0.0")], Answer::Silence);
-    let mut facts = Facts {
-        first: world.look(),
-        second: None,
-        named: BTreeSet::new(),
-        interrupted: true,
-        rulebook: Rulebook::default(),
-        behind: BTreeMap::new(),
-    };
+    let mut facts = Facts { interrupted: true, ..Facts::new(world.look(), BTreeSet::new()) };
     assert_eq!(judge(&facts).items[0].verdict, Some(Verdict::Inconclusive));
     // The second look had begun, and did not come to this port.
     let mut begun = facts.first.clone();
@@ -348,14 +323,7 @@ fn without_the_second_look_that_it_wants_a_verdict_is_inconclusive() {
 fn a_port_that_was_not_probed_has_no_verdict() {
     let mut look = World::tcp(&[listener("0.0.0.0")], Answer::Rst).look();
     look.sweeps[0].attempts.clear();
-    let facts = Facts {
-        first: look,
-        second: None,
-        named: BTreeSet::new(),
-        interrupted: false,
-        rulebook: Rulebook::default(),
-        behind: BTreeMap::new(),
-    };
+    let facts = Facts::new(look, BTreeSet::new());
     let item = &judge(&facts).items[0];
     assert_eq!((item.verdict, item.views.len()), (None, 0));
     assert_eq!(vantages(&facts, &judge(&facts).items)[0].transports[&Transport::Tcp].not_probed, 1);
@@ -399,14 +367,10 @@ fn a_bound_socket_that_does_not_listen_is_closed_and_said_so() {
 
 #[test]
 fn a_ports_verdict_is_the_gravest_of_its_views() {
-    let mut facts = Facts {
-        first: World::tcp(&[listener("127.0.0.1")], opened(TakenBy::Probed)).look(),
-        second: None,
-        named: BTreeSet::new(),
-        interrupted: false,
-        rulebook: Rulebook::default(),
-        behind: BTreeMap::new(),
-    };
+    let mut facts = Facts::new(
+        World::tcp(&[listener("127.0.0.1")], opened(TakenBy::Probed)).look(),
+        BTreeSet::new(),
+    );
     let mut own = facts.first.sweeps[0].clone();
     own.target.vantage = Vantage::Own;
     own.target.address = "10.0.0.5".parse().unwrap();
@@ -424,16 +388,7 @@ fn a_port_has_a_finding_when_it_is_bound_open_or_named() {
     let findings = |sockets: &[Socket], answer: Answer, named: bool| {
         let world = World::tcp(sockets, answer);
         let named = named.then_some(TCP_80).into_iter().collect();
-        judge(&Facts {
-            first: world.look(),
-            second: None,
-            named,
-            interrupted: false,
-            rulebook: Rulebook::default(),
-            behind: BTreeMap::new(),
-        })
-        .items
-        .len()
+        judge(&Facts::new(world.look(), named)).items.len()
     };
     assert_eq!(findings(&[], Answer::Rst, false), 0);
     assert_eq!(findings(&[], Answer::Silence, false), 0);
@@ -444,14 +399,8 @@ fn a_port_has_a_finding_when_it_is_bound_open_or_named() {
 
 #[test]
 fn each_address_has_one_view_of_a_port_also_when_both_transports_were_probed() {
-    let mut facts = Facts {
-        first: World::tcp(&[listener("0.0.0.0")], Answer::Rst).look(),
-        second: None,
-        named: BTreeSet::new(),
-        interrupted: false,
-        rulebook: Rulebook::default(),
-        behind: BTreeMap::new(),
-    };
+    let mut facts =
+        Facts::new(World::tcp(&[listener("0.0.0.0")], Answer::Rst).look(), BTreeSet::new());
     let udp = World::udp(&[], icmp(3), None).look().sweeps.remove(0);
     facts.first.sweeps.push(udp);
     facts.second = Some(facts.first.clone());
@@ -463,14 +412,7 @@ fn a_refusal_kept_as_one_bit_is_looked_at_again_when_its_port_has_a_finding() {
     let mut look = World::tcp(&[], Answer::Rst).look();
     look.sweeps[0].attempts.clear();
     look.sweeps[0].refused.insert(port(80));
-    let facts = Facts {
-        first: look,
-        second: None,
-        named: [TCP_80].into_iter().collect(),
-        interrupted: false,
-        rulebook: Rulebook::default(),
-        behind: BTreeMap::new(),
-    };
+    let facts = Facts::new(look, [TCP_80].into_iter().collect());
     assert_eq!(judge(&facts).unsettled.len(), 1);
 }
 
@@ -486,14 +428,7 @@ fn every_port_is_counted_once() {
     sweep.attempts.insert(port(92), attempt(icmp(13)));
     sweep.attempts.insert(port(93), attempt(Answer::Failed("EMFILE".into())));
     sweep.attempts.insert(port(80), attempt(Answer::Rst));
-    let facts = Facts {
-        first: look,
-        second: None,
-        named: [TCP_80].into_iter().collect(),
-        interrupted: false,
-        rulebook: Rulebook::default(),
-        behind: BTreeMap::new(),
-    };
+    let facts = Facts::new(look, [TCP_80].into_iter().collect());
     let items = judge(&facts).items;
     let summary = &vantages(&facts, &items)[0];
     let tally = summary.transports[&Transport::Tcp];

@@ -11,7 +11,7 @@ impl Case<'_> {
     /// By the probe's way through the rules, and by what came back.
     pub(super) fn traced(&self, journey: &Journey) -> Judged {
         if let Answer::Failed(error) = self.answer {
-            return Judged::inconclusive(format!("the probe failed on our side: {error}"));
+            return Judged::failed(error);
         }
         if let Some(rule) = journey.stopped_by() {
             return self.decided(self.barred(self.how(rule)), &journey.steps, Some(rule));
@@ -40,13 +40,7 @@ impl Case<'_> {
 
     /// By what came back to a client of this host, and by the way of one more probe through the rules.
     pub(super) fn explained(&self, journey: &Journey) -> Judged {
-        let how = match self.answer {
-            Answer::Silence => How::Dropped,
-            Answer::Rst => How::Reset,
-            Answer::Icmp(_) => How::Rejected,
-            Answer::NotSent => How::NotSent,
-            _ => return self.judge(),
-        };
+        let Some(how) = How::of(self.answer) else { return self.judge() };
         if let Some(rule) = journey.stopped_by() {
             return self.decided(self.barred(how), &journey.steps, Some(rule));
         }
@@ -83,8 +77,7 @@ impl Case<'_> {
         let mut kind = None;
         let mut found = None;
         for step in &journey.steps {
-            let base = self.rulebook.chains.get(&step.rule.chain).copied().flatten();
-            kind = base.map(|base| base.kind).or(kind);
+            kind = self.rulebook.base(&step.rule).map(|base| base.kind).or(kind);
             let takes = step.verdict == Decision::Accept && step.rule.handle.is_some();
             if kind == Some(ChainKind::Nat) && takes {
                 found = Some(&step.rule);
@@ -99,11 +92,9 @@ impl Case<'_> {
             let text = self.rulebook.rule(rule).text.unwrap_or_default();
             text.split([' ', '-']).any(|word| word.eq_ignore_ascii_case("reject"))
         };
-        match self.answer {
-            Answer::Rst => How::Reset,
-            Answer::Icmp(_) => How::Rejected,
-            _ if rejects() => How::Rejected,
-            _ => How::Dropped,
+        match How::of(self.answer).unwrap_or(How::Dropped) {
+            How::Dropped if rejects() => How::Rejected,
+            how => how,
         }
     }
 
@@ -135,12 +126,7 @@ impl Case<'_> {
 
     /// Something that is no rule stopped the probe.
     fn lost(&self, why: &str) -> Judged {
-        let how = match self.answer {
-            Answer::Rst => How::Reset,
-            Answer::Icmp(_) => How::Rejected,
-            _ => How::Dropped,
-        };
-        let judged = self.barred(how);
+        let judged = self.barred(How::of(self.answer).unwrap_or(How::Dropped));
         let note =
             judged.note.as_ref().map_or_else(|| why.to_owned(), |note| format!("{note}; {why}"));
         let likely = Judged::likely(judged.verdict);
@@ -246,11 +232,7 @@ impl Case<'_> {
     fn taken_in(&self) -> Judged {
         let open = |judged: Judged| judged.state(State::Open);
         if let Some(socket) = self.here_or_looked_up() {
-            let queue = |look: &crate::model::Inventory| {
-                let mut sockets = look.at(self.pair.endpoint);
-                let same = sockets.find(|other| other.cookie == socket.cookie)?;
-                same.queue.known().copied()
-            };
+            let queue = |inventory| self.same(inventory, socket)?.queue.known();
             return match (queue(&self.look.before), queue(&self.look.after)) {
                 (Some(before), Some(after)) if after.drops > before.drops => {
                     let note = "the datagram came to its socket, whose receive buffer is full";

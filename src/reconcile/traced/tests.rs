@@ -81,14 +81,7 @@ fn facts(
         tracks_connections: true,
     };
     let named = BTreeSet::from([Endpoint { port: port(80), transport: Transport::Tcp }]);
-    Facts {
-        first: look,
-        second: None,
-        named,
-        interrupted: false,
-        rulebook,
-        behind: BTreeMap::new(),
-    }
+    Facts { rulebook, ..Facts::new(look, named) }
 }
 
 fn view(vantage: Vantage, sockets: &[Socket], answer: Answer, journey: Journey) -> View {
