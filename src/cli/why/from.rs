@@ -55,14 +55,8 @@ impl Place {
     }
 
     /// The probes, each by the traced way of one packet.
-    fn probe(
-        &self,
-        posts: &[Post],
-        inside: &BTreeSet<IpAddr>,
-        asked: &Asked,
-        gaps: &mut Vec<Gap>,
-    ) -> Vec<Found> {
-        let mut outside = match Outside::open(posts, inside) {
+    fn probe(&self, posts: &[Post], asked: &Asked, gaps: &mut Vec<Gap>) -> Vec<Found> {
+        let mut outside = match Outside::open(posts, &addresses_inside()) {
             Ok(outside) => outside,
             Err(error) => {
                 gaps.push(unavailable(&self.word, &error));
@@ -128,12 +122,8 @@ impl Looker<'_> {
         if had_any && posts.is_empty() && !resolution.answer.addresses().is_empty() {
             gaps.push(place.gap("no way leads from there to this address"));
         }
-        let inside = if posts.is_empty() { BTreeSet::new() } else { addresses_inside() };
-        let found = if posts.is_empty() {
-            Vec::new()
-        } else {
-            place.probe(&posts, &inside, self.asked, &mut gaps)
-        };
+        let found =
+            if posts.is_empty() { Vec::new() } else { place.probe(&posts, self.asked, &mut gaps) };
         let probed = || {
             found.iter().map(|found| Probed {
                 to: found.post.target.at(self.asked.port),
@@ -154,7 +144,6 @@ impl Looker<'_> {
             word: place.word.clone(),
             places: found.iter().map(from).collect(),
             every_address: meant.is_none(),
-            inside,
         };
         let untraced = place.gap("the kernel's trace does not tell the rule");
         let mut facts = self.facts(resolution, before, cases, untraced);

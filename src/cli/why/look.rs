@@ -189,9 +189,8 @@ impl Looker<'_> {
             matches!(case.way, Way::Local(_)) && case.attempt.outcome != Outcome::Connected
         };
         let mut failed: Vec<&mut Case> = cases.iter_mut().filter(failed).collect();
-        let addresses: Vec<IpAddr> = failed.iter().map(|case| case.attempt.to.ip()).collect();
         let not_told = untraced("the kernel's trace does not tell it".to_owned(), None);
-        if addresses.is_empty() {
+        if failed.is_empty() {
             return not_told;
         }
         let mut outside = match Outside::open(&[], &BTreeSet::new()) {

@@ -1,8 +1,8 @@
 //! A rule of destination NAT sends the connection on.
 
 use super::words::at;
-use super::{Case, Facts, Found, Remote};
-use crate::model::{Certainty, Code, Outcome, Through, Transport};
+use super::{Case, Facts, Found};
+use crate::model::{Certainty, Code, Outcome, Reached, Through, Transport};
 
 /// A rule sends the packets on, to where nobody listens. `None` where somebody does: then the rule is not for packets
 /// of this host, and not the cause.
@@ -15,9 +15,7 @@ pub(super) fn forwarded(facts: &Facts, case: &Case) -> Option<Found> {
         None => "refuses".to_owned(),
     };
     if let Some(to) = case.handed_on() {
-        let outside =
-            |remote: &Remote| !remote.inside.contains(&to.ip()) && !facts.local.contains(&to.ip());
-        let not_asked = silent && facts.remote.as_ref().is_some_and(outside);
+        let not_asked = matches!(case.reached, Some(Reached::Away(_)));
         let (sure, what) = match facts.asked.transport {
             _ if not_asked => (Certainty::Possible, "is another host and was not asked".to_owned()),
             Transport::Udp if silent => (Certainty::Possible, what),

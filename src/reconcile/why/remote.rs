@@ -20,8 +20,6 @@ pub struct Remote {
     pub places: BTreeSet<String>,
     /// Whether every address of this host was meant, and none was named.
     pub every_address: bool,
-    /// The addresses of other network namespaces of this host: probes are handed on to these only.
-    pub inside: BTreeSet<IpAddr>,
 }
 
 impl Remote {
