@@ -5,12 +5,14 @@
 //! process shares: when this process ends, in whatever way, the child closes what probes have opened, and ends; the
 //! kernel removes the table with the socket's last holder.
 
+mod ask;
 mod close;
 mod explain;
 mod follow;
 mod note;
 mod post;
 mod scan;
+mod subnet;
 mod table;
 
 pub use post::{Post, Wanted, posts, unusable, vantage_of};
@@ -98,8 +100,6 @@ pub struct Outside {
     port: u16,
     /// What sequence numbers are made with; its lower half is 0.
     key: u32,
-    /// From where probes seem to come.
-    sources: Vec<SocketAddr>,
     /// Whether a program may still answer a datagram.
     is_late: bool,
     /// Whether a datagram was sent at all.
@@ -108,8 +108,8 @@ pub struct Outside {
 }
 
 impl Outside {
-    /// Prepares everything that probes from these posts and traces of probes of this host to itself take. Rules of NAT may hand probes on to `inside`, the addresses of other network namespaces of this host, and
-    /// to no other.
+    /// Prepares everything that probes from these posts and traces of probes of this host to itself take. Rules of NAT
+    /// may hand probes on to `inside`, the addresses of other network namespaces of this host, and to no other.
     ///
     /// To be called while this process has one thread: a child is forked.
     ///
@@ -145,18 +145,8 @@ impl Outside {
             .map_err(Unavailable::Guardian)?;
         let guardian = Some(guardian);
         let (is_late, sent_datagrams) = (false, false);
-        let mut outside = Self {
-            table,
-            trace,
-            injectors,
-            note,
-            port,
-            key,
-            sources,
-            is_late,
-            sent_datagrams,
-            guardian,
-        };
+        let mut outside =
+            Self { table, trace, injectors, note, port, key, is_late, sent_datagrams, guardian };
         outside.table.try_out()?;
         Ok(outside)
     }
@@ -176,7 +166,7 @@ impl Drop for Outside {
     fn drop(&mut self) {
         self.note.write(&[u8::from(self.is_late)]);
         let is_open = |source: &SocketAddr| close::end_half_open(*source).unwrap_or(true);
-        let takes_time = self.sources.iter().any(is_open) || self.is_late;
+        let takes_time = self.table.sources().iter().any(is_open) || self.is_late;
         match self.guardian.take() {
             // Nobody waits for it then, but for the first process of a container, which takes it with it.
             Some(guardian) if takes_time && std::process::id() != 1 => drop(guardian),

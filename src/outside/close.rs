@@ -1,5 +1,6 @@
 //! Ends what probes have opened half. A reset does it, where no rule stops that; the kernel does it too, when asked.
 
+use super::ask::dump;
 use super::follow::sequence;
 use super::note::Note;
 use crate::model::Cookie;
@@ -68,14 +69,10 @@ pub(super) fn end_half_open(source: SocketAddr) -> Result<bool, AnswerError> {
 fn half_open(netlink: &mut NetlinkSocket, source: SocketAddr) -> Result<Vec<Row>, AnswerError> {
     /// What the kernel says of a socket that it does not name: to destroy one without a name could hit the listener.
     const NAMELESS: Cookie = Cookie(u64::MAX);
-    let seq = netlink.next_seq();
     let states = state::bit(state::SYN_RECV) | state::bit(state::NEW_SYN_RECV);
-    let request = sock_diag::dump_tcp(states, Keep::PeerPort(source.port()), seq);
-    let mut answer = Answer::dump(seq);
+    let request = |seq| sock_diag::dump_tcp(states, Keep::PeerPort(source.port()), seq);
     let mut rows: Vec<Row> = Vec::new();
-    netlink.converse(&request, |datagram| {
-        answer.take(datagram, |_, payload| rows.extend(sock_diag::row(payload)))
-    })?;
+    dump(netlink, request, |payload| rows.extend(sock_diag::row(payload)))?;
     rows.retain(|row| row.peer.ip().to_canonical() == source.ip() && row.cookie != NAMELESS);
     Ok(rows)
 }

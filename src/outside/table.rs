@@ -56,6 +56,11 @@ impl Table {
         Ok(Self { socket, name: String::new(), probes, is_there: false })
     }
 
+    /// From where probes from the network seem to come.
+    pub(super) fn sources(&self) -> &[SocketAddr] {
+        &self.probes.sources
+    }
+
     /// Makes the table and removes it: it can be had when probes want it. Until then no other packet pays for it.
     pub(super) fn try_out(&mut self) -> Result<(), AnswerError> {
         self.install()?;
