@@ -9,7 +9,7 @@ pub use linux::cgroup::{Cgroup2, CgroupPaths};
 pub use linux::client_socket::{
     Binding, Came, ClientSocket, bind_for_a_moment, connect_to_path, error_of,
 };
-pub use linux::clock::pause;
+pub use linux::clock::{pause, time_since_boot};
 pub use linux::guardian::Guardian;
 pub use linux::host::{
     boot_id, capabilities, effective_uid, host_name, kernel_release, kernel_version,
@@ -32,14 +32,17 @@ pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
 pub use linux::procfs::{Kin, OpenTable, Procfs, Table, Unreadable};
+pub use linux::program::Untold;
 pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
 pub use linux::raw_sender::RawSender;
 pub use linux::resolve::{NoAddress, resolve};
+pub use linux::security::{kernel_log, security_label, security_modules};
 pub use linux::shared_memory::SharedNote;
 pub use linux::sysctl::{
     PacketCounters, balances_connections, conntrack_room, has_legacy_nat, ipsec_drops,
     local_port_range, network_table, packet_counters, programs_take_packets, tcp_counters,
     tracks_connections, udp_datagrams_received, unprivileged_port_start,
 };
+pub use linux::systemctl::{manages_units, other_users_with_units, systemctl_show, unit_files};
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;
