@@ -7,7 +7,9 @@ mod from;
 mod names;
 mod refused;
 mod silent;
+mod systemctl;
 mod udp;
+mod units;
 mod words;
 
 use crate::run::{Prepared, Run, mount_for_this_thread};
