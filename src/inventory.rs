@@ -14,6 +14,7 @@ mod portless;
 mod security;
 mod services;
 mod sock_diag;
+mod sshd;
 mod surroundings;
 mod systemd;
 mod units;

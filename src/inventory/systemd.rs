@@ -1,6 +1,7 @@
 //! The services and socket units of systemd, and what they say of themselves: `systemctl` is asked, and only for those
 //! that can have to do with a port. A manager that cannot be asked is a gap.
 
+use super::sshd;
 use crate::model::{Gap, Hides, Manager, Need, Port, Restrictions, Seen, Unit, UnitState};
 use crate::sys;
 use crate::wire::systemd::{self, PROPERTIES};
@@ -8,6 +9,9 @@ use std::collections::BTreeSet;
 
 /// So many units that do not run are asked for by name.
 const MOST: usize = 64;
+
+/// Programs whose configuration is read for ports.
+const CONFIGURED: [&str; 1] = ["sshd"];
 
 /// The units of the system, and of the user who asks, that run, start or have failed, and those whose files have the
 /// port as a number or that start a program of these names. Which of them is about the port is not judged here.
@@ -34,6 +38,9 @@ pub fn unit_states(port: Port, programs: &[&str]) -> (Seen<Vec<UnitState>>, Vec<
             (_, found) => found,
         };
     }
+    if let Seen::Known(units) = &mut units {
+        gaps.extend(configure(units));
+    }
     let others = sys::other_users_with_units(sys::effective_uid());
     if others > 0 && units != Seen::Absent {
         gaps.push(Gap {
@@ -46,6 +53,21 @@ pub fn unit_states(port: Port, programs: &[&str]) -> (Seen<Vec<UnitState>>, Vec<
         });
     }
     (units, gaps)
+}
+
+/// Adds the ports that the configurations of programs name.
+fn configure(units: &mut [UnitState]) -> Option<Gap> {
+    let is_sshd =
+        |unit: &&mut UnitState| unit.words.first().is_some_and(|it| it.ends_with("/sshd"));
+    let mut sshd: Vec<&mut UnitState> = units.iter_mut().filter(is_sshd).collect();
+    if sshd.is_empty() {
+        return None;
+    }
+    let (ports, gap) = sshd::ports();
+    for unit in &mut sshd {
+        unit.configured.clone_from(&ports);
+    }
+    gap
 }
 
 /// What keeps packets and binds of a unit out, that of the slices that it is in included.
@@ -131,13 +153,17 @@ fn ask(
     let path = systemd::unit_path(&show(&["UnitPath"], &[])?).ok_or_else(not_understood)?;
     let mut named = BTreeSet::new();
     let hidden = sys::unit_files(&path, |name, text| {
-        if can_be_named(name) && (has_number(text, port) || is_program(name, text, programs)) {
+        let is_about = has_number(text, port)
+            || is_program(name, text, programs)
+            || is_program(name, text, &CONFIGURED);
+        if can_be_named(name) && is_about {
             named.insert(name.to_owned());
         }
     });
     if hidden > 0 {
         let root = (manager == Manager::System).then_some(Need::Root);
-        unread.push((format!("{hidden} unit files may not be read"), root));
+        let s = if hidden == 1 { "" } else { "s" };
+        unread.push((format!("{hidden} unit file{s} may not be read"), root));
     }
     if named.len() > MOST {
         unread.push((format!("more than {MOST} unit files have the port in them"), None));
@@ -174,8 +200,7 @@ fn gap(manager: Manager, reason: String, need: Option<Need>) -> Gap {
 
 /// Whether a name is of a unit, and not of a template for several, and no pattern.
 fn can_be_named(name: &str) -> bool {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
-    name.chars().all(is_plain) && !name.contains("@.")
+    systemd::is_name(name) && !name.contains("@.")
 }
 
 /// Whether a text has the port as a number of its own.

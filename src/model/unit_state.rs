@@ -128,8 +128,12 @@ pub struct UnitState {
     pub since: Seen<Duration>,
     /// Whether it is started at boot: `enabled`, `disabled`, `static`, `generated`; empty for one without a file.
     pub file: String,
+    /// Whether it is one that does something and ends (`Type=oneshot`).
+    pub runs_once: bool,
     /// The words of what it starts, split at spaces: systemd shows no quotes.
     pub words: Vec<String>,
+    /// The ports that the configuration of its program names, and the files that do; read for `sshd` only.
+    pub configured: Vec<(String, Port)>,
     /// The variables that the unit sets.
     pub environment: Vec<(String, String)>,
     /// The ports that it opens.

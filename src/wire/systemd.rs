@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// The properties that [`units`] reads.
-pub const PROPERTIES: [&str; 18] = [
+pub const PROPERTIES: [&str; 19] = [
     "Id",
     "LoadState",
     "ActiveState",
@@ -16,6 +16,7 @@ pub const PROPERTIES: [&str; 18] = [
     "NRestarts",
     "StateChangeTimestampMonotonic",
     "UnitFileState",
+    "Type",
     "ExecStart",
     "Environment",
     "Listen",
@@ -54,7 +55,7 @@ fn unit(paragraph: &str, manager: Manager, now: Duration) -> Option<UnitState> {
     let value = |name: &str| values(name).first().copied().unwrap_or_default();
     let words =
         |name| -> Vec<String> { value(name).split_whitespace().map(str::to_owned).collect() };
-    let name = Some(value("Id")).filter(|name| !name.is_empty())?;
+    let name = Some(value("Id")).filter(|name| is_name(name))?;
     let activity = match value("ActiveState") {
         "active" | "reloading" | "refreshing" => Activity::Active,
         "activating" => Activity::Starting,
@@ -80,6 +81,8 @@ fn unit(paragraph: &str, manager: Manager, now: Duration) -> Option<UnitState> {
         restarts: value("NRestarts").parse().unwrap_or(0),
         since,
         file: value("UnitFileState").to_owned(),
+        runs_once: value("Type") == "oneshot",
+        configured: Vec::new(),
         words: values("ExecStart").into_iter().flat_map(command).collect(),
         environment: assignments(value("Environment")),
         opens: values("Listen").into_iter().filter_map(opening).collect(),
@@ -94,6 +97,13 @@ fn unit(paragraph: &str, manager: Manager, now: Duration) -> Option<UnitState> {
             may_not_bind: bind_rules("SocketBindDeny"),
         },
     })
+}
+
+/// Whether a text can be the name of a unit: it stands in commands for people to copy.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    !text.is_empty() && text.chars().all(is_plain)
 }
 
 /// The words of `{ path=/bin/x ; argv[]=/bin/x -p 80 ; ignore_errors=no ; … }`.
@@ -185,6 +195,7 @@ mod tests {
     use super::*;
 
     const SERVICE: &str = "\
+Type=oneshot
 Result=exit-code
 NRestarts=3
 ExecStart={ path=/usr/bin/web ; argv[]=/usr/bin/web --port 7005 ; x ; ignore_errors=no ; start_time=[n/a] ; pid=0 }
@@ -229,6 +240,7 @@ StateChangeTimestampMonotonic=0
         assert_eq!(bad.words, ["/usr/bin/web", "--port", "7005", ";", "x", "/bin/true"]);
         let variables: Vec<_> = bad.environment.iter().map(|(a, b)| format!("{a}|{b}")).collect();
         assert_eq!(variables, ["PORT|7006", "A|b c", "Q|it\"s"]);
+        assert!(bad.runs_once && !sock.runs_once);
         assert_eq!(bad.started_by, ["bad.socket"]);
         assert_eq!(bad.slice.as_deref(), Some("system.slice"));
         let all = Network { address: [0, 0, 0, 0].into(), prefix: 0 };
@@ -267,7 +279,13 @@ StateChangeTimestampMonotonic=0
             (units.len(), unread)
         };
         assert_eq!(read(""), (0, 0));
-        for text in ["garbage", "Id=a.service\n", "ActiveState=active\n", "Id=a\nActiveState=odd"] {
+        for text in [
+            "garbage",
+            "Id=a.service\n",
+            "ActiveState=active\n",
+            "Id=a\nActiveState=odd",
+            "Id=a;b\nActiveState=active",
+        ] {
             assert_eq!(read(text), (0, 1), "{text:?}");
         }
         let half = format!("{SOCKET}\n\u{fffd}\u{0}garbage");

@@ -123,7 +123,8 @@ pub(super) const ENTRIES: [Entry; 57] = [
         text: "A unit of systemd that opens the port, names it, or has the name of the service is in the state failed.",
         evidence: "As R01, and the state of a unit: `proved` for a socket unit that opens the port; `likely` for a \
                service with the port in its command (--port 8080, 0.0.0.0:8080) or its variables (PORT=8080), or of \
-               the program that the port is registered for.",
+               the program that the port is registered for. A service that runs once or by a timer does not count, nor \
+               one that starts a client.",
         fix: "systemctl status UNIT; journalctl -u UNIT -n 20; systemctl reset-failed UNIT, and start it.",
         most: Proved,
         tested: true,
@@ -158,8 +159,8 @@ pub(super) const ENTRIES: [Entry; 57] = [
         text: "systemd opens the socket, so the port in the program's own configuration is ignored.",
         evidence: "As R01, and a socket unit that runs and opens another port for the service whose command names \
                this one; or one that opens this port and gave up, since the service that it starts fails (`proved`). \
-               Or a connection to a socket of systemd that nobody serves, and the state of the service. Configuration \
-               files of the service itself are not read.",
+               Or a connection to a socket of systemd that nobody serves, and the state of the service. Of \
+               configuration files that of sshd is read.",
         fix: "systemctl edit NAME.socket; or mend the service, then reset-failed and start NAME.socket.",
         most: Proved,
         tested: true,
@@ -564,11 +565,11 @@ pub(super) const ENTRIES: [Entry; 57] = [
         code: Code::B08,
         slug: "security-module",
         title: "A security module forbids it",
-        text: "SELinux (name_bind), AppArmor or Landlock denies the program the port. A filter of system calls (seccomp) \
-               or a program of BPF at the control group looks the same.",
-        evidence: "EACCES or EPERM where no privilege is missing; the active modules, the label of the process, and for \
-               root the denials that the kernel's log has of this port. Where auditd runs, they are in its log instead, \
-               which is not read. Tested with Landlock, not with SELinux or AppArmor.",
+        text: "SELinux (name_bind), AppArmor or Landlock denies the program the port. A filter of system calls \
+               (seccomp) or a program of BPF at the control group looks the same.",
+        evidence: "EACCES or EPERM where no privilege is missing; the active modules, the label of the process, and \
+               for root the denials that the kernel's log has of this port. Where auditd runs, they are in its log \
+               instead, which is not read. Tested with Landlock, not with SELinux or AppArmor.",
         fix: "semanage port -a -t TYPE -p tcp PORT, or the profile of AppArmor; see ausearch -m avc.",
         most: Possible,
         tested: true,

@@ -13,7 +13,7 @@ pub(super) fn found(facts: &Facts, case: &Case) -> Option<Found> {
     let opened = case.attempt.opened.as_ref()?;
     let takers = facts.takers(case);
     if (opened.ended || opened.waits.is_some())
-        && let Some(found) = units::of_opened(facts, &takers)
+        && let Some(found) = units::of_opened(facts, case, &takers)
     {
         return Some(found);
     }

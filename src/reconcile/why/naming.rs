@@ -79,11 +79,17 @@ pub(super) fn claim(unit: &UnitState, at: Endpoint, service: Option<&str>) -> Op
         let place = SocketAddr::new(opening.address, opening.port.get());
         return Some(Claim::Opens(format!("{kind}={place}")));
     }
-    let by_variable = unit.environment.iter().find_map(|(name, value)| {
-        named_by(&Key::of(name), value, at.port).then(|| format!("{name}={value}"))
-    });
-    if let Some(words) = in_command(&unit.words, at.port).or(by_variable) {
+    // What runs once, or by the clock, does not listen: it may well be a client that fails for lack of the server.
+    let by_clock = |name: &String| name.rsplit('.').next() == Some("timer");
+    let is_job = unit.runs_once || unit.started_by.iter().any(by_clock);
+    if !is_job
+        && let Some(words) =
+            in_command(&unit.words, at.port).or_else(|| in_variables(unit, at.port))
+    {
         return Some(Claim::Names(words));
+    }
+    if let Some((place, _)) = unit.configured.iter().find(|(_, port)| *port == at.port) {
+        return Some(Claim::Names(format!("Port {} in {place}", at.port)));
     }
     let service = service?;
     let base = unit.name.split(['@', '.']).next().unwrap_or_default();
@@ -96,9 +102,40 @@ pub(super) fn claim(unit: &UnitState, at: Endpoint, service: Option<&str>) -> Op
     }
 }
 
+/// The variables of a unit that name the port.
+fn in_variables(unit: &UnitState, port: Port) -> Option<String> {
+    let mut variables = unit.environment.iter();
+    let (name, value) = variables.find(|(name, value)| named_by(&Key::of(name), value, port))?;
+    Some(format!("{name}={value}"))
+}
+
 /// Programs whose words name a port of something else.
-const CLIENTS: [&str; 8] =
-    ["systemd-socket-proxyd", "socat", "ssh", "autossh", "nc", "ncat", "curl", "wget"];
+const CLIENTS: [&str; 15] = [
+    "systemd-socket-proxyd",
+    "socat",
+    "ssh",
+    "autossh",
+    "nc",
+    "ncat",
+    "netcat",
+    "telnet",
+    "curl",
+    "wget",
+    "psql",
+    "mysql",
+    "mariadb",
+    "mongosh",
+    "wait-for-it",
+];
+
+/// What their names often end with.
+const CLIENT_ENDS: [&str; 5] = ["-cli", "-client", "dump", "dumpall", "isready"];
+
+fn is_client(word: &str) -> bool {
+    let program = word.rsplit('/').next().unwrap_or_default();
+    let program = program.trim_end_matches(".sh");
+    CLIENTS.contains(&program) || CLIENT_ENDS.iter().any(|end| program.ends_with(end))
+}
 
 /// Modules and commands that take a port as a word of its own.
 const TAKERS: [&str; 2] = ["http.server", "runserver"];
@@ -106,12 +143,12 @@ const TAKERS: [&str; 2] = ["http.server", "runserver"];
 /// The words of a command that name the port as one to listen on.
 fn in_command(words: &[String], port: Port) -> Option<String> {
     let program = words.first()?.rsplit('/').next()?;
-    if CLIENTS.contains(&program) {
-        return None;
-    }
     let publishes = ["docker", "podman"].contains(&program);
     let bare = |word: &str| word.trim_matches(['\'', '"', ';', ',', '(', ')']).to_owned();
     let words: Vec<String> = words.iter().map(|word| bare(word)).collect();
+    if words.iter().any(|word| !word.starts_with('-') && is_client(word)) {
+        return None;
+    }
     let mut before = "";
     for word in words.iter().skip(1) {
         let option = before.starts_with('-') && !before.contains('=');
@@ -123,7 +160,7 @@ fn in_command(words: &[String], port: Port) -> Option<String> {
             None if TAKERS.contains(&before) && *word == port.to_string() => true,
             None => {
                 let joined = word.strip_prefix("-p").or_else(|| word.strip_prefix("-P"));
-                joined == Some(port.to_string().as_str()) || is_place(word, port)
+                joined == Some(port.to_string().as_str()) || is_place(word, port, is_everywhere)
             }
         };
         if found {
@@ -152,6 +189,8 @@ enum Key {
     /// A port to listen on.
     Port,
     /// An address to listen on.
+    Listen,
+    /// An address: only that of all interfaces is certainly not one to connect to.
     Place,
     /// Anything else, as a port of another program.
     Other,
@@ -187,13 +226,14 @@ impl Key {
         "main",
         "node",
     ];
-    const PLACE: [&'static str; 8] =
-        ["listen", "listening", "bind", "addr", "address", "host", "socket", "serve"];
+    const LISTEN: [&'static str; 4] = ["listen", "listening", "bind", "serve"];
+    const PLACE: [&'static str; 4] = ["addr", "address", "host", "socket"];
 
     fn of(name: &str) -> Self {
         match name {
             "-p" | "-P" => return Self::Port,
-            "-b" | "-l" | "-a" | "-H" | "-S" => return Self::Place,
+            "-b" | "-l" | "-S" => return Self::Listen,
+            "-a" | "-H" => return Self::Place,
             _ if name.starts_with('-') && name.trim_start_matches('-').len() < 2 => {
                 return Self::Other;
             }
@@ -206,17 +246,17 @@ impl Key {
         let words: Vec<&str> =
             lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|it| !it.is_empty()).collect();
         let Some((last, others)) = words.split_last() else { return Self::Other };
-        let beside = |word: &&str| Self::BESIDE.contains(word) || Self::PLACE.contains(word);
+        let listens = |word: &&str| Self::LISTEN.contains(word);
+        let is_place = |word: &&str| Self::PLACE.contains(word);
+        let beside = |word: &&str| Self::BESIDE.contains(word) || listens(word) || is_place(word);
         if !others.iter().all(beside) {
             return Self::Other;
         }
         match last.strip_suffix("port") {
             Some(rest) if rest.is_empty() || beside(&rest) => Self::Port,
-            _ if Self::PLACE.contains(last)
-                || words.iter().any(|it| ["listen", "bind"].contains(it)) =>
-            {
-                Self::Place
-            }
+            _ if !beside(last) => Self::Other,
+            _ if words.iter().any(listens) => Self::Listen,
+            _ if is_place(last) => Self::Place,
             _ => Self::Other,
         }
     }
@@ -230,128 +270,25 @@ fn named_by(key: &Key, value: &str, port: Port) -> bool {
         .unwrap_or(value);
     let value = value.trim_end_matches('/');
     match key {
-        Key::Port => value == port.to_string() || is_place(value, port),
-        Key::Place => is_place(value, port),
+        Key::Port => value == port.to_string() || is_place(value, port, is_everywhere),
+        Key::Listen => is_place(value, port, |host| {
+            is_everywhere(host) || host == "localhost" || host.parse::<IpAddr>().is_ok()
+        }),
+        Key::Place => is_place(value, port, is_everywhere),
         Key::Other => false,
     }
 }
 
-/// `:8080`, `*:8080`, `localhost:8080`, `0.0.0.0:8080`, `[::]:8080`.
-fn is_place(word: &str, port: Port) -> bool {
+/// `:8080`, `*:8080`, `[::1]:8080`, where this host counts.
+fn is_place(word: &str, port: Port, counts: impl Fn(&str) -> bool) -> bool {
     let Some((host, number)) = word.rsplit_once(':') else { return false };
-    let host = host.trim_start_matches('[').trim_end_matches(']');
-    let is_here = ["", "*", "localhost"].contains(&host) || host.parse::<IpAddr>().is_ok();
-    is_here && number == port.to_string()
+    counts(host.trim_start_matches('[').trim_end_matches(']')) && number == port.to_string()
+}
+
+/// What nobody connects to: no host, or the address of every interface.
+fn is_everywhere(host: &str) -> bool {
+    ["", "*"].contains(&host) || host.parse::<IpAddr>().is_ok_and(|it| it.is_unspecified())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::reconcile::why::units::tests::unit;
-
-    fn claimed(unit: &UnitState, port: u16, service: Option<&str>) -> Option<Claim> {
-        let port = Port::new(port).unwrap();
-        claim(unit, Endpoint { port, transport: Transport::Tcp }, service)
-    }
-
-    fn by_command(command: &str, port: u16) -> Option<String> {
-        let mut unit = unit("x.service");
-        unit.words = command.split(' ').map(str::to_owned).collect();
-        claimed(&unit, port, None).map(|claim| claim.words())
-    }
-
-    #[test]
-    fn words_of_a_command_that_name_a_port_to_listen_on() {
-        let table = [
-            ("/bin/x --port 8080", "`--port 8080`"),
-            ("/bin/x --port=8080", "`--port=8080`"),
-            ("/bin/x -p 8080", "`-p 8080`"),
-            ("/bin/x -p8080", "`-p8080`"),
-            ("/bin/x --http-port 8080", "`--http-port 8080`"),
-            ("/bin/x --httpport 8080", "`--httpport 8080`"),
-            ("/bin/x :8080", "`:8080`"),
-            ("/bin/x 0.0.0.0:8080", "`0.0.0.0:8080`"),
-            ("/bin/x --bind [::]:8080", "`--bind [::]:8080`"),
-            ("/bin/x --web.listen-address=:8080", "`--web.listen-address=:8080`"),
-            ("/bin/dockerd -H tcp://0.0.0.0:8080", "`-H tcp://0.0.0.0:8080`"),
-            ("/bin/java -Dserver.port=8080 -jar x.jar", "`-Dserver.port=8080`"),
-            ("/bin/sh -c 'exec x --port 8080'", "`--port 8080`"),
-            ("/usr/bin/env PORT=8080 x", "`PORT=8080`"),
-            ("/usr/bin/python3 -m http.server 8080", "`http.server 8080`"),
-            ("/usr/bin/docker run --rm -p 8080:80 web", "`-p 8080:80`"),
-            ("/usr/bin/podman run -p 127.0.0.1:8080:80/tcp web", "`-p 127.0.0.1:8080:80/tcp`"),
-        ];
-        for (command, words) in table {
-            assert_eq!(by_command(command, 8080).as_deref(), Some(words), "{command}");
-        }
-    }
-
-    #[test]
-    fn numbers_that_are_no_port_or_another_programs() {
-        let table = [
-            "/bin/x --port 18080",
-            "/bin/x --port 80800",
-            "/bin/x --port=8081",
-            "/bin/x 8080",
-            "/bin/sleep 8080",
-            "/bin/x --timeout 8080",
-            "/bin/x --workers=8080",
-            "/bin/x --db-port 8080",
-            "/bin/x --redis-port=8080",
-            "/bin/x --upstream 127.0.0.1:8080",
-            "/bin/x --upstream-address=127.0.0.1:8080",
-            "/bin/x --api-url http://example.org:8080",
-            "/bin/x db.example.org:8080",
-            "/bin/x --listen 8080x",
-            "/lib/systemd/systemd-socket-proxyd 127.0.0.1:8080",
-            "/usr/bin/ssh -N -L 127.0.0.1:8080 host",
-            "/usr/bin/docker run -p 80:8080 web",
-            "/usr/bin/docker run -p 8080 web",
-            "/opt/8080/x",
-            "/bin/x /srv/8080:8080x",
-        ];
-        for command in table {
-            assert_eq!(by_command(command, 8080), None, "{command}");
-        }
-        assert_eq!(by_command("/bin/x --port 8080", 80), None, "80 is not 8080");
-    }
-
-    #[test]
-    fn variables_openings_and_names() {
-        let with = |name: &str, value: &str| {
-            let mut unit = unit("x.service");
-            unit.environment = vec![(name.to_owned(), value.to_owned())];
-            claimed(&unit, 8080, None).is_some()
-        };
-        assert!(with("PORT", "8080") && with("HTTP_PORT", "8080"));
-        assert!(with("LISTEN_ADDR", "0.0.0.0:8080"));
-        assert!(!with("PORT", "80") && !with("DB_PORT", "8080") && !with("LIMIT", "8080"));
-        assert!(!with("REPORT", "8080") && !with("HOST", "8080"));
-
-        let mut socket = unit("x.socket");
-        let at = |transport| Opening {
-            transport,
-            address: "::".parse().unwrap(),
-            port: Port::new(8080).unwrap(),
-        };
-        socket.opens = vec![at(Transport::Udp)];
-        assert_eq!(claimed(&socket, 8080, None), None, "the other transport");
-        socket.opens.push(at(Transport::Tcp));
-        assert_eq!(claimed(&socket, 8080, None).unwrap().words(), "`ListenStream=[::]:8080`");
-
-        let named = |name: &str, program: &str, service| {
-            let mut unit = unit(name);
-            unit.words = vec![program.to_owned()];
-            claimed(&unit, 1, Some(service))
-        };
-        let own = |service: &str| Some(Claim::Serves(service.to_owned()));
-        assert_eq!(named("postgresql@15-main.service", "/bin/x", "postgresql"), own("postgresql"));
-        assert_eq!(named("db.service", "/usr/lib/bin/postgres", "postgresql"), own("postgresql"));
-        assert_eq!(named("ssh.service", "/usr/sbin/sshd", "ssh"), own("ssh"));
-        assert_eq!(named("x.service", "/usr/bin/ssh-agent", "ssh"), None);
-        assert_eq!(named("postgresql-exporter.service", "/bin/x", "postgresql"), None);
-        let may = Some(Claim::MayServe("http".into()));
-        assert_eq!(named("web.service", "/usr/sbin/nginx", "http"), may);
-        assert!(own("http") < may);
-    }
-}
+mod tests;

@@ -4,9 +4,15 @@
 use super::naming::{Claim, claim};
 use super::{Case, Facts, Found};
 use crate::model::{
-    Activity, Certainty, Code, Endpoint, Manager, Opening, Outcome, Socket, Unit, UnitState,
+    Activity, Certainty, Code, Endpoint, Manager, Opening, Outcome, Socket, TakenBy, Unit,
+    UnitState,
 };
 use std::time::Duration;
+pub(super) use words::told;
+use words::{
+    command, for_so_long, in_order_to_mend, result_and_time, state_in_words, systemctl, to_start,
+    word,
+};
 
 /// A service that runs for less than this may not listen yet.
 const YOUNG: Duration = Duration::from_secs(10);
@@ -180,8 +186,10 @@ fn elsewhere(facts: &Facts, unit: &UnitState, socket: &UnitState, claim: &Claim)
 
 /// A connection that came to a socket of systemd's, or of none any more, and was not served: by what the socket unit says
 /// that starts the service.
-pub(super) fn of_opened(facts: &Facts, takers: &[&Socket]) -> Option<Found> {
-    if !takers.iter().all(|socket| of_systemd(socket)) {
+pub(super) fn of_opened(facts: &Facts, case: &Case, takers: &[&Socket]) -> Option<Found> {
+    let taken = case.attempt.opened.as_ref().map(|opened| &opened.taken);
+    let elsewhere = case.device().is_none() || matches!(taken, Some(TakenBy::Other(_)));
+    if elsewhere || !takers.iter().all(|socket| of_systemd(socket)) {
         return None;
     }
     let claimants = claimants(facts);
@@ -221,11 +229,9 @@ pub fn wants_units(cases: &[Case], at_port: &[&Socket]) -> bool {
         let mut opened = of_host().filter_map(|attempt| attempt.opened.as_ref());
         opened.any(|opened| opened.ended || opened.waits.is_some())
     };
-    if at_port.is_empty() {
-        refused() || unserved()
-    } else {
-        at_port.iter().all(|socket| of_systemd(socket)) && unserved()
-    }
+    // A socket that is bound only is being closed, or not open yet.
+    let mut servers = at_port.iter().filter(|socket| socket.state.serves());
+    (at_port.is_empty() && refused()) || (unserved() && servers.all(|socket| of_systemd(socket)))
 }
 
 /// The unit whose settings can matter: it listens, and nothing comes back.
@@ -286,105 +292,6 @@ fn is_young(unit: &UnitState) -> bool {
     unit.sub == "running" && unit.since.known().is_some_and(|since| *since < YOUNG)
 }
 
-/// ` (exit-code) 20 s ago`
-fn result_and_time(unit: &UnitState) -> String {
-    let result = match unit.result.as_str() {
-        "" | "success" => String::new(),
-        result => format!(" ({result})"),
-    };
-    let time = unit.since.known().map_or_else(String::new, |it| format!(" {} ago", in_words(*it)));
-    format!("{result}{time}")
-}
-
-fn for_so_long(unit: &UnitState) -> String {
-    unit.since.known().map_or_else(String::new, |it| format!(" for {}", in_words(*it)))
-}
-
-/// The state of a unit, and what makes it one of the port.
-pub(super) fn told(unit: &UnitState, claim: &Claim) -> String {
-    format!("{}; {}", state_in_words(unit), claim.words())
-}
-
-/// `failed (exit-code), 3 restarts, disabled`
-fn state_in_words(unit: &UnitState) -> String {
-    let state = match unit.activity {
-        Activity::Active => "active",
-        Activity::Starting => "activating",
-        Activity::Stopping => "deactivating",
-        Activity::Inactive => "inactive",
-        Activity::Failed => "failed",
-    };
-    let result = unit.result.as_str();
-    let detail = if ["", "success"].contains(&result) { unit.sub.as_str() } else { result };
-    let mut words = vec![format!("{state} ({detail})")];
-    match unit.restarts {
-        0 => {}
-        1 => words.push("1 restart".to_owned()),
-        many => words.push(format!("{many} restarts")),
-    }
-    if !unit.file.is_empty() && unit.file != "static" {
-        words.push(unit.file.clone());
-    }
-    words.join(", ")
-}
-
-/// The commands for a unit that has failed.
-fn in_order_to_mend(found: Found, unit: &UnitState) -> Found {
-    let name = word(&unit.name);
-    let found = found.next(command(unit, "systemctl", "status"));
-    let found = found.next(command(unit, "journalctl", "-n 20"));
-    // Who was started too often is not started again before that is forgotten.
-    let found = if unit.restarts > 0 || unit.result.ends_with("limit-hit") {
-        found.next(systemctl(unit.manager, "reset-failed", &name))
-    } else {
-        found
-    };
-    found.next(systemctl(unit.manager, "start", &name))
-}
-
-/// The command that starts it.
-fn to_start(unit: &UnitState) -> String {
-    let name = word(&unit.name);
-    match (unit.loaded.as_str(), unit.file.as_str()) {
-        ("masked", _) => systemctl(unit.manager, "unmask", &name),
-        ("loaded", "disabled" | "indirect") => systemctl(unit.manager, "enable --now", &name),
-        ("loaded", _) => systemctl(unit.manager, "start", &name),
-        _ => command(unit, "systemctl", "status"),
-    }
-}
-
-/// A command that only looks: `systemctl status web.service`, `journalctl -u web.service -n 20`.
-fn command(unit: &UnitState, program: &str, what: &str) -> String {
-    let user = if matches!(unit.manager, Manager::User(_)) { " --user" } else { "" };
-    let name = word(&unit.name);
-    match program {
-        "journalctl" => format!("journalctl{user} -u {name} {what}"),
-        _ => format!("{program}{user} {what} {name}"),
-    }
-}
-
-/// A command that changes something.
-fn systemctl(manager: Manager, verb: &str, names: &str) -> String {
-    match manager {
-        Manager::User(_) => format!("systemctl --user {verb} {names}"),
-        _ => format!("sudo systemctl {verb} {names}"),
-    }
-}
-
-/// The name of a unit as a shell takes it: names have backslashes, and no quotes.
-fn word(name: &str) -> String {
-    if name.contains('\\') { format!("'{name}'") } else { name.to_owned() }
-}
-
-/// `20 s`, `5 min`, `3 h`, `12 days`
-fn in_words(time: Duration) -> String {
-    match time.as_secs() {
-        seconds @ ..60 => format!("{seconds} s"),
-        seconds @ ..3600 => format!("{} min", seconds / 60),
-        seconds @ ..172_800 => format!("{} h", seconds / 3600),
-        seconds => format!("{} days", seconds / 86_400),
-    }
-}
-
 #[cfg(test)]
 pub(super) mod tests;
+mod words;

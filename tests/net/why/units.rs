@@ -45,7 +45,7 @@ fn accepting(port: u16) -> String {
 /// The units of the system: what each port of theirs is there for is said at the tests.
 fn units() -> Vec<(&'static str, String)> {
     let wanted = "failed.service worn.socket again.service slow.service postgresql.service \
-                  postgresql-exporter.service elsewhere.socket broken.socket denied.service allowed.service \
+                  postgresql-exporter.service elsewhere.socket broken.socket ssh.socket denied.service allowed.service \
                   sliced.service udp.service forbidden.service dbus.socket hello.service";
     let target = format!("Wants={wanted}\nAfter=denied.service allowed.service sliced.service");
     let hello = python(&server(7301), "StandardOutput=tty\nTTYPath=/dev/console");
@@ -73,6 +73,15 @@ fn units() -> Vec<(&'static str, String)> {
         ("elsewhere.service", sleeping("--port 7942")),
         ("broken.socket", socket(7555, "")),
         ("broken.service", service("/bin/false")),
+        ("ssh.socket", socket(7722, "")),
+        ("ssh.service", service("/usr/sbin/sshd -D")),
+        (
+            "tardy.service",
+            python(
+                &format!("import time; time.sleep(2); {}", accepting(7777)),
+                "Environment=PORT=7777",
+            ),
+        ),
         ("denied.service", python(&accepting(7302), "IPAddressDeny=any")),
         (
             "allowed.service",
@@ -202,6 +211,13 @@ fn those_that_start(machine: &Machine) {
         text(&report).contains("slow.service, which names it, is still starting"),
         "{report:#}"
     );
+    // It is waited for.
+    let start = ["systemctl", "start", "tardy.service"];
+    assert_eq!(inside(machine, false, &start).status, 0);
+    let wait = ["portsight", "why", "127.0.0.1:7777", "--wait", "20s", "-o", "json"];
+    let run = inside(machine, true, &wait);
+    assert_eq!(told(&run), "works", "{run:#?}");
+    assert!(evidence(&run.document(), "waited").ends_with("[R12]"), "{run:#?}");
     // Near miss: the number is that of something else.
     assert_inside(machine, "127.0.0.1:1000", "R01 proved");
 }
@@ -220,6 +236,14 @@ fn those_that_failed(machine: &Machine) {
     assert_inside(machine, "127.0.0.1:7111", "R11 proved");
     let report = assert_inside(machine, "127.0.0.1:5432", "R11 likely");
     assert!(text(&report).contains("postgresql.service (postgresql) failed"), "{report:#}");
+    // A unit that only root may read could be one.
+    let hide =
+        "echo '[Service]' >/etc/systemd/system/x.service; chmod 600 /etc/systemd/system/x.service";
+    assert_eq!(inside(machine, false, &["sh", "-c", hide]).status, 0);
+    for ordinary in [false, true] {
+        let run = inside(machine, ordinary, &["portsight", "why", "127.0.0.1:719", "-o", "json"]);
+        assert_eq!(run.stdout.contains("1 unit file may not be read"), ordinary, "{run:#?}");
+    }
     // Near misses: a port with the same digits, another unit of nearly that name, and another transport.
     assert_inside(machine, "127.0.0.1:719", "R01 proved");
     assert_inside(machine, "127.0.0.1:17198", "R01 proved");
@@ -242,6 +266,17 @@ fn those_that_do_not_run(machine: &Machine) {
 fn those_that_open_for_others(machine: &Machine) {
     let report = assert_inside(machine, "127.0.0.1:7942", "R14 likely");
     assert!(text(&report).starts_with("elsewhere.socket opens port 7644 for"), "{report:#}");
+    // The same where the port of the service is in its configuration.
+    let configure = "mkdir -p /etc/ssh && echo 'Port 7822' >/etc/ssh/sshd_config";
+    assert_eq!(inside(machine, false, &["sh", "-c", configure]).status, 0);
+    let report = assert_inside(machine, "127.0.0.1:7822", "R14 likely");
+    assert!(text(&report).contains("`Port 7822 in /etc/ssh/sshd_config` does not"), "{report:#}");
+    // Near misses: no unit names it, and a configuration that may not be read.
+    assert_inside(machine, "127.0.0.1:7899", "R01 proved");
+    let hide = ["chmod", "600", "/etc/ssh/sshd_config"];
+    assert_eq!(inside(machine, false, &hide).status, 0);
+    let run = inside(machine, true, &["portsight", "why", "127.0.0.1:7899", "-o", "json"]);
+    assert!(run.stdout.contains("the ports in /etc/ssh/sshd_config"), "{run:#?}");
     // The first connection lets the service fail; from then on the socket unit has failed as well.
     let run = inside(machine, false, &["portsight", "why", "127.0.0.1:7555", "-o", "json"]);
     assert_eq!(told(&run), "R14 likely", "{run:#?}");

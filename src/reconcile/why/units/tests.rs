@@ -1,5 +1,6 @@
 //! Units as literals, and what follows from their state.
 
+use super::words::in_words;
 use super::*;
 use crate::model::{Manager, Network, Opened, Restrictions, Seen, TakenBy};
 use crate::reconcile::tests::listener;
@@ -18,7 +19,9 @@ pub(in crate::reconcile::why) fn unit(name: &str) -> UnitState {
         restarts: 0,
         since: Seen::Absent,
         file: "disabled".into(),
+        runs_once: false,
         words: Vec::new(),
+        configured: Vec::new(),
         environment: Vec::new(),
         opens: Vec::new(),
         starts: Vec::new(),
@@ -165,6 +168,9 @@ fn a_socket_unit_decides_the_port() {
     let units = vec![socket(Activity::Active, 80), failed];
     let opened = Facts { cases: vec![case.clone()], ..with(units.clone()) };
     assert_eq!(told(&opened), "R14 likely");
+    let mut away = opened.clone();
+    away.cases[0].way = crate::model::Way::Out { device: 2, gateway: None };
+    assert_eq!(told(&away), "C02 likely");
     let mut of_other = opened.clone();
     of_other.after.sockets.push(crate::reconcile::why::tests::owned_by("127.0.0.1", 42, "node"));
     assert_eq!(told(&of_other), "C02 likely");
@@ -184,6 +190,13 @@ fn systemd_is_asked_only_where_it_can_matter() {
     assert!(wants_units(&[refused("127.0.0.1:80")], &[]));
     assert!(!wants_units(&[refused("127.0.0.1:80")], &held), "somebody has the port");
     assert!(!wants_units(&[open("127.0.0.1:80")], &held));
+    let mut ended = open("127.0.0.1:80");
+    ended.attempt.opened = Some(Opened { taken: TakenBy::Probed, ended: true, waits: None });
+    let bound = Socket { state: crate::model::SocketState::Bound, ..listener("127.0.0.1") };
+    assert!(!wants_units(std::slice::from_ref(&ended), &held));
+    assert!(wants_units(std::slice::from_ref(&ended), &[]));
+    assert!(wants_units(&[ended], &[&bound]), "systemd is closing it");
+    assert!(!wants_units(&[refused("127.0.0.1:80")], &[&bound]), "it is held");
     assert!(!wants_units(&[silent("127.0.0.1:80")], &[]));
     let mut away = refused("10.0.0.9:80");
     away.way = crate::model::Way::Out { device: 2, gateway: None };
