@@ -29,6 +29,31 @@ pub enum Reached {
     Away(SocketAddr),
 }
 
+impl Reached {
+    /// Its name in the documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "interface",
+            Self::Rules => "rules",
+            Self::Host(None) => "host",
+            Self::Host(Some(_)) => "redirected",
+            Self::Through(_) => "forwarded",
+            Self::Away(_) => "held-back",
+        }
+    }
+
+    /// Where to, when that is not where it was sent to.
+    #[must_use]
+    pub fn elsewhere(self) -> Option<SocketAddr> {
+        match self {
+            Self::Host(to) => to,
+            Self::Through(to) | Self::Away(to) => Some(to),
+            Self::Nothing | Self::Rules => None,
+        }
+    }
+}
+
 /// One decision about a packet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Step {
@@ -57,6 +82,32 @@ pub enum Decision {
     Queue,
     /// The rule keeps the packet.
     Stolen,
+}
+
+impl Decision {
+    /// Its word in the rules of `nft`, where it is one: for people, and in the documents.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Accept => "accept",
+            Self::Drop => "drop",
+            Self::Jump(_) => "jump",
+            Self::Goto(_) => "goto",
+            Self::Return => "return",
+            Self::Queue => "queue",
+            Self::Stolen => "stolen",
+        }
+    }
+
+    /// The chain that is asked next.
+    #[must_use]
+    pub fn chain(&self) -> Option<&str> {
+        match self {
+            Self::Jump(chain) | Self::Goto(chain) => Some(chain),
+            _ => None,
+        }
+    }
 }
 
 /// A reply on its way out.

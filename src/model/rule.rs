@@ -187,9 +187,19 @@ impl Rulebook {
     /// Where a packet was that this rule on its way decided about: where the way through rules began that led to it.
     #[must_use]
     pub fn hook_at(&self, steps: &[Step], rule: &RuleId) -> Option<Hook> {
-        let until = steps.iter().rposition(|step| step.rule == *rule).map_or(0, |at| at + 1);
-        let mut before = steps.iter().take(until).rev();
-        before.find_map(|step| self.base(&step.rule)).map(|base| base.hook)
+        let at = steps.iter().rposition(|step| step.rule == *rule)?;
+        self.hooks(steps).get(at).copied().flatten()
+    }
+
+    /// Where a packet was at each of these decisions: where the way through rules began that led to it.
+    #[must_use]
+    pub fn hooks(&self, steps: &[Step]) -> Vec<Option<Hook>> {
+        let mut hook = None;
+        let mut at = |step: &Step| {
+            hook = self.base(&step.rule).map(|base| base.hook).or(hook);
+            hook
+        };
+        steps.iter().map(&mut at).collect()
     }
 
     /// A rule in words, as far as it was asked for.
