@@ -186,7 +186,7 @@ pub(super) fn look(
     sweeps.extend(from_network);
     let lookups = lookups.into_iter().flatten().collect();
     let after = inventory::take(&mut SockDiag::default(), services);
-    let tracks_connections = sys::tracks_connections();
+    let tracks_connections = probe::tracks_connections();
     Look {
         before,
         after,
