@@ -23,8 +23,8 @@ pub use linux::limits::raise_open_files;
 pub use linux::mounts::{Mount, mounts};
 pub use linux::namespaces::{
     Namespace, OpenNamespace, OpenNamespaces, cgroup_namespace_is_initial,
-    first_process_environment, in_namespaces, network_namespace, network_namespaces,
-    pid_namespace_is_initial,
+    first_process_environment, first_process_shares_network, in_namespaces, network_namespace,
+    network_namespaces, pid_namespace_is_initial,
 };
 pub use linux::netlink_socket::{NetlinkSocket, Protocol};
 pub use linux::nft::nft_list_table;

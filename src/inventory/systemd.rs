@@ -16,9 +16,15 @@ const CONFIGURED: [&str; 1] = ["sshd"];
 /// The units of the system, and of the user who asks, that run, start or have failed, and those whose files have the
 /// port as a number or that start a program of these names. Which of them is about the port is not judged here.
 ///
-/// Absent where there is no systemd.
+/// Absent where there is no systemd, and skipped where its services are in another network namespace.
 #[must_use]
 pub fn unit_states(port: Port, programs: &[&str]) -> (Seen<Vec<UnitState>>, Vec<Gap>) {
+    if sys::first_process_shares_network() == Some(false) {
+        return (
+            Seen::Skipped("the services of systemd are in another network namespace"),
+            Vec::new(),
+        );
+    }
     let (mut units, mut gaps): (Seen<Vec<UnitState>>, _) = (Seen::Absent, Vec::new());
     for manager in [Manager::System, Manager::User(sys::effective_uid())] {
         if !sys::manages_units(manager) {
@@ -45,9 +51,7 @@ pub fn unit_states(port: Port, programs: &[&str]) -> (Seen<Vec<UnitState>>, Vec<
     if others > 0 && units != Seen::Absent {
         gaps.push(Gap {
             what: format!("the units of {others} other user{}", if others == 1 { "" } else { "s" }),
-            reason:
-                "each user's systemd answers that user only: run it without sudo, or as that user"
-                    .to_owned(),
+            reason: "each user's systemd answers that user only".to_owned(),
             need: None,
             hides: Hides::Reasons,
         });

@@ -247,9 +247,8 @@ pub fn silent_unit<'a>(cases: &[Case], at_port: &[&'a Socket]) -> Option<&'a Uni
 
 /// Whether a socket is one that systemd opened, as far as can be seen.
 pub(super) fn of_systemd(socket: &Socket) -> bool {
-    let first = |name: &str, pid| pid == 1 || name == "systemd";
     let unit = socket.held.unit.known().map(|unit| unit.name.as_str());
-    socket.held.owners.iter().any(|owner| first(&owner.process.name, owner.process.pid))
+    socket.held.owners.iter().any(|owner| owner.process.name == "systemd")
         || unit.is_some_and(|unit| unit.ends_with(".socket") || unit == "init.scope")
 }
 

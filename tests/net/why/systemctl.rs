@@ -1,7 +1,8 @@
-//! `systemctl` that hangs, fails or prints what is not understood; and when it is started at all.
+//! `systemctl` that hangs, fails or prints what is not understood; and when it is started at all. The first process has
+//! the network namespace of these tests, as that of a host has.
 
 use super::{Accepts, answer};
-use crate::run::mount_for_this_thread;
+use crate::run::{in_own_process_namespace, mount_for_this_thread};
 use crate::sockets::tcp;
 use crate::world::World;
 use std::fs;
@@ -29,7 +30,7 @@ fn with_systemctl(script: &str) {
 fn told_without(world: &World, script: &str) -> (String, Duration) {
     with_systemctl(script);
     let begun = Instant::now();
-    let (told, run) = answer(world.prepare("why 127.0.0.1:27700 -o json"));
+    let (told, run) = answer(world.prepare("why 127.0.0.1:28953 -o json"));
     let time = begun.elapsed();
     assert_eq!(told, "R01 proved", "{script}: {run:#?}");
     assert!(fs::read_to_string(STARTED).is_ok(), "{script}: it was not started: {run:#?}");
@@ -44,7 +45,12 @@ fn told_without(world: &World, script: &str) -> (String, Duration) {
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn a_systemctl_that_cannot_be_understood_is_a_gap_and_no_delay() {
-    let world = World::new();
+    if !in_own_process_namespace(
+        "why::systemctl::a_systemctl_that_cannot_be_understood_is_a_gap_and_no_delay",
+    ) {
+        return;
+    }
+    let world = World::of_this_thread();
     let table = [
         ("exec sleep 60", "systemctl did not answer within 2000 ms"),
         ("echo UnitPath=/none; exec >&- 2>&-; sleep 60", "systemctl did not answer within 2000 ms"),
@@ -62,7 +68,10 @@ fn a_systemctl_that_cannot_be_understood_is_a_gap_and_no_delay() {
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn garbage_of_systemctl_is_said_to_be_that() {
-    let world = World::new();
+    if !in_own_process_namespace("why::systemctl::garbage_of_systemctl_is_said_to_be_that") {
+        return;
+    }
+    let world = World::of_this_thread();
     let garbage = "systemctl prints what is not understood";
     let units = "Id=a.service\\nActiveState=active\\n";
     let table = [
@@ -87,7 +96,13 @@ fn garbage_of_systemctl_is_said_to_be_that() {
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn an_answer_that_systemd_has_no_part_in_does_not_start_it() {
-    let world = World::new().accepts(tcp("127.0.0.1:27710")).listens(tcp("127.0.0.1:27711"));
+    if !in_own_process_namespace(
+        "why::systemctl::an_answer_that_systemd_has_no_part_in_does_not_start_it",
+    ) {
+        return;
+    }
+    let world =
+        World::of_this_thread().accepts(tcp("127.0.0.1:27710")).listens(tcp("127.0.0.1:27711"));
     with_systemctl("exec sleep 60");
     let table = [
         ("why 127.0.0.1:27710", "works"),
@@ -103,6 +118,22 @@ fn an_answer_that_systemd_has_no_part_in_does_not_start_it() {
         assert!(started.is_err(), "{arguments} started systemctl {started:?}");
     }
     // Near miss: the same world, and a port that nobody has.
-    drop(world.prepare("why 127.0.0.1:27712").run());
+    drop(world.prepare("why 127.0.0.1:28964").run());
     assert!(fs::read_to_string(STARTED).is_ok());
+}
+
+/// The services of systemd are not where this network namespace is, so what they do explains nothing here.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn the_systemd_of_another_network_namespace_is_not_asked() {
+    let world = World::new();
+    with_systemctl("exec sleep 60");
+    for ordinary in [false, true] {
+        let run = world.prepare("why 127.0.0.1:27720 -o json");
+        let run = if ordinary { run.by_ordinary_user() } else { run };
+        let (told, run) = answer(run);
+        assert_eq!(told, "R01 proved", "{run:#?}");
+        assert!(!run.document()["also_checked"].to_string().contains("systemd"), "{run:#?}");
+    }
+    assert!(fs::read_to_string(STARTED).is_err(), "it was started");
 }
