@@ -70,6 +70,9 @@ fn own_names(service: &str) -> Vec<String> {
 
 /// How a unit is about a port that is registered for this service.
 pub(super) fn claim(unit: &UnitState, at: Endpoint, service: Option<&str>) -> Option<Claim> {
+    if is_of_one_connection(&unit.name) {
+        return None;
+    }
     let opens = |it: &&Opening| (it.transport, it.port) == (at.transport, at.port);
     if let Some(opening) = unit.opens.iter().find(opens) {
         let kind = match opening.transport {
@@ -100,6 +103,12 @@ pub(super) fn claim(unit: &UnitState, at: Endpoint, service: Option<&str>) -> Op
     } else {
         is_one(&programs_of(service)).then(|| Claim::MayServe(service.to_owned()))
     }
+}
+
+/// Whether a unit serves one connection that came to a socket unit (`Accept=yes`), by both of its ends in the name:
+/// `sshd@3-10.0.0.1:22-10.0.0.7:41022.service`.
+fn is_of_one_connection(name: &str) -> bool {
+    name.split_once('@').is_some_and(|(_, instance)| instance.matches(':').count() >= 2)
 }
 
 /// The variables of a unit that name the port.

@@ -4,6 +4,7 @@ use super::{evidence, text, told};
 use crate::cgroups::{Cgroups, pause};
 use crate::containers::{Machine, Scratch, can_run, server};
 use crate::run::{Run, without_header};
+use crate::truth::LAN;
 use crate::world::{World, alone, connects, feed};
 use serde_json::Value;
 use std::io::ErrorKind;
@@ -46,7 +47,7 @@ fn accepting(port: u16) -> String {
 fn units() -> Vec<(&'static str, String)> {
     let wanted = "failed.service worn.socket again.service slow.service postgresql.service \
                   postgresql-exporter.service elsewhere.socket broken.socket ssh.socket denied.service allowed.service \
-                  sliced.service udp.service forbidden.service dbus.socket hello.service";
+                  sliced.service udp.service wide.service forbidden.service dbus.socket hello.service";
     let target = format!("Wants={wanted}\nAfter=denied.service allowed.service sliced.service");
     let hello = python(&server(7301), "StandardOutput=tty\nTTYPath=/dev/console");
     let datagrams = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('127.0.0.1', 7305)); \
@@ -89,6 +90,10 @@ fn units() -> Vec<(&'static str, String)> {
         ),
         ("guard.slice", unit("[Slice]\nIPAddressDeny=127.0.0.0/8")),
         ("sliced.service", python(&accepting(7304), "Slice=guard.slice")),
+        (
+            "wide.service",
+            python(&accepting(7306).replace("127.0.0.1", "0.0.0.0"), "IPAddressDeny=10.77.0.0/24"),
+        ),
         ("udp.service", python(datagrams, "IPAddressDeny=any")),
         ("forbidden.service", format!("{}SocketBindDeny=ipv4:tcp:7161", sleeping("--port 7161"))),
         ("manager.service", unit(manager)),
@@ -158,7 +163,7 @@ fn a_real_systemd_tells_why_nothing_listens_or_answers() {
     }
     let Some(cgroups) = Cgroups::new() else { return };
     let scratch = Scratch::new("units");
-    let world = World::new();
+    let world = World::new().veth(&LAN);
     let machine = Machine::boot(&cgroups, &scratch, &units(), "port 7301 is open");
     let failed =
         ["failed.service", "worn.socket", "postgresql.service", "postgresql-exporter.service"];
@@ -299,6 +304,11 @@ fn those_that_keep_packets_out(machine: &Machine, world: World) {
     let report = assert_inside(machine, "127.0.0.1:7304", "T06 likely");
     assert!(text(&report).contains("of guard.slice keeps 127.0.0.1 from"), "{report:#}");
     assert_inside(machine, "127.0.0.1:7305/udp", "T06 likely");
+    // The client is on the network, or here.
+    let from = ["portsight", "why", "10.77.0.2:7306", "--from", "lan", "-o", "json"];
+    let run = inside(machine, false, &from);
+    assert_eq!(told(&run), "T06 likely", "{run:#?}");
+    assert_inside(machine, "127.0.0.1:7306", "works");
     // Near misses: the client is allowed; a rule of the firewall is there first.
     assert_inside(machine, "127.0.0.1:7303", "works");
     let _world = world.nft(

@@ -131,6 +131,8 @@ fn variables_openings_and_names() {
     assert_eq!(named("db.service", "/usr/lib/bin/postgres", "postgresql"), own("postgresql"));
     assert_eq!(named("ssh.service", "/usr/sbin/sshd", "ssh"), own("ssh"));
     assert_eq!(named("x.service", "/usr/bin/ssh-agent", "ssh"), None);
+    let connection = "sshd@3-10.0.0.1:22-10.0.0.7:41022.service";
+    assert_eq!(named(connection, "/usr/sbin/sshd", "ssh"), None);
     assert_eq!(named("postgresql-exporter.service", "/bin/x", "postgresql"), None);
     let may = Some(Claim::MayServe("http".into()));
     assert_eq!(named("web.service", "/usr/sbin/nginx", "http"), may);

@@ -224,6 +224,20 @@ fn the_filter_of_a_unit_is_blamed_only_where_it_denies_the_client() {
     assert_eq!(told(&facts(&["0.0.0.0/0"], 2)), "T06 likely");
     assert_eq!(told(&facts(&["::/0", "10.0.0.0/8"], 2)), "T04 likely");
     assert_eq!(told(&facts(&["0.0.0.0/0"], 0)), "T01 likely");
+
+    // From elsewhere it is the address of the client there that counts.
+    let from = |source: &str| {
+        let mut facts = facts(&["10.0.0.0/8"], 2);
+        facts.remote = Some(crate::reconcile::why::Remote {
+            word: "lan".into(),
+            places: std::collections::BTreeSet::new(),
+            sources: vec![source.parse().unwrap()],
+            every_address: false,
+        });
+        told(&facts)
+    };
+    assert_eq!(from("10.0.0.9"), "T06 likely");
+    assert_eq!(from("192.0.2.9"), "T04 likely");
 }
 
 #[test]
