@@ -7,6 +7,7 @@
 mod check;
 mod envelope;
 mod identity;
+mod read;
 mod schema;
 mod sockets;
 mod time;
@@ -16,6 +17,7 @@ mod why;
 
 pub use check::{CheckBody, check};
 pub use envelope::Document;
+pub use read::read_why;
 pub use schema::{Kind, schema};
 pub use sockets::{SocketsBody, sockets};
 pub use time::rfc3339;

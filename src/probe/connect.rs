@@ -56,14 +56,7 @@ pub(super) fn source_ports(to: SocketAddr) -> Option<SourcePorts> {
 }
 
 fn failed(call: &Call, errno: Errno, elapsed: Duration) -> ClientAttempt {
-    let outcome = match errno.name.as_str() {
-        "ECONNREFUSED" => Outcome::Refused,
-        "ETIMEDOUT" => Outcome::TimedOut,
-        "EHOSTUNREACH" | "ENETUNREACH" | "EHOSTDOWN" | "ENETDOWN" | "EINVAL" | "EADDRNOTAVAIL"
-        | "EAFNOSUPPORT" => Outcome::Unreachable,
-        "EACCES" | "EPERM" => Outcome::Denied,
-        _ => Outcome::Failed,
-    };
+    let outcome = errno.outcome();
     ClientAttempt { to: call.to, outcome, errno: Some(errno), icmp: None, elapsed, opened: None }
 }
 

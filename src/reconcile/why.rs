@@ -14,6 +14,7 @@ mod path;
 mod refused;
 mod remote;
 mod silent;
+mod there;
 mod udp;
 mod words;
 
@@ -21,6 +22,7 @@ pub use bind::{BindFacts, Bound, bind};
 pub use facts::{Case, Decided, Facts, Proxy};
 pub use path::{PathFacts, path};
 pub use remote::{Probed, Remote};
+pub use there::{There, judge_there};
 
 use crate::model::{
     Certainty, Code, Delivery, Diagnosis, Evidence, Outcome, Resolved, Rule, RuleId, Transport,
@@ -153,6 +155,9 @@ fn case_works(facts: &Facts, case: &Case) -> bool {
 }
 
 fn of_case(facts: &Facts, case: &Case) -> Option<Found> {
+    if let Some(found) = there::found(facts, case) {
+        return Some(found);
+    }
     if case.handed_on().is_some() && !case_works(facts, case) {
         return forwarded::forwarded(facts, case);
     }

@@ -7,6 +7,7 @@ mod from;
 mod names;
 mod refused;
 mod silent;
+mod ssh;
 mod udp;
 mod words;
 

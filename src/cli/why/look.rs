@@ -323,7 +323,7 @@ fn resolved(host: &str, port: u16) -> Resolved {
 }
 
 /// The addresses that `/etc/hosts` gives a name.
-fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
+pub(super) fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
     let text = fs::read("/etc/hosts").unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
@@ -336,7 +336,12 @@ fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
 }
 
 fn cases(calls: Vec<(Call, Way)>, attempts: Vec<ClientAttempt>) -> Vec<Case> {
-    let case = |((_, way), attempt): ((Call, Way), ClientAttempt)| Case {
+    calls.into_iter().zip(attempts).map(|((_, way), attempt)| unasked(attempt, way)).collect()
+}
+
+/// An attempt of which nothing more is known.
+pub(super) fn unasked(attempt: ClientAttempt, way: Way) -> Case {
+    Case {
         attempt,
         way,
         lands: Lookup::Unknown("not asked".to_owned()),
@@ -345,8 +350,7 @@ fn cases(calls: Vec<(Call, Way)>, attempts: Vec<ClientAttempt>) -> Vec<Case> {
         neighbour: Neighbour::NotAsked,
         decided: None,
         reached: None,
-    };
-    calls.into_iter().zip(attempts).map(case).collect()
+    }
 }
 
 /// The ports that rules publish; unknown where they cannot be read whole.

@@ -197,9 +197,18 @@ impl Facts {
 
     /// The same with another port.
     pub(super) fn target_at(&self, port: Port) -> String {
-        let udp = if self.asked.transport == Transport::Udp { " --udp" } else { "" };
         let from = self.remote.as_ref();
         let from = from.map_or_else(String::new, |remote| format!(" --from {}", remote.word));
-        format!("{}{udp}{from}", words::at(&self.asked.host, port))
+        format!("{}{from}", self.target_there_at(port))
+    }
+
+    /// The target as it is asked for on the machine that asks.
+    pub(super) fn target_there(&self) -> String {
+        self.target_there_at(self.asked.port)
+    }
+
+    fn target_there_at(&self, port: Port) -> String {
+        let udp = if self.asked.transport == Transport::Udp { " --udp" } else { "" };
+        format!("{}{udp}", words::at(&self.asked.host, port))
     }
 }

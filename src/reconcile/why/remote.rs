@@ -2,7 +2,7 @@
 
 use super::refused::is_about_binding;
 use super::words::{behind, holder};
-use super::{Case, Decided, Facts, Found};
+use super::{Case, Decided, Facts, Found, There};
 use crate::model::{
     Answer, Attempt, Certainty, ClientAttempt, Code, Evidence, Icmp, Journey, Lookup, Neighbour,
     Outcome, Reached, Rulebook, Socket, Way,
@@ -20,6 +20,8 @@ pub struct Remote {
     pub places: BTreeSet<String>,
     /// Whether every address of this host was meant, and none was named.
     pub every_address: bool,
+    /// The machine that was asked over ssh; `None` where a packet only seems to come from there.
+    pub there: Option<There>,
 }
 
 impl Remote {
@@ -27,7 +29,8 @@ impl Remote {
     pub(super) fn evidence(&self) -> Option<Evidence> {
         let places: Vec<&str> = self.places.iter().map(String::as_str).collect();
         let text = places.join(", ");
-        (!text.is_empty()).then(|| Evidence { what: "probed from".to_owned(), text })
+        let what = if self.there.is_some() { "asked from" } else { "probed from" };
+        (!text.is_empty()).then(|| Evidence { what: what.to_owned(), text })
     }
 }
 
