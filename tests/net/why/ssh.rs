@@ -286,7 +286,9 @@ fn nat_between_the_two_is_said() {
     assert!(text(&report).contains("(NAT) must pass the port on"), "{report:#}");
     // An address that both machines have is its own there, whoever listens here.
     there.ip("addr add 172.17.0.1/32 dev lo");
-    ip("link add both type veth peer name other\naddr add 172.17.0.1/24 dev both\nlink set both up");
+    ip(
+        "link add both type veth peer name other\naddr add 172.17.0.1/24 dev both\nlink set both up",
+    );
     assert_says((&world, &login), "172.17.0.1:28041", "R01 likely");
     // Near miss: by an address of its own.
     assert_says((&world, &login), "10.77.0.2:28041", "works");
