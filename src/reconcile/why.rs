@@ -10,9 +10,11 @@ mod blocked;
 mod connected;
 mod facts;
 mod forwarded;
+mod opening;
 mod path;
 mod refused;
 mod remote;
+mod said;
 mod silent;
 mod there;
 mod udp;
@@ -20,6 +22,7 @@ mod words;
 
 pub use bind::{BindFacts, Bound, bind};
 pub use facts::{Case, Decided, Facts, Proxy};
+pub use opening::Manager;
 pub use path::{PathFacts, path};
 pub use remote::{Probed, Remote};
 pub use there::{There, judge_there};
@@ -97,8 +100,11 @@ impl Found {
 /// Says why it fails, or that it does not.
 #[must_use]
 pub fn judge(facts: &Facts) -> Why {
-    let mut findings: Vec<Option<Found>> =
-        facts.cases.iter().map(|case| of_case(facts, case)).collect();
+    let mut findings: Vec<Option<Found>> = facts
+        .cases
+        .iter()
+        .map(|case| Some(opening::around(facts, case, of_case(facts, case)?)))
+        .collect();
     let ok = |(case, found): (&Case, &Option<Found>)| {
         case_works(facts, case) && found.as_ref().is_none_or(|found| found.works)
     };

@@ -5,6 +5,7 @@ mod blocked;
 mod connected;
 mod from;
 mod names;
+mod opening;
 mod refused;
 mod silent;
 mod ssh;

@@ -2,7 +2,7 @@
 
 use super::super::network::{addresses_inside, rulebook, unavailable};
 use super::super::request;
-use super::look::Looker;
+use super::look::{Looker, read_around};
 use crate::model::{
     Answer, Asked, Attempt, Gap, Hides, Journey, Need, PortSet, Resolution, Rulebook,
 };
@@ -147,7 +147,14 @@ impl Looker<'_> {
         let nothing = Rulebook::default();
         let rules = probed().filter_map(|probed| Some(probed.decided(&nothing)?.rule.id));
         let rulebook = rulebook(&rules.collect());
-        let cases = probed().map(|probed| probed.case(&rulebook)).collect();
+        let case = |probed: Probed<'_>| {
+            let mut case = probed.case(&rulebook);
+            if let Some(journey) = probed.journey {
+                read_around(&mut case, journey);
+            }
+            case
+        };
+        let cases = probed().map(case).collect();
         let from = |Found { post, .. }: &Found| {
             format!("{} by {}", post.source, post.target.interface.name)
         };

@@ -217,6 +217,7 @@ impl Looker<'_> {
             let Some(journey) = journey else { continue };
             case.decided = Decided::of(journey, case.attempt.outcome, &rulebook);
             case.reached = Some(journey.reached);
+            read_around(case, journey);
         }
         not_told
     }
@@ -337,6 +338,13 @@ pub(super) fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
 
 fn cases(calls: Vec<(Call, Way)>, attempts: Vec<ClientAttempt>) -> Vec<Case> {
     calls.into_iter().zip(attempts).map(|((_, way), attempt)| unasked(attempt, way)).collect()
+}
+
+/// Reads the rules that were asked before the one that decided a case.
+pub(super) fn read_around(case: &mut Case, journey: &Journey) {
+    if let Some(decided) = &mut case.decided {
+        decided.passed = firewall::rules_before(&decided.asked_before(journey));
+    }
 }
 
 /// An attempt of which nothing more is known.

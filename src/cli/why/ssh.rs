@@ -7,7 +7,7 @@ mod login;
 mod reply;
 
 use super::from::{Found, probes};
-use super::look::{Looker, addresses_in_hosts, unasked};
+use super::look::{Looker, addresses_in_hosts, read_around, unasked};
 use crate::cli::network::rulebook;
 use crate::document;
 use crate::inventory;
@@ -186,6 +186,9 @@ impl Looker<'_> {
             let probed = found.probed(self.asked);
             let rule = probed.decided(&Rulebook::default()).map(|decided| decided.rule.id);
             let here = case.confirm(&probed, &rulebook(&rule.into_iter().collect()));
+            if let Some(journey) = probed.journey {
+                read_around(case, journey);
+            }
             traced.here.insert(to, here);
             traced.direct &=
                 matches!(inventory::way_to(*source, 0), Way::Out { gateway: None, .. });

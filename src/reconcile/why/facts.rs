@@ -1,10 +1,10 @@
 //! The facts that a reason is found from.
 
-use super::{Remote, words};
+use super::{Manager, Remote, words};
 use crate::model::{
     Asked, Certainty, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook, Inventory,
-    Journey, Lookup, Neighbour, Outcome, Passage, Port, Published, Reached, Resolution, Rule,
-    RuleId, Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
+    Journey, Lookup, Neighbour, Outcome, Passage, Policy, Port, Published, Reached, Resolution,
+    Rule, RuleId, Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -36,6 +36,12 @@ pub struct Decided {
     pub hook: Option<Hook>,
     /// The rule.
     pub rule: Rule,
+    /// The policy of its chain, where a way through rules begins in that.
+    pub policy: Option<Policy>,
+    /// What wrote the rules.
+    pub manager: Manager,
+    /// The rules that were asked before, and did not decide.
+    pub passed: Vec<Rule>,
 }
 
 impl Decided {
@@ -43,7 +49,13 @@ impl Decided {
     #[must_use]
     pub fn of(journey: &Journey, outcome: Outcome, rulebook: &Rulebook) -> Option<Self> {
         let (rule, steps) = Self::rule(journey, outcome)?;
-        Some(Self { hook: rulebook.hook_at(steps, rule), rule: rulebook.rule(rule) })
+        Some(Self {
+            hook: rulebook.hook_at(steps, rule),
+            rule: rulebook.rule(rule),
+            policy: rulebook.base(rule).map(|base| base.policy),
+            manager: Manager::of(rule, steps, rulebook),
+            passed: Vec::new(),
+        })
     }
 
     /// The rule or policy that did.
