@@ -5,8 +5,9 @@ use crate::cgroups::did_not_run;
 use crate::outside::can_inject;
 use crate::sockets::tcp;
 use crate::truth::LAN;
-use crate::world::{World, feed};
+use crate::world::{World, alone, feed};
 use serde_json::Value;
+use std::process::{Command, Output};
 
 /// What root is told from here.
 #[track_caller]
@@ -200,4 +201,69 @@ fn a_port_that_is_open_for_some_sources_is_said_with_these() {
     }
     let (answer, report) = asked(&world, "[fd77::2]:28141 --from fd77::67");
     assert_eq!(answer, "T01 proved", "{report:#}");
+}
+
+/// The real program, with a directory of its own instead of the machine's.
+struct Ufw(String);
+
+impl Ufw {
+    /// `None` where it is not there.
+    fn enabled(commands: &str) -> Option<Self> {
+        let copy = format!("/var/tmp/portsight-test-ufw-{}", std::process::id());
+        let ufw = Self(copy);
+        feed("cp", &["-a", "/etc/ufw", &ufw.0], "");
+        let output = ufw.does(&format!("ufw --force reset; ufw --force enable; {commands}"));
+        if !output.status.success() {
+            did_not_run(&format!("no ufw: {output:?}"));
+            return None;
+        }
+        Some(ufw)
+    }
+
+    fn does(&self, commands: &str) -> Output {
+        let script = format!(
+            "set -e; mount --make-rprivate /; mount --bind {} /etc/ufw; {commands}; umount /etc/ufw",
+            self.0
+        );
+        let mut command = Command::new("unshare");
+        command.args(["-m", "sh", "-c", &script]);
+        alone(|| command.output()).unwrap()
+    }
+}
+
+impl Drop for Ufw {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn a_real_ufw_opens_the_port_by_the_command_that_is_told() {
+    if !can_inject() {
+        return;
+    }
+    let ports = 28_161..=28_163;
+    let world = ports.fold(World::new().veth(&LAN), |world, port| {
+        world.accepts(tcp(&format!("[::]:{port}")).dual())
+    });
+    let Some(ufw) =
+        Ufw::enabled("ufw deny 28162/tcp; ufw allow from 10.77.0.66 to any port 28163 proto tcp")
+    else {
+        return;
+    };
+    let from = "--from 10.77.0.67";
+    let (answer, report) = asked(&world, &format!("10.77.0.2:28161 {from}"));
+    assert_eq!(answer, "T01 proved", "{report:#}");
+    assert_eq!(report["diagnosis"]["next"][1], "sudo ufw allow 28161/tcp", "{report:#}");
+    let output = ufw.does("ufw allow 28161/tcp");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(asked(&world, &format!("10.77.0.2:28161 {from}")).0, "works");
+    assert_eq!(asked(&world, "[fd77::2]:28161 --from fd77::67").0, "works");
+    // What somebody denied on purpose is not opened by one more rule behind it.
+    assert_only_shows(&world, &format!("10.77.0.2:28162 {from}"), "T01 proved");
+    let (answer, report) = asked(&world, &format!("10.77.0.2:28163 {from}"));
+    assert_eq!(answer, "T09 likely", "{report:#}");
+    assert!(text(&report).contains("from 10.77.0.66"), "{report:#}");
+    assert_eq!(asked(&world, "10.77.0.2:28163 --from 10.77.0.66").0, "works");
 }
