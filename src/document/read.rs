@@ -52,6 +52,7 @@ fn attempt(value: &Value) -> Option<ClientAttempt> {
         errno: value["errno"].as_str().and_then(Errno::told_in),
         icmp,
         elapsed: Duration::from_micros(number(&value["elapsed_us"])?),
+        sees_icmp: value["icmp_known"].as_bool().unwrap_or(true),
         opened: None,
     })
 }

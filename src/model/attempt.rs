@@ -168,6 +168,8 @@ pub struct ClientAttempt {
     pub errno: Option<Errno>,
     /// The ICMP error behind it.
     pub icmp: Option<Icmp>,
+    /// Whether one would have been seen: the tools of another machine's shell tell the system error only.
+    pub sees_icmp: bool,
     /// How long it took.
     pub elapsed: Duration,
     /// What an open connection showed.
@@ -183,8 +185,9 @@ impl ClientAttempt {
         match (self.outcome, &self.icmp) {
             (_, Some(icmp)) => format!("{errno} in {time}, {icmp}"),
             (Outcome::Connected, None) => format!("open in {time}"),
-            (Outcome::Refused, None) => format!("RST in {time}, no ICMP"),
             (Outcome::TimedOut, None) => format!("no answer in {time}"),
+            (_, None) if !self.sees_icmp => format!("{errno} in {time}"),
+            (Outcome::Refused, None) => format!("RST in {time}, no ICMP"),
             (_, None) => format!("{errno} in {time}, no ICMP"),
         }
     }
@@ -233,6 +236,7 @@ mod tests {
                 outcome,
                 errno,
                 icmp,
+                sees_icmp: true,
                 elapsed: Duration::from_millis(milliseconds),
                 opened: None,
             };

@@ -81,6 +81,7 @@ impl Probed<'_> {
                 errno: None,
                 icmp,
                 elapsed,
+                sees_icmp: true,
                 opened: None,
             },
             way: Way::Local(self.device),

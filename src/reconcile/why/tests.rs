@@ -24,6 +24,7 @@ fn case(to: &str, outcome: Outcome, error: Option<&str>) -> Case {
             errno: error.map(errno),
             icmp: None,
             elapsed: Duration::from_micros(100),
+            sees_icmp: true,
             opened: None,
         },
         way: Way::Local(LO),

@@ -33,6 +33,7 @@ impl Case {
             let is_icmp = matches!(probed.attempt.answer, Answer::Icmp(_));
             if is_icmp && self.attempt.icmp.is_none() {
                 self.attempt.icmp = traced.attempt.icmp;
+                self.attempt.sees_icmp = true;
             }
         }
         here

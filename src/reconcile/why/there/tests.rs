@@ -18,6 +18,7 @@ fn attempt(to: &str, outcome: Outcome, errno: Option<&str>) -> ClientAttempt {
         errno: errno.and_then(Errno::told_in),
         icmp: None,
         elapsed: Duration::from_millis(1),
+        sees_icmp: false,
         opened: None,
     }
 }
