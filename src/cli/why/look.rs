@@ -5,9 +5,9 @@ use super::proxy;
 use crate::firewall;
 use crate::inventory::{self, Across, Namespaces, Packet, Services, SockDiag};
 use crate::model::{
-    Asked, ClientAttempt, Endpoint, Gap, Hides, Interface, Inventory, Journey, Lookup, Need,
-    Neighbour, Outcome, PortSet, Published, Resolution, Resolved, Seen, Socket, Surroundings,
-    Target, Transport, Vantage, Way,
+    Asked, ClientAttempt, Endpoint, Gap, Hides, Interface, Inventory, Journey, Need, Outcome,
+    PortSet, Published, Resolution, Resolved, Seen, Socket, Surroundings, Target, Transport,
+    Vantage, Way,
 };
 use crate::outside::Outside;
 use crate::probe::{self, Call, Progress};
@@ -337,27 +337,13 @@ pub(super) fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
 }
 
 fn cases(calls: Vec<(Call, Way)>, attempts: Vec<ClientAttempt>) -> Vec<Case> {
-    calls.into_iter().zip(attempts).map(|((_, way), attempt)| unasked(attempt, way)).collect()
+    calls.into_iter().zip(attempts).map(|((_, way), attempt)| Case::unasked(attempt, way)).collect()
 }
 
 /// Reads the rules that were asked before the one that decided a case.
 pub(super) fn read_around(case: &mut Case, journey: &Journey) {
     if let Some(decided) = &mut case.decided {
         decided.passed = firewall::rules_before(&decided.asked_before(journey));
-    }
-}
-
-/// An attempt of which nothing more is known.
-pub(super) fn unasked(attempt: ClientAttempt, way: Way) -> Case {
-    Case {
-        attempt,
-        way,
-        lands: Lookup::Unknown("not asked".to_owned()),
-        passage: None,
-        delivery: None,
-        neighbour: Neighbour::NotAsked,
-        decided: None,
-        reached: None,
     }
 }
 

@@ -7,7 +7,7 @@ mod login;
 mod reply;
 
 use super::from::{Found, probes};
-use super::look::{Looker, addresses_in_hosts, read_around, unasked};
+use super::look::{Looker, addresses_in_hosts, read_around};
 use crate::cli::network::rulebook;
 use crate::document;
 use crate::inventory;
@@ -314,5 +314,5 @@ fn case(attempt: ClientAttempt, is_ours: bool) -> Case {
     } else {
         Way::Out { device: 0, gateway: None }
     };
-    unasked(attempt, way)
+    Case::unasked(attempt, way)
 }

@@ -72,6 +72,21 @@ impl Decided {
 }
 
 impl Case {
+    /// An attempt of which nothing more is known.
+    #[must_use]
+    pub fn unasked(attempt: ClientAttempt, way: Way) -> Self {
+        Self {
+            attempt,
+            way,
+            lands: Lookup::Unknown("not asked".to_owned()),
+            passage: None,
+            delivery: None,
+            neighbour: Neighbour::NotAsked,
+            decided: None,
+            reached: None,
+        }
+    }
+
     /// The address.
     pub(super) fn address(&self) -> IpAddr {
         self.attempt.to.ip()

@@ -4,8 +4,8 @@ use super::refused::is_about_binding;
 use super::words::{behind, holder};
 use super::{Case, Decided, Facts, Found, There};
 use crate::model::{
-    Answer, Attempt, Certainty, ClientAttempt, Code, Evidence, Icmp, Journey, Lookup, Neighbour,
-    Outcome, Reached, Rulebook, Socket, Way,
+    Answer, Attempt, Certainty, ClientAttempt, Code, Evidence, Icmp, Journey, Outcome, Reached,
+    Rulebook, Socket, Way,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -74,23 +74,19 @@ impl Probed<'_> {
     pub fn case(&self, rulebook: &Rulebook) -> Case {
         let (outcome, icmp) = self.outcome();
         let elapsed = self.attempt.rtt.unwrap_or(self.took);
+        let attempt = ClientAttempt {
+            to: self.to,
+            outcome,
+            errno: None,
+            icmp,
+            elapsed,
+            sees_icmp: true,
+            opened: None,
+        };
         Case {
-            attempt: ClientAttempt {
-                to: self.to,
-                outcome,
-                errno: None,
-                icmp,
-                elapsed,
-                sees_icmp: true,
-                opened: None,
-            },
-            way: Way::Local(self.device),
-            lands: Lookup::Unknown("not asked".to_owned()),
-            passage: None,
-            delivery: None,
-            neighbour: Neighbour::NotAsked,
             decided: self.decided(rulebook),
             reached: self.journey.map(|journey| journey.reached),
+            ..Case::unasked(attempt, Way::Local(self.device))
         }
     }
 }

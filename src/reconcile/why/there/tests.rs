@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Attempt, Chain, ClientAttempt, Decision, Errno, Icmp, Journey, Lookup, Neighbour, Reached,
-    RuleId, Socket, Step, Table, TableFamily, TakenBy, Way,
+    Attempt, Chain, ClientAttempt, Decision, Errno, Icmp, Journey, Reached, RuleId, Socket, Step,
+    Table, TableFamily, TakenBy, Way,
 };
 use crate::reconcile::why::Remote;
 use crate::reconcile::why::tests::{facts, owned_by};
@@ -35,16 +35,7 @@ fn silent(to: &str) -> ClientAttempt {
 fn asked(attempt: ClientAttempt, sockets: Vec<Socket>) -> Facts {
     let is_ours = attempt.to.to_string() == OURS;
     let way = if is_ours { Way::Local(7) } else { Way::Out { device: 0, gateway: None } };
-    let case = Case {
-        attempt,
-        way,
-        lands: Lookup::Unknown("not asked".into()),
-        passage: None,
-        delivery: None,
-        neighbour: Neighbour::NotAsked,
-        decided: None,
-        reached: None,
-    };
+    let case = Case::unasked(attempt, way);
     let there =
         There { login: "ssh me@web1".into(), seen: None, here: BTreeMap::new(), direct: true };
     let remote = Remote {
