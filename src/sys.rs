@@ -32,7 +32,7 @@ pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
 pub use linux::procfs::{Kin, OpenTable, Procfs, Table, Unreadable};
-pub use linux::program::Untold;
+pub use linux::program::{Ended, Program, Unfinished, is_program};
 pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
 pub use linux::raw_sender::RawSender;
 pub use linux::resolve::{NoAddress, resolve};
@@ -43,6 +43,8 @@ pub use linux::sysctl::{
     local_port_range, network_table, packet_counters, programs_take_packets, tcp_counters,
     tracks_connections, udp_datagrams_received, unprivileged_port_start,
 };
-pub use linux::systemctl::{manages_units, other_users_with_units, systemctl_show, unit_files};
+pub use linux::systemctl::{
+    Untold, manages_units, other_users_with_units, systemctl_show, unit_files,
+};
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;

@@ -12,10 +12,13 @@ mod connected;
 mod facts;
 mod forwarded;
 mod naming;
+mod opening;
 mod path;
 mod refused;
 mod remote;
+mod said;
 mod silent;
+mod there;
 mod udp;
 mod unit_filter;
 mod units;
@@ -25,8 +28,10 @@ pub use bind::{BindFacts, Bound, bind};
 pub use bind_units::bind_wants_units;
 pub use facts::{Case, Decided, Facts, Proxy};
 pub use naming::programs_of;
+pub use opening::Manager;
 pub use path::{PathFacts, path};
 pub use remote::{Probed, Remote};
+pub use there::{There, judge_there};
 pub use units::{silent_unit, wants_units};
 
 use crate::model::{
@@ -102,8 +107,11 @@ impl Found {
 /// Says why it fails, or that it does not.
 #[must_use]
 pub fn judge(facts: &Facts) -> Why {
-    let mut findings: Vec<Option<Found>> =
-        facts.cases.iter().map(|case| of_case(facts, case)).collect();
+    let mut findings: Vec<Option<Found>> = facts
+        .cases
+        .iter()
+        .map(|case| Some(opening::around(facts, case, of_case(facts, case)?)))
+        .collect();
     let ok = |(case, found): (&Case, &Option<Found>)| {
         case_works(facts, case) && found.as_ref().is_none_or(|found| found.works)
     };
@@ -160,6 +168,9 @@ fn case_works(facts: &Facts, case: &Case) -> bool {
 }
 
 fn of_case(facts: &Facts, case: &Case) -> Option<Found> {
+    if let Some(found) = there::found(facts, case) {
+        return Some(found);
+    }
     if case.handed_on().is_some() && !case_works(facts, case) {
         return forwarded::forwarded(facts, case);
     }

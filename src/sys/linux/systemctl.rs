@@ -1,6 +1,6 @@
 //! Asking the program `systemctl` what systemd knows of its units.
 
-use super::program::{Bounds, Untold, told_by};
+use super::program::{DIRECTORIES, Ended, Program, Unfinished, of_system};
 use crate::model::Manager;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -8,8 +8,27 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-/// What an answer may take. A manager that is busy is not waited for much longer than a silent port.
-const BOUNDS: Bounds = Bounds { patience: Duration::from_secs(2), bytes: 8 << 20 };
+const NAME: &str = "systemctl";
+
+/// How long an answer may take. A manager that is busy is not waited for much longer than a silent port.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much of an answer is read: more is none that is worth its memory.
+const BOUND: usize = 8 << 20;
+
+/// Why it told nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Untold {
+    /// There is no such program.
+    #[error("there is no program {NAME}")]
+    Missing,
+    /// It was not run to its end.
+    #[error("{NAME}: {0}")]
+    Unfinished(#[from] Unfinished),
+    /// It failed, with these words.
+    #[error("{NAME} fails: {0}")]
+    Failed(String),
+}
 
 /// Whether this manager of units is here: the system's as `sd_booted(3)` has it, a user's by its socket.
 #[must_use]
@@ -40,14 +59,34 @@ pub fn systemctl_show(
 ) -> Result<String, Untold> {
     let properties = format!("--property={}", properties.join(","));
     let mut arguments = vec!["show", "--no-pager", "--no-ask-password", &properties];
-    let mut variables = Vec::new();
+    let (path, mut runtime) = (DIRECTORIES.join(":"), String::new());
     if let Manager::User(uid) = manager {
         arguments.push("--user");
-        variables.push(("XDG_RUNTIME_DIR", runtime_directory(uid).display().to_string()));
+        runtime = runtime_directory(uid).display().to_string();
     }
     arguments.push("--");
     arguments.extend(units);
-    told_by("systemctl", &arguments, &variables, BOUNDS)
+    // Without a user the variable is empty, and not looked at.
+    let environment = [("LC_ALL", "C"), ("PATH", &path), ("XDG_RUNTIME_DIR", &runtime)];
+    let program = Program {
+        path: &of_system(NAME).ok_or(Untold::Missing)?,
+        arguments: &arguments,
+        environment: Some(&environment),
+        input: "",
+        patience: PATIENCE,
+        bound: BOUND,
+    };
+    let Ended { status, output, errors } = program.run()?;
+    if status == Some(0) {
+        return Ok(String::from_utf8_lossy(&output).into_owned());
+    }
+    let errors = String::from_utf8_lossy(&errors);
+    let complaint = errors.lines().map(str::trim).find(|line| !line.is_empty());
+    Err(Untold::Failed(match (complaint, status) {
+        (Some(complaint), _) => complaint.to_owned(),
+        (None, Some(status)) => format!("exit status {status}"),
+        (None, None) => "a signal ended it".to_owned(),
+    }))
 }
 
 /// How much of a unit file is read.

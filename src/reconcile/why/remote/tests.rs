@@ -31,6 +31,7 @@ fn probed(probes: &[(&str, Answer, Journey)], sockets: Vec<Socket>) -> Facts {
         places: ["10.0.0.9 by eth0".to_owned()].into(),
         sources: vec!["10.0.0.9".parse().unwrap()],
         every_address: true,
+        there: None,
     };
     let cases = probes.iter().map(case).collect();
     // What this host's own packets take does not matter.

@@ -233,6 +233,7 @@ fn the_filter_of_a_unit_is_blamed_only_where_it_denies_the_client() {
             places: std::collections::BTreeSet::new(),
             sources: vec![source.parse().unwrap()],
             every_address: false,
+            there: None,
         });
         told(&facts)
     };
