@@ -1,6 +1,6 @@
 //! Rules of the firewall: where they stand, and what they say.
 
-use super::Step;
+use super::{Decision, Step};
 use std::collections::BTreeMap;
 
 /// The family of a table of `nf_tables` (`linux/netfilter.h`, `enum nfproto`).
@@ -190,6 +190,25 @@ impl Rulebook {
         let until = steps.iter().rposition(|step| step.rule == *rule).map_or(0, |at| at + 1);
         let mut before = steps.iter().take(until).rev();
         before.find_map(|step| self.base(&step.rule)).map(|base| base.hook)
+    }
+
+    /// The rule that gave a packet another destination: the last that took it on its way through a chain of NAT, of
+    /// those that are asked before it is routed. Later ones change the source.
+    #[must_use]
+    pub fn translated_by<'j>(&self, steps: &'j [Step]) -> Option<&'j RuleId> {
+        let mut at = None;
+        let mut found = None;
+        for step in steps {
+            at = self.base(&step.rule).or(at);
+            let takes = step.verdict == Decision::Accept && step.rule.handle.is_some();
+            let may = |base: Base| {
+                base.kind == ChainKind::Nat && matches!(base.hook, Hook::Prerouting | Hook::Output)
+            };
+            if takes && at.is_some_and(may) {
+                found = Some(&step.rule);
+            }
+        }
+        found
     }
 
     /// A rule in words, as far as it was asked for.
