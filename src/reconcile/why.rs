@@ -10,6 +10,7 @@ mod blocked;
 mod connected;
 mod facts;
 mod forwarded;
+mod inside;
 mod path;
 mod refused;
 mod remote;
@@ -18,13 +19,12 @@ mod udp;
 mod words;
 
 pub use bind::{BindFacts, Bound, bind};
-pub use facts::{Case, Decided, Facts, Proxy};
+pub use facts::{Case, Decided, Facts, Proxy, redirection};
 pub use path::{PathFacts, path};
 pub use remote::{Probed, Remote};
 
 use crate::model::{
-    Certainty, Code, Delivery, Diagnosis, Evidence, Outcome, Resolved, Rule, RuleId, Transport,
-    Tried, Why,
+    Certainty, Code, Delivery, Diagnosis, Evidence, Outcome, Resolved, Rule, Transport, Tried, Why,
 };
 
 /// What stands for a rule that is not known.
@@ -67,19 +67,15 @@ impl Found {
     /// A rule that a trace has shown is the best evidence.
     fn by_rule(self, decided: Option<&Decided>) -> Self {
         match decided {
-            Some(decided) => Self { certainty: Certainty::Proved, ..self }.with_rule(decided),
+            Some(decided) => Self { certainty: Certainty::Proved, ..self }.with_rule(&decided.rule),
             None => self.seen("rule", NOT_TRACED).next("sudo nft -a list ruleset"),
         }
     }
 
     /// Names a rule, and the command that shows it.
-    fn with_rule(self, Decided { rule, .. }: &Decided) -> Self {
-        let Rule { id: RuleId { chain, handle }, text, .. } = rule;
-        let handle = handle.map_or_else(String::new, |handle| format!(" handle {handle}"));
-        let text = text.as_deref().map_or_else(String::new, |text| format!(": {text}"));
-        let chain = format!("{} {} {}", chain.table.family.name(), chain.table.name, chain.name);
-        let found = self.seen("rule", format!("{chain}{handle}{text}"));
-        found.next(format!("sudo nft -a list chain {chain}"))
+    fn with_rule(self, rule: &Rule) -> Self {
+        let found = self.seen("rule", words::rule(rule));
+        found.next(format!("sudo nft -a list chain {}", words::chain(&rule.id.chain)))
     }
 
     fn diagnosis(self) -> Diagnosis {
@@ -128,6 +124,7 @@ pub fn judge(facts: &Facts) -> Why {
     let mut evidence: Vec<Evidence> = lookup_evidence(facts).into_iter().collect();
     evidence.extend(facts.remote.iter().filter_map(Remote::evidence));
     evidence.extend(primary.iter().flat_map(|found| found.evidence.clone()));
+    evidence.extend(forwarded::evidence(facts).filter(|_| works && primary.is_none()));
     let tried = facts
         .cases
         .iter()

@@ -11,12 +11,13 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A Debian with systemd and Python.
 const SYSTEM: &str = "/var/tmp/portsight-worlds/system";
 
 /// A server at 127.0.0.1: what it says when it listens goes to its standard output.
-fn server(port: u16) -> String {
+pub(crate) fn server(port: u16) -> String {
     format!(
         "import socket, time; s = socket.socket(); s.bind(('127.0.0.1', {port})); s.listen(); \
          print('port {port} is open', flush=True); time.sleep(1000)"
@@ -45,7 +46,7 @@ impl Drop for Scratch {
 }
 
 /// Whether the world can be: root, its file system and its programs.
-fn can_run(programs: &[&str]) -> bool {
+pub(crate) fn can_run(programs: &[&str]) -> bool {
     let lacks = |program: &&&str| {
         let places = ["/usr/bin", "/usr/sbin", "/usr/lib/podman"];
         !places.iter().any(|place| Path::new(place).join(program).exists())
@@ -207,18 +208,20 @@ fn a_real_systemd_names_its_units() {
 }
 
 /// Containers of podman with a store of their own. Dropping it removes them.
-struct Podman {
+pub(crate) struct Podman {
     scratch: Scratch,
     parent: String,
 }
 
 impl Podman {
-    fn new() -> Self {
-        let parent = format!("portsight-test-podman-{}", std::process::id());
-        Self { scratch: Scratch::new("podman"), parent }
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("podman{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let parent = format!("portsight-test-{name}-{}", std::process::id());
+        Self { scratch: Scratch::new(&name), parent }
     }
 
-    fn call(&self, words: &[&str]) -> String {
+    pub(crate) fn call(&self, words: &[&str]) -> String {
         let at = |name| self.scratch.path(name);
         let (root, run, state) = (at("root"), at("run"), at("state"));
         let ours = ["--root", &root, "--runroot", &run, "--tmpdir", &state, "--runtime", "runc"];
@@ -227,7 +230,7 @@ impl Podman {
     }
 
     /// Starts a container of this name with a server at a port; gives its id.
-    fn run(&self, name: &str, network: &[&str], port: u16, script: &str) -> String {
+    pub(crate) fn run(&self, name: &str, network: &[&str], port: u16, script: &str) -> String {
         let parent = format!("/{}", self.parent);
         let binary = format!("{}:/portsight:ro", env!("CARGO_BIN_EXE_portsight"));
         let fixed = ["run", "-d", "--name", name, "--cgroup-parent", &parent, "-v", &binary];

@@ -3,9 +3,8 @@
 use super::super::network::{addresses_inside, rulebook, unavailable};
 use super::super::request;
 use super::look::Looker;
-use crate::model::{
-    Answer, Asked, Attempt, Gap, Hides, Journey, Need, PortSet, Resolution, Rulebook,
-};
+use crate::firewall;
+use crate::model::{Answer, Asked, Attempt, Gap, Hides, Journey, Need, PortSet, Resolution};
 use crate::outside::{self, Outside, Post, Wanted};
 use crate::probe;
 use crate::reconcile::why::{Facts, Probed, Remote};
@@ -133,9 +132,9 @@ impl Looker<'_> {
                 journey: found.journey.as_deref(),
             })
         };
-        let nothing = Rulebook::default();
-        let rules = probed().filter_map(|probed| Some(probed.decided(&nothing)?.rule.id));
-        let rulebook = rulebook(&rules.collect());
+        let mut rulebook = rulebook(&BTreeSet::new());
+        let rules = probed().flat_map(|probed| probed.rules(&rulebook));
+        rulebook.rules = firewall::rules(&rules.collect());
         let cases = probed().map(|probed| probed.case(&rulebook)).collect();
         let from = |Found { post, .. }: &Found| {
             format!("{} by {}", post.source, post.target.interface.name)
@@ -146,7 +145,7 @@ impl Looker<'_> {
             every_address: meant.is_none(),
         };
         let untraced = place.gap("the kernel's trace does not tell the rule");
-        let mut facts = self.facts(resolution, before, cases, untraced);
+        let mut facts = self.facts(resolution, before, cases, untraced, true);
         // Where nothing was probed, what else is not known does not matter.
         if !found.is_empty() {
             gaps.append(&mut facts.gaps);

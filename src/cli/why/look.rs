@@ -78,7 +78,7 @@ impl Looker<'_> {
             self.look_closer(case, &local);
         }
         let untraced = self.trace(&mut cases, &local);
-        Facts { proxy: self.proxy(), ..self.facts(resolution, before, cases, untraced) }
+        Facts { proxy: self.proxy(), ..self.facts(resolution, before, cases, untraced, false) }
     }
 
     /// What of this host bears on these cases.
@@ -88,13 +88,19 @@ impl Looker<'_> {
         before: Inventory,
         mut cases: Vec<Case>,
         untraced: Gap,
+        from_network: bool,
     ) -> Facts {
         let local = sys::local_addresses().unwrap_or_default();
         let mut after = self.table();
         let endpoint = self.endpoint();
         self.ask_lookups(&mut cases);
         self.find_owners(&mut after);
-        let failed = cases.iter().any(|case| case.attempt.outcome != Outcome::Connected);
+        self.wait_for_proxies(&mut cases, &after);
+        let is_served = |case: &Case| match &case.attempt.opened {
+            Some(opened) => !opened.ended && opened.waits.is_none(),
+            None => case.attempt.outcome == Outcome::Connected,
+        };
+        let failed = !cases.iter().all(is_served);
         let mut gaps = std::mem::take(&mut after.gaps);
         let tracks_connections = failed && probe::tracks_connections();
         let published =
@@ -104,10 +110,11 @@ impl Looker<'_> {
             case.attempt.outcome == Outcome::Refused && matches!(case.way, Way::Local(_))
         });
         let elsewhere = if is_free && refused {
-            self.elsewhere(&mut gaps)
+            self.elsewhere(&after, &mut gaps)
         } else {
             Seen::Skipped("not asked for")
         };
+        self.look_onward(&mut cases, &after, &published, from_network);
         Facts {
             asked: self.asked.clone(),
             cases,
@@ -208,15 +215,19 @@ impl Looker<'_> {
             journeys.push(told.into_values().next());
         }
         drop(outside);
+        // Without the chains nobody knows which of the rules on its way is one of NAT.
+        let mut rulebook = rulebook(&BTreeSet::new());
         let told = || failed.iter().zip(&journeys);
-        let rules = told().filter_map(|(case, journey)| {
-            Some(Decided::rule(journey.as_ref()?, case.attempt.outcome)?.0.clone())
+        let rules = told().flat_map(|(case, journey)| {
+            let journey = journey.as_deref();
+            journey.into_iter().flat_map(|it| Decided::rules(it, case.attempt.outcome, &rulebook))
         });
-        let rulebook = rulebook(&rules.collect());
+        rulebook.rules = firewall::rules(&rules.collect());
         for (case, journey) in failed.iter_mut().zip(&journeys) {
             let Some(journey) = journey else { continue };
             case.decided = Decided::of(journey, case.attempt.outcome, &rulebook);
             case.reached = Some(journey.reached);
+            case.translated = rulebook.translated_by(&journey.steps).map(|it| rulebook.rule(it));
         }
         not_told
     }
@@ -235,34 +246,6 @@ impl Looker<'_> {
         for (case, lands) in local.zip(lands) {
             case.lands = lands;
         }
-    }
-
-    /// The sockets of other network namespaces at the port.
-    fn elsewhere(&self, gaps: &mut Vec<Gap>) -> Seen<Vec<Socket>> {
-        let namespaces = match Namespaces::all() {
-            Ok(namespaces) => namespaces,
-            Err(error) => return Seen::Failed(error.to_string()),
-        };
-        let what = SockDiag::default().at(self.asked.port);
-        let mut source = Across { namespaces: &namespaces, what };
-        let mut found = inventory::take(&mut source, self.services);
-        let endpoint = self.endpoint();
-        found.sockets.retain(|socket| {
-            socket.held.netns.is_some() && socket.endpoint() == endpoint && socket.state.serves()
-        });
-        let denied = found.gaps.iter().any(|gap| gap.need == Some(Need::Root));
-        if found.sockets.is_empty() && denied {
-            gaps.push(Gap {
-                what: "the other network namespaces".to_owned(),
-                reason: "only root may look into them".to_owned(),
-                need: Some(Need::Root),
-                hides: Hides::Views,
-            });
-            return Seen::Denied(Need::Root);
-        }
-        inventory::find_owners(&mut found, &mut source);
-        inventory::find_units(&mut found, self.surroundings);
-        Seen::Known(found.sockets)
     }
 
     /// The proxy for the URL, tried where it is of this host.
@@ -344,7 +327,9 @@ fn cases(calls: Vec<(Call, Way)>, attempts: Vec<ClientAttempt>) -> Vec<Case> {
         delivery: None,
         neighbour: Neighbour::NotAsked,
         decided: None,
+        translated: None,
         reached: None,
+        onward: None,
     };
     calls.into_iter().zip(attempts).map(case).collect()
 }

@@ -465,11 +465,16 @@ pub(super) const ENTRIES: [Entry; 56] = [
         code: Code::C04,
         slug: "proxy-without-backend",
         title: "The port is published, and nothing behind it answers",
-        text: "A proxy of a container runtime accepts the connection and closes it, since the program inside does \
-               not listen, or only on its own loopback address.",
-        evidence: "The connection was up, its end came within moments, and the listener is a proxy of containers.",
-        fix: "Let the program inside listen on 0.0.0.0, and look whether it is up.",
-        most: Likely,
+        text: "A proxy of a container runtime (docker-proxy, rootlessport, pasta) takes the connection and closes it, \
+               since the program inside does not listen, listens on another port, or on its own loopback address \
+               only. Or a program (conmon) keeps the port for a container, and the rule of NAT that should hand the \
+               connection on is gone, as after a reload of the firewall.",
+        evidence: "The connection was up, its end came within half a second, without data, and the listener is a \
+                   proxy of containers; `proved` where root sees that nothing inside takes it. For conmon: the \
+                   connection is up, nobody accepts it, and no rule publishes the port. From a place on the network \
+                   no connection is opened, so it is `possible` there.",
+        fix: "Let the program inside listen on 0.0.0.0, and look whether it is up; for conmon podman network reload.",
+        most: Proved,
         tested: true,
     },
     Entry {

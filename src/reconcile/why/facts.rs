@@ -2,9 +2,9 @@
 
 use super::{Remote, words};
 use crate::model::{
-    Asked, Certainty, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook, Inventory,
-    Journey, Lookup, Neighbour, Outcome, Passage, Port, Published, Reached, Resolution, Rule,
-    RuleId, Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
+    Asked, Certainty, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook, Inside,
+    Inventory, Journey, Lookup, Neighbour, Onward, Outcome, Passage, Port, Published, Reached,
+    Resolution, Rule, RuleId, Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -25,8 +25,12 @@ pub struct Case {
     pub neighbour: Neighbour,
     /// What decided against it, by a trace.
     pub decided: Option<Decided>,
+    /// The rule of NAT that gave it another destination, by a trace.
+    pub translated: Option<Rule>,
     /// How far a trace has seen one more such packet come.
     pub reached: Option<Reached>,
+    /// Where connections go on to, and what is there.
+    pub onward: Option<Onward>,
 }
 
 /// A rule or a policy that ended a packet or its answer, as the kernel traced it.
@@ -46,9 +50,15 @@ impl Decided {
         Some(Self { hook: rulebook.hook_at(steps, rule), rule: rulebook.rule(rule) })
     }
 
-    /// The rule or policy that did.
+    /// The rules and policies on the way of a packet that explain what became of it: the one that ended it, and that
+    /// of NAT. The chains of the rulebook say which that is.
     #[must_use]
-    pub fn rule(journey: &Journey, outcome: Outcome) -> Option<(&RuleId, &[Step])> {
+    pub fn rules(journey: &Journey, outcome: Outcome, rulebook: &Rulebook) -> Vec<RuleId> {
+        let decided = Self::rule(journey, outcome).map(|(rule, _)| rule);
+        decided.into_iter().chain(rulebook.translated_by(&journey.steps)).cloned().collect()
+    }
+
+    fn rule(journey: &Journey, outcome: Outcome) -> Option<(&RuleId, &[Step])> {
         let stopped = journey.stopped_by().map(|rule| (rule, journey.steps.as_slice()));
         let of_reply = || {
             let silent = outcome == Outcome::TimedOut;
@@ -89,8 +99,15 @@ impl Case {
         self.reached == Some(Reached::Host(None)) && self.decided.is_none()
     }
 
+    /// Whether no trace has shown that it comes to this host's sockets as it was sent, or what ends it.
+    #[must_use]
+    pub fn may_be_redirected(&self) -> bool {
+        !self.came_in() && self.decided.is_none()
+    }
+
     /// Where rules of NAT hand it on to, when none ends it.
-    pub(super) fn handed_on(&self) -> Option<SocketAddr> {
+    #[must_use]
+    pub fn handed_on(&self) -> Option<SocketAddr> {
         match self.reached {
             Some(Reached::Host(Some(to)) | Reached::Through(to) | Reached::Away(to))
                 if self.decided.is_none() =>
@@ -126,8 +143,8 @@ pub struct Facts {
     pub before: Inventory,
     /// What was bound after them, with owners.
     pub after: Inventory,
-    /// The sockets of other network namespaces at the port; unknown where they could not be looked into.
-    pub elsewhere: Seen<Vec<Socket>>,
+    /// The other network namespaces with a server at the port; unknown where they could not be looked into.
+    pub elsewhere: Seen<Vec<Inside>>,
     /// The ports that rules publish; a gap says where some could not be read.
     pub published: Seen<Vec<Published>>,
     /// Whether the kernel tracks connections here: only then can it hand a packet to another address or port.
@@ -150,6 +167,21 @@ pub struct Facts {
     pub gaps: Vec<Gap>,
     /// Why no rule is known where one must have decided.
     pub untraced: Gap,
+}
+
+/// The rule of destination NAT among these that takes packets to a port of an address.
+#[must_use]
+pub fn redirection(
+    published: &[Published],
+    Endpoint { port, transport }: Endpoint,
+    address: IpAddr,
+) -> Option<&Published> {
+    published.iter().find(|rule| {
+        rule.transport == transport
+            && rule.leads_to(port).is_some()
+            && rule.address.is_none_or(|at| at == address)
+            && rule.family.is_none_or(|family| family == Family::of(address))
+    })
 }
 
 impl Facts {
@@ -181,13 +213,7 @@ impl Facts {
 
     /// The rule of destination NAT that takes packets to an address.
     pub(super) fn redirection(&self, address: IpAddr) -> Option<&Published> {
-        let Endpoint { port, transport } = self.endpoint();
-        self.published.known()?.iter().find(|rule| {
-            rule.transport == transport
-                && rule.leads_to(port).is_some()
-                && rule.address.is_none_or(|at| at == address)
-                && rule.family.is_none_or(|family| family == Family::of(address))
-        })
+        redirection(self.published.known()?, self.endpoint(), address)
     }
 
     /// `localhost:3000`, as a word for the command line.

@@ -5,7 +5,7 @@ use super::words::{behind, holder};
 use super::{Case, Decided, Facts, Found};
 use crate::model::{
     Answer, Attempt, Certainty, ClientAttempt, Code, Evidence, Icmp, Journey, Lookup, Neighbour,
-    Outcome, Reached, Rulebook, Socket, Way,
+    Outcome, Reached, RuleId, Rulebook, Socket, Way,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -60,9 +60,14 @@ impl Probed<'_> {
         }
     }
 
-    /// What decided against it, where a rule or a policy did.
+    /// The rules and policies on its way that explain what became of it.
     #[must_use]
-    pub fn decided(&self, rulebook: &Rulebook) -> Option<Decided> {
+    pub fn rules(&self, rulebook: &Rulebook) -> Vec<RuleId> {
+        let explain = |journey| Decided::rules(journey, self.outcome().0, rulebook);
+        self.journey.map(explain).unwrap_or_default()
+    }
+
+    fn decided(&self, rulebook: &Rulebook) -> Option<Decided> {
         Decided::of(self.journey?, self.outcome().0, rulebook)
     }
 
@@ -86,6 +91,10 @@ impl Probed<'_> {
             delivery: None,
             neighbour: Neighbour::NotAsked,
             decided: self.decided(rulebook),
+            translated: self.journey.and_then(|journey| {
+                rulebook.translated_by(&journey.steps).map(|rule| rulebook.rule(rule))
+            }),
+            onward: None,
             reached: self.journey.map(|journey| journey.reached),
         }
     }

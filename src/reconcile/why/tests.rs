@@ -3,8 +3,8 @@
 use super::*;
 use crate::model::{
     Asked, Backend, Chain, ClientAttempt, Errno, Gap, Hides, Hook, Icmp, Inventory, Lookup, Need,
-    Neighbour, Opened, Owner, Passage, Port, Process, Published, Queue, Resolution, Role, Seen,
-    Socket, SocketState, Surroundings, Table, TableFamily, TakenBy, TargetPort, Through, Way,
+    Neighbour, Opened, Owner, Passage, Port, Process, Published, Queue, Resolution, Role, RuleId,
+    Seen, Socket, SocketState, Surroundings, Table, TableFamily, TakenBy, TargetPort, Through, Way,
 };
 use crate::reconcile::tests::listener;
 use std::time::Duration;
@@ -32,7 +32,9 @@ fn case(to: &str, outcome: Outcome, error: Option<&str>) -> Case {
         delivery: None,
         neighbour: Neighbour::NotAsked,
         decided: None,
+        translated: None,
         reached: None,
+        onward: None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! The words that several reasons share.
 
-use super::{Case, Facts};
-use crate::model::{Held, Port, Seen, Socket, SocketState, TakenBy, Way};
+use super::{Case, Facts, forwarded};
+use crate::model::{Chain, Held, Port, Rule, RuleId, Seen, Socket, SocketState, TakenBy, Way};
 use std::net::{IpAddr, SocketAddr};
 
 /// `localhost:3000`, `[::1]:3000`.
@@ -39,6 +39,18 @@ pub(super) fn binding(socket: &Socket) -> String {
     }
 }
 
+/// `ip nat PREROUTING`.
+pub(super) fn chain(chain: &Chain) -> String {
+    format!("{} {} {}", chain.table.family.name(), chain.table.name, chain.name)
+}
+
+/// Where a rule stands and what it says: `ip nat PREROUTING handle 4: tcp dport 80 dnat to 10.88.0.2`.
+pub(super) fn rule(Rule { id: RuleId { chain: at, handle }, text, .. }: &Rule) -> String {
+    let handle = handle.map_or_else(String::new, |handle| format!(" handle {handle}"));
+    let text = text.as_deref().map_or_else(String::new, |text| format!(": {text}"));
+    format!("{}{handle}{text}", chain(at))
+}
+
 /// What is behind a rule that stops what comes, to be put behind the sentence.
 pub(super) fn behind(facts: &Facts, taker: Option<&Socket>) -> String {
     let port = facts.asked.port;
@@ -60,7 +72,7 @@ pub(super) fn beside(facts: &Facts, case: &Case) -> String {
         Way::Local(_) => {}
     }
     if let Some(to) = case.handed_on() {
-        return format!("handed on to {to}");
+        return format!("handed on to {to}{}", forwarded::server(case, to));
     }
     let takers = facts.takers(case);
     let opened = case.attempt.opened.as_ref();

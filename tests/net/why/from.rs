@@ -205,9 +205,12 @@ fn what_is_handed_on_is_said_with_where() {
         return;
     }
     let (world, _there) = with_neighbour();
-    let (_container, _servers) = with_container();
-    let world = world.accepts(tcp("0.0.0.0:27662")).nft(
-        "table ip nat {
+    let (container, _servers) = with_container();
+    // The worlds of other tests have the address of this one too, and an address of several leads to none.
+    let pid = std::process::id();
+    let own = format!("172.17.{}.{}", 100 + pid / 250 % 150, 3 + pid % 250);
+    container.ip(&format!("address add {own}/16 dev eth0"));
+    let rules = "table ip nat {
             chain prerouting {
                 type nat hook prerouting priority dstnat;
                 tcp dport 27661 redirect to :27662
@@ -223,19 +226,31 @@ fn what_is_handed_on_is_said_with_where() {
                 type filter hook forward priority 0;
                 ip daddr 172.17.0.2 tcp dport 81 drop
             }
-        }",
-    );
+        }"
+    .replace("172.17.0.2", &own);
+    let world = world.accepts(tcp("0.0.0.0:27662")).nft(&rules);
     let report = assert_from(&world, "10.77.0.2:27661 --from lan", "works");
-    assert_eq!(report["attempts"][0]["socket"], "handed on to 10.77.0.2:27662", "{report:#}");
-    assert_from(&world, "10.77.0.2:27663 --from lan", "R19 proved");
+    let socket = report["attempts"][0]["socket"].as_str().unwrap();
+    assert!(socket.starts_with("handed on to 10.77.0.2:27662 (net-"), "{report:#}");
+    let rule = evidence(&report, "rule");
+    assert!(rule.starts_with("ip nat prerouting handle "), "{rule}");
+    assert!(rule.ends_with(": tcp dport 27661 redirect to :27662"), "{rule}");
+    let report = assert_from(&world, "10.77.0.2:27663 --from lan", "R19 proved");
+    assert!(text(&report).ends_with("to 10.77.0.2:27669, where nothing listens"), "{report:#}");
+    assert!(evidence(&report, "rule").ends_with("redirect to :27669"), "{report:#}");
     let report = assert_from(&world, "10.77.0.2:27664 --from lan", "works");
-    assert_eq!(report["attempts"][0]["socket"], "handed on to 172.17.0.2:80", "{report:#}");
-    assert_from(&world, "10.77.0.2:27665 --from lan", "R19 proved");
+    let socket = report["attempts"][0]["socket"].as_str().unwrap();
+    assert!(socket.starts_with(&format!("handed on to {own}:80 (net-")), "{report:#}");
+    assert!(socket.contains("in the network namespace net:["), "{report:#}");
+    assert!(evidence(&report, "rule").ends_with(&format!("dnat to {own}:80")), "{report:#}");
+    let report = assert_from(&world, "10.77.0.2:27665 --from lan", "R19 proved");
+    assert!(text(&report).contains("where nothing listens on 82, and net-"), "{report:#}");
     let report = assert_from(&world, "10.77.0.2:27666 --from lan", "T01 proved");
     assert!(text(&report).contains("on its way through"), "{report:#}");
     // Another host is not asked.
     let report = assert_from(&world, "10.77.0.2:27667 --from lan", "R19 possible");
     assert!(text(&report).contains("was not asked"), "{report:#}");
+    assert!(evidence(&report, "rule").ends_with("dnat to 10.77.0.99:9999"), "{report:#}");
     // Near miss: a port that no rule hands on.
     let report = assert_from(&world, "10.77.0.2:27662 --from lan", "works");
     assert!(!report["attempts"][0]["socket"].as_str().unwrap().contains("handed"), "{report:#}");

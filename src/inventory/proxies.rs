@@ -1,0 +1,81 @@
+//! Where the programs lead that take connections for containers, as far as they tell.
+
+use super::Namespaces;
+use crate::model::{Process, is_proxy};
+use crate::sys::Procfs;
+use std::net::{IpAddr, SocketAddr};
+
+/// Where a proxy leads.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LeadsInto {
+    /// The address and port that it connects to.
+    pub to: Option<SocketAddr>,
+    /// The network namespace that it connects in, of those that are not ours.
+    pub netns: Option<String>,
+}
+
+/// What the arguments of a proxy, and the namespaces of the processes that it has started, say of where it leads:
+/// `docker-proxy` is given an address, `pasta` and `slirp4netns` the file of a namespace, and `rootlessport` has a child in
+/// one.
+#[must_use]
+pub fn leads_into(process: &Process, namespaces: &Namespaces) -> LeadsInto {
+    let no_arguments = Vec::new();
+    let arguments = process.cmdline.known().unwrap_or(&no_arguments);
+    let by_file = || {
+        let mut files = arguments.iter().filter_map(|word| {
+            let path = word.rsplit('=').next().filter(|path| path.starts_with('/'))?;
+            namespaces.behind(path)
+        });
+        files.next()
+    };
+    LeadsInto { to: target(arguments), netns: by_file().or_else(|| of_child(process, namespaces)) }
+}
+
+/// The address and port in the arguments of a `docker-proxy`.
+fn target(arguments: &[String]) -> Option<SocketAddr> {
+    let value = |name: &str| {
+        let mut pairs = arguments.iter().zip(arguments.iter().skip(1));
+        pairs.find(|(word, _)| *word == name).map(|(_, value)| value)
+    };
+    let address: IpAddr = value("-container-ip")?.parse().ok()?;
+    Some(SocketAddr::new(address, value("-container-port")?.parse().ok()?))
+}
+
+/// The namespace of a process that the proxy has started.
+fn of_child(process: &Process, namespaces: &Namespaces) -> Option<String> {
+    let procfs = Procfs::open().ok()?;
+    let is_child = |pid: &u32| procfs.kin(*pid).is_ok_and(|kin| kin.parent == process.pid);
+    let mut homes = namespaces.processes();
+    homes.find(|(_, processes)| processes.iter().any(is_child)).map(|(netns, _)| netns)
+}
+
+/// Whether any process has the name of such a program, whoever it belongs to.
+#[must_use]
+pub fn a_proxy_runs() -> bool {
+    let Ok(procfs) = Procfs::open() else { return false };
+    let pids = procfs.pids().unwrap_or_default();
+    pids.into_iter().any(|pid| procfs.comm(pid).is_ok_and(|name| is_proxy(&name)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_arguments_of_a_docker_proxy_say_where_it_leads() {
+        let told = |line: &str| {
+            let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
+            target(&words).map(|to| to.to_string())
+        };
+        let line = "/usr/bin/docker-proxy -proto tcp -host-ip 0.0.0.0 -host-port 8080 -container-ip 172.17.0.2 \
+                    -container-port 80";
+        assert_eq!(told(line).as_deref(), Some("172.17.0.2:80"));
+        assert_eq!(
+            told("docker-proxy -container-ip fd00::2 -container-port 80").as_deref(),
+            Some("[fd00::2]:80")
+        );
+        assert_eq!(told("docker-proxy -container-ip 172.17.0.2"), None);
+        assert_eq!(told("docker-proxy -container-ip x -container-port 80"), None);
+        assert_eq!(told("rootlessport"), None);
+    }
+}
