@@ -5,6 +5,7 @@
 mod ancestors;
 mod ask;
 mod cgroup_path;
+mod container_health;
 mod container_names;
 mod lookup;
 mod namespaces;
@@ -18,6 +19,7 @@ mod surroundings;
 mod units;
 
 pub use ancestors::{ancestors, supervisor};
+pub use container_health::is_starting;
 pub use lookup::{Packet, exact, neighbours, way_from, way_to};
 pub use namespaces::{Across, Namespaces};
 pub use netstat::{Disagreement, Netstat, second_opinion};

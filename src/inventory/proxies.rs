@@ -1,6 +1,7 @@
 //! Where the programs lead that take connections for containers, as far as they tell.
 
 use super::Namespaces;
+use super::container_names::value;
 use crate::model::{Process, is_proxy};
 use crate::sys::Procfs;
 use std::net::{IpAddr, SocketAddr};
@@ -33,12 +34,9 @@ pub fn leads_into(process: &Process, namespaces: &Namespaces) -> LeadsInto {
 
 /// The address and port in the arguments of a `docker-proxy`.
 fn target(arguments: &[String]) -> Option<SocketAddr> {
-    let value = |name: &str| {
-        let mut pairs = arguments.iter().zip(arguments.iter().skip(1));
-        pairs.find(|(word, _)| *word == name).map(|(_, value)| value)
-    };
-    let address: IpAddr = value("-container-ip")?.parse().ok()?;
-    Some(SocketAddr::new(address, value("-container-port")?.parse().ok()?))
+    let given = |name: &str| value(arguments, name, name);
+    let address: IpAddr = given("-container-ip")?.parse().ok()?;
+    Some(SocketAddr::new(address, given("-container-port")?.parse().ok()?))
 }
 
 /// The namespace of a process that the proxy has started.

@@ -12,6 +12,8 @@ pub struct Inside {
     pub addresses: Vec<IpAddr>,
     /// The containers whose processes are in it.
     pub containers: Vec<Container>,
+    /// Whether the runtime of one says that its health check has not passed so far (`starting`).
+    pub is_starting: bool,
     /// What serves in it, of the transport in question; where a port was asked for, only there.
     pub servers: Vec<Socket>,
     /// The ports of this host at which a proxy takes connections for it.

@@ -258,7 +258,11 @@ fn hints(facts: &Facts, primary: Option<Code>) -> Vec<String> {
     let nothing_here = matches!(primary, Some(Code::R01 | Code::R02));
     let loopback = facts.cases.iter().any(|case| case.address().is_loopback());
     if nothing_here && loopback && facts.surroundings.container.known().is_some() {
-        hints.push(format!("{} (possible)", Code::R24.entry().title));
+        let host = facts.gateway.map_or_else(String::new, |gateway| {
+            let at = words::at(&gateway.to_string(), facts.asked.port);
+            format!("; the host may be what its packets pass: portsight why {at}")
+        });
+        hints.push(format!("{} (possible{host})", Code::R24.entry().title));
     }
     if nothing_here && facts.kernel.to_lowercase().contains("microsoft") {
         hints.push(format!("{} (possible)", Code::R18.entry().title));

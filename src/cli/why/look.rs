@@ -129,10 +129,22 @@ impl Looker<'_> {
             remote: None,
             proxy: None,
             surroundings: self.surroundings.clone(),
+            gateway: self.gateway(),
             kernel: sys::kernel_release(),
             gaps,
             untraced,
             resolution,
+        }
+    }
+
+    /// The router of the way to everywhere, where we are in a container.
+    fn gateway(&self) -> Option<IpAddr> {
+        /// An address of nobody (RFC 5737).
+        const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+        self.surroundings.container.known()?;
+        match inventory::way_to(NOBODY.into(), 0) {
+            Way::Out { gateway, .. } => gateway,
+            _ => None,
         }
     }
 

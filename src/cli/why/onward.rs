@@ -54,10 +54,12 @@ impl<'a> Insides<'a> {
         let addresses = addresses.iter().copied();
         let mut all = self.namespaces.processes();
         let processes = all.find(|(name, _)| Some(name.as_str()) == netns);
+        let containers = containers(processes.map(|(_, it)| it), &owned.sockets);
         Seen::Known(Inside {
+            is_starting: containers.iter().any(inventory::is_starting),
             netns: netns.map(str::to_owned),
             addresses: addresses.filter(|address| !address.is_loopback()).collect(),
-            containers: containers(processes.map(|(_, it)| it), &owned.sockets),
+            containers,
             servers: owned.sockets,
             proxied: Vec::new(),
         })

@@ -62,6 +62,12 @@ fn without_backend(facts: &Facts, case: &Case, proxy: &Owner, sure: Certainty) -
     let port = facts.asked.port;
     let known = inside(case);
     let serves = known.map(|inside| Serves::of(inside, target(case)));
+    let leads = || format!("{} {} takes connections for what is", process.name, process.pid);
+    if let (Some(inside), Some(serves)) = (known, serves)
+        && let Some(found) = inside::starting(facts, inside, serves, &leads())
+    {
+        return found;
+    }
     let there = match known.map(inside::place) {
         Some(place) if !place.is_empty() => place.replacen(" in ", " for what is in ", 1),
         _ => " for a container".to_owned(),

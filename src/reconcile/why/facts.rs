@@ -161,6 +161,8 @@ pub struct Facts {
     pub proxy: Option<Proxy>,
     /// The container that we are in.
     pub surroundings: Surroundings,
+    /// The router of the way to everywhere, where we are in a container: often the host itself.
+    pub gateway: Option<IpAddr>,
     /// The release of the kernel.
     pub kernel: String,
     /// What could not be seen.

@@ -84,6 +84,12 @@ fn leads_to(facts: &Facts, case: &Case, to: SocketAddr, sure: Certainty) -> Foun
     let port = facts.asked.port;
     let inside = inside(case);
     let serves = inside.map(|inside| Serves::of(inside, Some(to)));
+    let leads = format!("a rule forwards port {port} to {to}");
+    if let (Some(inside), Some(serves)) = (inside, serves)
+        && let Some(found) = inside::starting(facts, inside, serves, &leads)
+    {
+        return by_nat(found, case, to);
+    }
     let what = match &case.attempt.icmp {
         Some(error) => format!("answers with {error}"),
         None if case.attempt.outcome == Outcome::TimedOut => "does not answer".to_owned(),
@@ -106,7 +112,7 @@ fn leads_to(facts: &Facts, case: &Case, to: SocketAddr, sure: Certainty) -> Foun
         (None, _) => format!(", which {what}"),
     };
     let there = inside.map(inside::place).unwrap_or_default();
-    let text = format!("a rule forwards port {port} to {to}{there}{end}");
+    let text = format!("{leads}{there}{end}");
     let mut found = Found::new(Code::R19, sure, text);
     if let (Some(inside), Some(serves)) = (inside, serves) {
         found = found.seen("behind it", inside::servers(inside));

@@ -90,6 +90,22 @@ impl<'a> Serves<'a> {
     }
 }
 
+/// Nothing is at the port inside so far, and the runtime says that the container is starting.
+pub(super) fn starting(
+    facts: &Facts,
+    inside: &Inside,
+    serves: Serves<'_>,
+    leads: &str,
+) -> Option<Found> {
+    if !inside.is_starting || !matches!(serves, Serves::Nothing | Serves::OtherPort(_)) {
+        return None;
+    }
+    let text = format!("{leads}{}, which is still starting: it does not listen yet", place(inside));
+    let found = Found::new(Code::R12, Certainty::Likely, text);
+    let found = found.seen("health check", "starting").seen("behind it", servers(inside));
+    Some(found.next(format!("portsight why {} --wait 30s", facts.target())))
+}
+
 /// ` in the container web (podman 0d7251807737)`, to be put behind an address; empty for this network namespace.
 pub(super) fn place(inside: &Inside) -> String {
     match (inside.containers.as_slice(), &inside.netns) {
@@ -239,3 +255,6 @@ fn published_at(facts: &Facts, inside: &Inside, socket: &Socket) -> Option<Port>
     let mut by_rule = rules.filter(leads_there).filter_map(|rule| source_port(rule, socket.port));
     by_rule.next().or_else(|| inside.proxied.first().copied())
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,7 +16,7 @@ fn errno(name: &str) -> Errno {
 }
 
 /// An attempt at an address of this host.
-fn case(to: &str, outcome: Outcome, error: Option<&str>) -> Case {
+pub(super) fn case(to: &str, outcome: Outcome, error: Option<&str>) -> Case {
     Case {
         attempt: ClientAttempt {
             to: to.parse().unwrap(),
@@ -112,6 +112,7 @@ pub(super) fn facts(cases: Vec<Case>, sockets: Vec<Socket>) -> Facts {
         remote: None,
         proxy: None,
         surroundings: Surroundings { container: Seen::Absent, netns: Seen::Absent },
+        gateway: None,
         kernel: "6.18.0".into(),
         gaps: Vec::new(),
         untraced: gap("not traced", Hides::Published),

@@ -53,6 +53,8 @@ fn real_containers_behind_ports_that_are_of_no_use_are_named() {
     podman.run("tunnel", &slirp("28084:80"), 80, &open(80));
     podman.run("shy-tunnel", &slirp("28085:80"), 80, &server(80));
     podman.run("hidden", &[], 28_186, &open(28_186));
+    let checked = ["-p", "28087:80", "--health-cmd", "true", "--health-interval", "disable"];
+    podman.run("slow", &checked, 28_091, &open(28_091));
     let world = world.accepts(tcp("127.0.0.1:28299"));
 
     // By a rule of NAT, which leads to where nobody takes it.
@@ -73,6 +75,10 @@ fn real_containers_behind_ports_that_are_of_no_use_are_named() {
     let report = assert_told(&world, "127.0.0.1:28083", "R19 proved", "R19 likely");
     assert_words(&report, &["in the container other", "nothing listens on 80", "0.0.0.0:28090"]);
     assert_next(&report, "-p 28083:28090 (podman run)");
+    // One whose health check has not passed may listen later.
+    let report = assert_told(&world, "127.0.0.1:28087", "R12 likely", "R19 likely");
+    assert_words(&report, &["in the container slow", "is still starting"]);
+    assert!(evidence(&report, "health check") == "starting", "{report:#}");
     // The port inside is not the one that is published.
     let report = assert_told(&world, "127.0.0.1:28090", "R15 likely", "R01 likely");
     assert_words(&report, &["no port of this host leads there"]);
@@ -117,7 +123,15 @@ fn real_containers_behind_ports_that_are_of_no_use_are_named() {
     let report: Value = serde_json::from_str(&inside).unwrap();
     assert_eq!(report["diagnosis"]["code"], "R01", "{report:#}");
     let hint = report["also_checked"].to_string();
-    assert!(hint.contains("localhost is the container, not the host (possible)"), "{hint}");
+    assert!(hint.contains("localhost is the container, not the host (possible; "), "{hint}");
+    let host = hint.split("portsight why ").nth(1).expect("how to ask the host");
+    let host: SocketAddr = host.split(')').next().unwrap().parse().unwrap();
+    assert_eq!(host.port(), 28_299, "{hint}");
+    let of_host = feed("ip", &["-br", "address", "show", "podman0"], "");
+    assert!(of_host.contains(&format!(" {}/", host.ip())), "{host} in {of_host}");
+    // Near miss: the host itself is in no container.
+    let report = world.json("why 127.0.0.1:28399");
+    assert!(!report["also_checked"].to_string().contains("localhost is"), "{report:#}");
 
     // Without its rules, as after a reload of the firewall, only what keeps the port is left.
     feed("nft", &["flush", "ruleset"], "");
