@@ -207,7 +207,7 @@ impl Story {
     fn passes(&mut self, chain: &str, headers: &Headers, sent_to: SocketAddr, is_reply: bool) {
         match (chain, is_reply) {
             (PROBE_IN | LOCAL_OUT, false) => self.reached = self.reached.or(Some(Reached::Rules)),
-            (PROBE_END, false) => {
+            (PROBE_END | LOCAL_IN, false) => {
                 let elsewhere = (headers.target != sent_to).then_some(headers.target);
                 self.reached = Some(Reached::Host(elsewhere));
             }
@@ -215,9 +215,6 @@ impl Story {
             // Every packet of this host to itself comes by here, so only another destination says something.
             (LOCAL_AWAY, false) if headers.target != sent_to => {
                 self.reached = Some(Reached::Through(headers.target));
-            }
-            (LOCAL_IN, false) if headers.target != sent_to => {
-                self.reached = Some(Reached::Host(Some(headers.target)));
             }
             (PROBE_IN | REPLY_OUT | LOCAL_OUT, true) => self.reply_sets_out(headers),
             (REPLY_END | LOCAL_IN, true) => {

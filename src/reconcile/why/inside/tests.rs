@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::{
-    ClientAttempt, Gap, Hides, Icmp, Neighbour, Onward, Opened, Outcome, Passage, Published,
+    ClientAttempt, Gap, Hides, Icmp, Need, Neighbour, Onward, Opened, Outcome, Passage, Published,
     Reached, TakenBy, TargetPort, Through, Transport,
 };
 use crate::reconcile::why::tests::{case, facts, owned_by, port, told};
@@ -28,16 +28,16 @@ fn inside(servers: Vec<Socket>) -> Inside {
     }
 }
 
-fn onward(inside: Seen<Inside>, neighbour: Option<Neighbour>) -> Option<Onward> {
+fn onward(inside: Seen<Inside>, neighbour: Option<Neighbour>) -> Onward {
     let hop: IpAddr = "10.88.0.2".parse().unwrap();
     let neighbour = neighbour.map(|known| (hop, known));
-    Some(Onward { to: Some(SocketAddr::new(hop, 80)), inside, neighbour })
+    Onward { to: Some(SocketAddr::new(hop, 80)), inside, neighbour }
 }
 
 /// A client of port 80 whose packets a rule has sent on to `10.88.0.2:80`.
-fn handed_on(outcome: Outcome, onward: Option<Onward>) -> Case {
+fn handed_on(outcome: Outcome, onward: Onward) -> Case {
     let reached = Some(Reached::Through("10.88.0.2:80".parse().unwrap()));
-    Case { reached, onward, ..case("192.0.2.1:80", outcome, None) }
+    Case { reached, onward: Some(onward), ..case("192.0.2.1:80", outcome, None) }
 }
 
 fn text(facts: &Facts) -> String {
@@ -100,10 +100,8 @@ fn what_listens_behind_a_rule_is_said() {
         assert_eq!(all.first().map(String::as_str), Some(next), "{text}");
     }
     // What could not be looked into is not said to be empty.
-    let blind = facts(
-        vec![handed_on(Outcome::Refused, onward(Seen::Denied(crate::model::Need::Root), None))],
-        vec![],
-    );
+    let blind =
+        facts(vec![handed_on(Outcome::Refused, onward(Seen::Denied(Need::Root), None))], vec![]);
     assert_eq!(text(&blind), "a rule forwards port 80 to 10.88.0.2:80, which refuses");
     let absent = facts(vec![handed_on(Outcome::TimedOut, onward(Seen::Absent, None))], vec![]);
     assert!(
@@ -149,7 +147,7 @@ fn without_the_rules_the_counters_tell_who_refused() {
         let mut case = case("127.0.0.1:80", outcome, None);
         let sent = delivered;
         case.passage = Some(Passage { sent, arrived: sent, delivered, unsigned: 0, overflowed: 0 });
-        let unread = Seen::Denied(crate::model::Need::Root);
+        let unread = Seen::Denied(Need::Root);
         told(&Facts { tracks_connections: tracks, published: unread, ..facts(vec![case], sockets) })
     };
     let server = || vec![owned_by("0.0.0.0", 7, "node")];
@@ -199,7 +197,7 @@ fn a_proxy_is_judged_by_what_is_inside() {
         (to, known(vec![shy()]), "C04 proved", "and there node 7 listens on 127.0.0.1:80 only"),
         (to, known(vec![]), "C04 proved", "and there nothing listens"),
         (to, known(vec![open()]), "C04 possible", "and closes it, although node 7 listens there"),
-        (to, Seen::Denied(crate::model::Need::Root), "C04 likely", "nothing behind it answers"),
+        (to, Seen::Denied(Need::Root), "C04 likely", "nothing behind it answers"),
         // Where it is not known which port is meant, only one that nobody reaches is dead.
         (
             None,
@@ -231,7 +229,7 @@ fn a_port_that_is_only_kept_is_told_from_a_server_that_does_not_accept() {
     };
     let none = || Seen::Known(Vec::new());
     assert_eq!(with("conmon", none(), vec![]), "C04 proved");
-    assert_eq!(with("conmon", Seen::Denied(crate::model::Need::Root), vec![]), "C04 likely");
+    assert_eq!(with("conmon", Seen::Denied(Need::Root), vec![]), "C04 likely");
     let gap = Gap { what: "x".into(), reason: "x".into(), need: None, hides: Hides::Published };
     assert_eq!(with("conmon", none(), vec![gap]), "C04 likely");
     assert_eq!(with("node", none(), vec![]), "C01 likely");
