@@ -23,7 +23,7 @@ pub use container_health::is_starting;
 pub use lookup::{Packet, exact, neighbours, way_from, way_to};
 pub use namespaces::{Across, Namespaces};
 pub use netstat::{Disagreement, Netstat, second_opinion};
-pub use proxies::{LeadsInto, a_proxy_runs, leads_into};
+pub use proxies::{LeadsInto, a_proxy_may_take, leads_into};
 pub use services::Services;
 pub use sock_diag::SockDiag;
 pub use surroundings::surroundings;

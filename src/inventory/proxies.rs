@@ -2,8 +2,8 @@
 
 use super::Namespaces;
 use super::container_names::value;
-use crate::model::{Process, is_proxy};
-use crate::sys::Procfs;
+use crate::model::{Port, Process, is_proxy};
+use crate::sys::{Procfs, Table};
 use std::net::{IpAddr, SocketAddr};
 
 /// Where a proxy leads.
@@ -47,12 +47,25 @@ fn of_child(process: &Process, namespaces: &Namespaces) -> Option<String> {
     homes.find(|(_, processes)| processes.iter().any(is_child)).map(|(netns, _)| netns)
 }
 
-/// Whether any process has the name of such a program, whoever it belongs to.
+/// Whether any process, whoever it belongs to, has the name of such a program, and is not told by its arguments to take
+/// another port.
 #[must_use]
-pub fn a_proxy_runs() -> bool {
+pub fn a_proxy_may_take(port: Port) -> bool {
     let Ok(procfs) = Procfs::open() else { return false };
-    let pids = procfs.pids().unwrap_or_default();
-    pids.into_iter().any(|pid| procfs.comm(pid).is_ok_and(|name| is_proxy(&name)))
+    let may = |pid: u32| {
+        procfs.comm(pid).is_ok_and(|name| is_proxy(&name)) && {
+            let arguments = procfs.arguments(Table::of(pid)).unwrap_or_default();
+            let words = arguments.into_iter().map(|word| word.to_string_lossy().into_owned());
+            may_take(&words.collect::<Vec<String>>(), port)
+        }
+    };
+    procfs.pids().unwrap_or_default().into_iter().any(may)
+}
+
+/// Only `docker-proxy` is told its port so.
+fn may_take(arguments: &[String], port: Port) -> bool {
+    let told = value(arguments, "-host-port", "-host-port");
+    told.is_none_or(|told| told == port.to_string())
 }
 
 #[cfg(test)]
@@ -61,10 +74,8 @@ mod tests {
 
     #[test]
     fn the_arguments_of_a_docker_proxy_say_where_it_leads() {
-        let told = |line: &str| {
-            let words: Vec<_> = line.split(' ').map(str::to_owned).collect();
-            target(&words).map(|to| to.to_string())
-        };
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let told = |line: &str| target(&words(line)).map(|to| to.to_string());
         let line = "/usr/bin/docker-proxy -proto tcp -host-ip 0.0.0.0 -host-port 8080 -container-ip 172.17.0.2 \
                     -container-port 80";
         assert_eq!(told(line).as_deref(), Some("172.17.0.2:80"));
@@ -75,5 +86,7 @@ mod tests {
         assert_eq!(told("docker-proxy -container-ip 172.17.0.2"), None);
         assert_eq!(told("docker-proxy -container-ip x -container-port 80"), None);
         assert_eq!(told("rootlessport"), None);
+        let may = |line: &str, port| may_take(&words(line), Port::new(port).unwrap());
+        assert!(may(line, 8080) && !may(line, 8081) && may("rootlessport", 8081));
     }
 }

@@ -216,14 +216,15 @@ pub(crate) struct Podman {
 impl Podman {
     pub(crate) fn new() -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("podman{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let name = format!("pod{}", COUNT.fetch_add(1, Ordering::Relaxed));
         let parent = format!("portsight-test-{name}-{}", std::process::id());
         Self { scratch: Scratch::new(&name), parent }
     }
 
     pub(crate) fn call(&self, words: &[&str]) -> String {
         let at = |name| self.scratch.path(name);
-        let (root, run, state) = (at("root"), at("run"), at("state"));
+        // The path of a socket, with the id of a container in it, has no more than 107 characters.
+        let (root, run, state) = (at("root"), at("run"), at("s"));
         let ours = ["--root", &root, "--runroot", &run, "--tmpdir", &state, "--runtime", "runc"];
         let manager = ["--cgroup-manager", "cgroupfs"];
         feed("podman", &[&ours[..], &manager, words].concat(), "").trim().to_owned()

@@ -194,7 +194,7 @@ impl Looker<'_> {
     /// Connects once more where a proxy may have taken the connection: it closes it only when it has not reached what is
     /// behind it, which takes longer than the first moments.
     pub(super) fn wait_for_proxies(&self, cases: &mut [Case], here: &Inventory) {
-        let mut runs = None;
+        let mut may_take = None;
         for case in cases {
             let Way::Local(device) = case.way else { continue };
             let stays = case.attempt.opened.as_ref().is_some_and(|opened| {
@@ -207,7 +207,9 @@ impl Looker<'_> {
             let may_be = takers.any(|socket| {
                 let owner_is_hidden = socket.held.owners.is_empty();
                 proxy_of(socket).is_some()
-                    || (owner_is_hidden && *runs.get_or_insert_with(inventory::a_proxy_runs))
+                    || (owner_is_hidden
+                        && *may_take
+                            .get_or_insert_with(|| inventory::a_proxy_may_take(self.asked.port)))
             });
             if may_be {
                 let (transport, device) = (self.asked.transport, Some(device));

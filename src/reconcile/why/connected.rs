@@ -106,7 +106,13 @@ fn kept(facts: &Facts, takers: &[&Socket]) -> Option<Found> {
         "{} {} only keeps port {port} for {whose}, and no rule hands the connection on to it",
         owner.process.name, owner.process.pid
     );
+    // One that is there may be for others.
+    let is_there = || {
+        let mut rules = facts.published.known().into_iter().flatten();
+        rules.any(|rule| rule.transport == facts.asked.transport && rule.leads_to(port).is_some())
+    };
     let unread = facts.published.known().is_none()
+        || is_there()
         || facts.gaps.iter().any(|gap| gap.hides == Hides::Published);
     let sure = if unread { Certainty::Likely } else { Certainty::Proved };
     let found = Found::new(Code::C04, sure, text);

@@ -52,6 +52,8 @@ fn real_containers_behind_ports_that_are_of_no_use_are_named() {
     podman.run("other", &["-p", "28083:80"], 28_090, &open(28_090));
     podman.run("tunnel", &slirp("28084:80"), 80, &open(80));
     podman.run("shy-tunnel", &slirp("28085:80"), 80, &server(80));
+    let by_slirp = ["--network", "slirp4netns:port_handler=slirp4netns", "-p", "28088:80"];
+    podman.run("shy-slirp", &by_slirp, 80, &server(80));
     podman.run("hidden", &[], 28_186, &open(28_186));
     let checked = ["-p", "28087:80", "--health-cmd", "true", "--health-interval", "disable"];
     podman.run("slow", &checked, 28_091, &open(28_091));
@@ -98,6 +100,8 @@ fn real_containers_behind_ports_that_are_of_no_use_are_named() {
     assert!(evidence(&report, "connection").contains("closed before a byte came"), "{report:#}");
     let report = assert_told(&world, "10.77.0.2:28085 --from lan", "works C04 possible", "nothing");
     assert_words(&report, &["rootlessport", "in the container shy-tunnel"]);
+    let report = assert_told(&world, "127.0.0.1:28088", "C04 proved", "C02 likely");
+    assert_words(&report, &["slirp4netns", "in the container shy-slirp", "127.0.0.1:80 only"]);
     // Near misses: the same proxy with a server behind it.
     assert_told(&world, "127.0.0.1:28084", "works", "works");
     assert_told(&world, "10.77.0.2:28084 --from lan", "works", "nothing");

@@ -1,12 +1,15 @@
 //! `why --from`: what somebody on the network gets, beside a real neighbour that makes the same connection.
 
 use super::{Accepts, assert_says, assert_told, evidence, text, told};
+use crate::deaf::drop_everything;
+use crate::holder::holder;
 use crate::host::Host;
 use crate::outside::wire::Capture;
 use crate::outside::{can_inject, ip, with_container, with_neighbour};
 use crate::sockets::{tcp, udp};
 use crate::truth::LAN;
 use crate::world::{World, bring_up, connects, feed};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::ErrorKind;
 
@@ -157,6 +160,28 @@ fn a_full_queue_is_no_firewall() {
         World::new().veth(&LAN).overloaded(tcp("10.77.0.2:27641")).listens(tcp("10.77.0.2:27642"));
     assert_from(&world, "10.77.0.2:27641 --from lan", "T03 proved");
     assert_from(&world, "10.77.0.2:27642 --from lan", "works");
+}
+
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn what_is_at_the_socket_itself_is_no_firewall() {
+    if !can_inject() {
+        return;
+    }
+    let world = World::new().veth(&LAN).accepts(tcp("10.77.0.2:27647"));
+    let filtered = tcp("10.77.0.2:27645").listening(8);
+    drop_everything(&filtered);
+    let process = holder().named("net-still").holding(tcp("10.77.0.2:27646")).start();
+    let report = assert_from(&world, "10.77.0.2:27645 --from lan", "T04 likely");
+    assert!(evidence(&report, "drops of the socket").contains("rise"), "{report:#}");
+    // A client gets a connection, and nobody serves it. Near miss: one that may accept later.
+    assert_from(&world, "10.77.0.2:27646 --from lan", "works");
+    let pid = Pid::from_raw(process.pid().cast_signed()).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    let report = assert_from(&world, "10.77.0.2:27646 --from lan", "works C01 likely");
+    assert!(text(&report).contains("net-still") && text(&report).contains("stopped"), "{report:#}");
+    kill_process(pid, Signal::CONT).unwrap();
+    assert_from(&world, "10.77.0.2:27647 --from lan", "works");
 }
 
 #[test]
