@@ -139,12 +139,17 @@ pub(super) fn list(inside: &Inside) -> Option<String> {
 /// `web (podman 0d7251807737)`.
 pub(super) fn named(container: &Container) -> String {
     let runtime = container.runtime.name();
-    let id = container.id.known().map(|id| id.get(..12).unwrap_or(id));
+    let id = container.id.known().map(|id| short(id));
     match (container.name.known().map(String::as_str), id) {
         (Some(name), Some(id)) if name != id => format!("{name} ({runtime} {id})"),
         (Some(name), _) | (None, Some(name)) => format!("{name} ({runtime})"),
         (None, None) => format!("of {runtime}"),
     }
+}
+
+/// An id as the runtimes show it.
+pub(super) fn short(id: &str) -> &str {
+    id.get(..12).unwrap_or(id)
 }
 
 /// A word for the command line that the runtime knows the container by.

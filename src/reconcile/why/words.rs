@@ -1,6 +1,6 @@
 //! The words that several reasons share.
 
-use super::{Case, Facts, forwarded};
+use super::{Case, Facts, forwarded, inside};
 use crate::model::{Chain, Held, Port, Rule, RuleId, Seen, Socket, SocketState, TakenBy, Way};
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,8 +19,9 @@ pub(super) fn holder(held: &Held) -> String {
         return format!("{} {}", owner.process.name, owner.process.pid);
     }
     match (&held.container, &held.unit, &held.user, &held.uid) {
-        (Seen::Known(container), ..) => match &container.name {
-            Seen::Known(name) => format!("container {name}"),
+        (Seen::Known(container), ..) => match (&container.name, &container.id) {
+            (Seen::Known(name), _) => format!("container {name}"),
+            (_, Seen::Known(id)) => format!("container {}", inside::short(id)),
             _ => "a container".to_owned(),
         },
         (_, Seen::Known(unit), ..) => unit.name.clone(),

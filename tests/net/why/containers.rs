@@ -2,8 +2,10 @@
 //! must not be taken for it.
 
 use super::{Accepts, assert_told, evidence, text, told};
+use crate::cgroups::Cgroups;
 use crate::containers::{Podman, can_run, server};
-use crate::outside::{ip, with_neighbour};
+use crate::holder::holder;
+use crate::outside::{ip, with_container, with_neighbour};
 use crate::sockets::tcp;
 use crate::truth::LAN;
 use crate::world::{World, bring_up, connects, feed};
@@ -144,6 +146,45 @@ fn real_containers_behind_ports_that_are_of_no_use_are_named() {
     assert_next(&report, "podman network reload web");
     let report = assert_told(&world, "10.77.0.2:28081 --from lan", "works C04 likely", "nothing");
     assert_words(&report, &["conmon", "the container web"]);
+}
+
+/// The cgroup of a socket says to everybody which container a port is kept for; what is inside takes root.
+#[test]
+#[ignore = "needs a network namespace and a cgroup: scripts/test"]
+fn who_asks_without_root_is_told_for_which_container_a_port_is_kept() {
+    const ID: &str = "5da2c1aabbcc00112233445566778899aabbccddeeff00112233445566778899";
+    let Some(cgroups) = Cgroups::new() else { return };
+    let world = World::new().nft(
+        "table ip nat {
+            chain output {
+                type nat hook output priority -100;
+                tcp dport 28401 dnat to 172.17.0.2:82
+                tcp dport 28402 dnat to 172.17.0.2:80
+            }
+        }",
+    );
+    let (_container, _servers) = with_container();
+    for device in ["all", "docker0"] {
+        std::fs::write(format!("/proc/sys/net/ipv4/conf/{device}/route_localnet"), "1").unwrap();
+    }
+    feed(
+        "nft",
+        &["-f", "-"],
+        "add chain ip nat leaving { type nat hook postrouting priority 100; }",
+    );
+    feed("nft", &["-f", "-"], "add rule ip nat leaving oifname docker0 masquerade");
+    let kept = cgroups.at(&format!("libpod-conmon-{ID}.scope"));
+    let ports = holder().within(&kept).holding(tcp("0.0.0.0:28401")).holding(tcp("0.0.0.0:28402"));
+    let process = ports.start();
+    let report = assert_told(&world, "127.0.0.1:28401", "R19 proved", "R19 likely");
+    assert!(evidence(&report, "rule").contains("dnat to 172.17.0.2:82"), "{report:#}");
+    let ordinary = world.prepare("why 127.0.0.1:28401 -o json").by_ordinary_user().run().document();
+    assert_words(&ordinary, &["forwards port 28401 (kept by container 5da2c1aabbcc)"]);
+    assert_next(&ordinary, "sudo portsight why 127.0.0.1:28401");
+    // Near misses: one that leads to a server, and one that no rule takes.
+    assert_told(&world, "127.0.0.1:28402", "works", "works");
+    drop(process);
+    assert_told(&world, "127.0.0.1:28499", "R01 proved", "R01 likely");
 }
 
 /// Rules that lead to an address of a network of this host that nobody has any more.
