@@ -10,6 +10,7 @@ use crate::model::{
 };
 use crate::probe::{self, Call};
 use crate::reconcile::why::{Case, redirection};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -125,8 +126,7 @@ impl<'a> Insides<'a> {
             socket.held.netns.is_some() && socket.endpoint() == endpoint && socket.state.serves()
         };
         let found = self.all.sockets.iter().filter(|socket| is_it(socket));
-        let mut names: Vec<&str> = found.filter_map(|it| it.held.netns.as_deref()).collect();
-        names.dedup();
+        let names: BTreeSet<&str> = found.filter_map(|it| it.held.netns.as_deref()).collect();
         if names.is_empty() && self.may_lack() {
             return Seen::Denied(Need::Root);
         }

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::model::{
-    Asked, Backend, Chain, ClientAttempt, Errno, Gap, Hides, Hook, Icmp, Inventory, Lookup, Need,
-    Neighbour, Opened, Owner, Passage, Port, Process, Published, Queue, Resolution, Role, RuleId,
-    Seen, Socket, SocketState, Surroundings, Table, TableFamily, TakenBy, TargetPort, Through, Way,
+    Asked, Backend, Chain, ClientAttempt, Container, Errno, Gap, Hides, Hook, Icmp, Inventory,
+    Lookup, Need, Neighbour, Opened, Owner, Passage, Port, Process, Published, Queue, Resolution,
+    Role, RuleId, Runtime, Seen, Socket, SocketState, Surroundings, Table, TableFamily, TakenBy,
+    TargetPort, Through, Way,
 };
 use crate::reconcile::tests::listener;
 use std::time::Duration;
@@ -339,4 +340,39 @@ fn a_bound_socket_is_told_after_every_listener() {
     let refused = || vec![refused("127.0.0.1:80")];
     assert_eq!(told(&facts(refused(), vec![bound.clone()])), "R10 proved");
     assert_eq!(told(&facts(refused(), vec![bound, listener("::1")])), "R05 proved");
+}
+
+/// What nobody can see from here is said beside a reason, and never as one.
+#[test]
+fn a_container_and_wsl_around_us_are_hints_where_nothing_listens() {
+    let hints = |facts: Facts| {
+        let why = judge(&facts);
+        let told = why.also_checked.into_iter().filter(|it| it.contains("(possible"));
+        (told.collect::<Vec<_>>(), why.diagnosis.map(|it| it.code))
+    };
+    let container =
+        Container { id: Seen::Skipped("x"), name: Seen::Skipped("x"), runtime: Runtime::Podman };
+    let in_container = |facts: Facts, gateway: Option<&str>| Facts {
+        surroundings: Surroundings {
+            container: Seen::Known(container.clone()),
+            netns: Seen::Absent,
+        },
+        gateway: gateway.map(|it| it.parse().unwrap()),
+        ..facts
+    };
+    let nothing = |to: &str| facts(vec![refused(to)], Vec::new());
+    let localhost = "localhost is the container, not the host (possible";
+    let (told, code) = hints(in_container(nothing("127.0.0.1:80"), Some("10.88.0.1")));
+    let host = "; the host may be what its packets pass: portsight why 10.88.0.1:80)";
+    assert_eq!((told, code), (vec![format!("{localhost}{host}")], Some(Code::R01)));
+    let (told, _) = hints(in_container(nothing("[::1]:80"), None));
+    assert_eq!(told, [format!("{localhost})")]);
+    let none = |facts: Facts| assert_eq!(hints(facts).0, Vec::<String>::new());
+    none(nothing("127.0.0.1:80"));
+    none(in_container(nothing("192.0.2.1:80"), None));
+    none(in_container(facts(vec![refused("127.0.0.1:80")], vec![listener("::1")]), None));
+    let kernel = "5.15.153.1-microsoft-standard-WSL2".to_owned();
+    let (told, code) = hints(Facts { kernel, ..nothing("127.0.0.1:80") });
+    assert_eq!(told, ["The port is on the other side of WSL (possible)"]);
+    assert_eq!(code, Some(Code::R01));
 }
