@@ -20,7 +20,7 @@ mod units;
 
 pub use ancestors::{ancestors, supervisor};
 pub use container_health::is_starting;
-pub use lookup::{Packet, exact, neighbours, way_from, way_to};
+pub use lookup::{Packet, exact, mac_of, neighbours, own_macs, way_from, way_to};
 pub use namespaces::{Across, Namespaces};
 pub use netstat::{Disagreement, Netstat, second_opinion};
 pub use proxies::{LeadsInto, a_proxy_may_take, leads_into};

@@ -79,14 +79,34 @@ impl<'a> Insides<'a> {
     /// What has this address; absent where nothing of this host has it. Of our own namespace only the port is of
     /// interest.
     fn at(&self, to: SocketAddr, transport: Transport) -> Seen<Inside> {
-        match homes(&self.places, to.ip()).as_slice() {
-            [netns] => self.inside(*netns, |socket| {
-                socket.transport == transport && (netns.is_some() || socket.port.get() == to.port())
-            }),
-            [] if self.may_lack() => Seen::Denied(Need::Root),
-            [] => Seen::Absent,
-            _ => Seen::Failed("several network namespaces have that address".to_owned()),
-        }
+        let homes = homes(&self.places, to.ip());
+        let netns = match homes.as_slice() {
+            [netns] => *netns,
+            [] if self.may_lack() => return Seen::Denied(Need::Root),
+            [] => return Seen::Absent,
+            several => {
+                let Some(netns) = self.on_the_link(to.ip(), several) else {
+                    let why = "several network namespaces have that address";
+                    return Seen::Failed(why.to_owned());
+                };
+                Some(netns)
+            }
+        };
+        self.inside(netns, |socket| {
+            socket.transport == transport && (netns.is_some() || socket.port.get() == to.port())
+        })
+    }
+
+    /// Of several namespaces with an address the one that answers for it on the link.
+    fn on_the_link<'n>(&self, address: IpAddr, several: &[Option<&'n str>]) -> Option<&'n str> {
+        let mac = inventory::mac_of(address)?;
+        let all = self.namespaces.visit(inventory::own_macs);
+        let has = |netns: &&str| {
+            let mut its = all.iter().filter(|(name, _)| name.as_deref() == Some(*netns));
+            its.any(|(_, macs)| macs.as_ref().is_ok_and(|macs| macs.contains(&mac)))
+        };
+        let mut found = several.iter().flatten().copied().filter(has);
+        found.next().filter(|_| found.next().is_none())
     }
 
     /// Where the proxy that holds a socket leads.
