@@ -159,7 +159,7 @@ set edit:completion:arg-completer[portsight] = {|@words|
         }
         &'portsight;why'= {
             cand --bind 'Say why binding fails instead: `8080`, `127.0.0.1:8080`, `[::1]:8080`'
-            cand --from 'Ask from a place on the network about a port of this host: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS (takes root)'
+            cand --from 'Ask from a place on the network about a port of this host: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS (takes root); or from another machine: ssh:USER@HOST'
             cand --wait 'Go on until it works, for so long at most, as in 30s or 2m'
             cand --explain 'Tell what a code such as R05 means, or all of them'
             cand -o 'How to print the result'

@@ -167,7 +167,7 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
         }
         'portsight;why' {
             [CompletionResult]::new('--bind', '--bind', [CompletionResultType]::ParameterName, 'Say why binding fails instead: `8080`, `127.0.0.1:8080`, `[::1]:8080`')
-            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Ask from a place on the network about a port of this host: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS (takes root)')
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Ask from a place on the network about a port of this host: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS (takes root); or from another machine: ssh:USER@HOST')
             [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Go on until it works, for so long at most, as in 30s or 2m')
             [CompletionResult]::new('--explain', '--explain', [CompletionResultType]::ParameterName, 'Tell what a code such as R05 means, or all of them')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')

@@ -32,6 +32,7 @@ pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
 pub use linux::procfs::{Kin, OpenTable, Procfs, Table, Unreadable};
+pub use linux::program::{Ended, Program, Unfinished, is_program};
 pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
 pub use linux::raw_sender::RawSender;
 pub use linux::resolve::{NoAddress, resolve};

@@ -6,8 +6,10 @@ mod connected;
 mod containers;
 mod from;
 mod names;
+mod opening;
 mod refused;
 mod silent;
+mod ssh;
 mod udp;
 mod words;
 

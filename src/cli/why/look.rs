@@ -5,9 +5,9 @@ use super::proxy;
 use crate::firewall;
 use crate::inventory::{self, Across, Namespaces, Packet, Services, SockDiag};
 use crate::model::{
-    Asked, ClientAttempt, Endpoint, Gap, Hides, Interface, Inventory, Journey, Lookup, Need,
-    Neighbour, Outcome, PortSet, Published, Resolution, Resolved, Seen, Socket, Surroundings,
-    Target, Transport, Vantage, Way,
+    Asked, ClientAttempt, Endpoint, Gap, Hides, Interface, Inventory, Journey, Need, Outcome,
+    PortSet, Published, Resolution, Resolved, RuleId, Rulebook, Seen, Socket, Surroundings, Target,
+    Transport, Vantage, Way,
 };
 use crate::outside::Outside;
 use crate::probe::{self, Call, Progress};
@@ -227,19 +227,20 @@ impl Looker<'_> {
             journeys.push(told.into_values().next());
         }
         drop(outside);
-        // Without the chains nobody knows which of the rules on its way is one of NAT.
-        let mut rulebook = rulebook(&BTreeSet::new());
         let told = || failed.iter().zip(&journeys);
-        let rules = told().flat_map(|(case, journey)| {
-            let journey = journey.as_deref();
-            journey.into_iter().flat_map(|it| Decided::rules(it, case.attempt.outcome, &rulebook))
+        let rulebook = rules_of(|rulebook| {
+            let of_one = |(case, journey): (&&mut Case, &Option<Arc<Journey>>)| {
+                let rules = |it| Decided::rules(it, case.attempt.outcome, rulebook);
+                journey.as_deref().map(rules).unwrap_or_default()
+            };
+            told().flat_map(of_one).collect()
         });
-        rulebook.rules = firewall::rules(&rules.collect());
         for (case, journey) in failed.iter_mut().zip(&journeys) {
             let Some(journey) = journey else { continue };
             case.decided = Decided::of(journey, case.attempt.outcome, &rulebook);
             case.reached = Some(journey.reached);
             case.translated = rulebook.translated_by(&journey.steps).map(|it| rulebook.rule(it));
+            read_around(case, journey);
         }
         not_told
     }
@@ -318,7 +319,7 @@ fn resolved(host: &str, port: u16) -> Resolved {
 }
 
 /// The addresses that `/etc/hosts` gives a name.
-fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
+pub(super) fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
     let text = fs::read("/etc/hosts").unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
@@ -331,19 +332,22 @@ fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
 }
 
 fn cases(calls: Vec<(Call, Way)>, attempts: Vec<ClientAttempt>) -> Vec<Case> {
-    let case = |((_, way), attempt): ((Call, Way), ClientAttempt)| Case {
-        attempt,
-        way,
-        lands: Lookup::Unknown("not asked".to_owned()),
-        passage: None,
-        delivery: None,
-        neighbour: Neighbour::NotAsked,
-        decided: None,
-        translated: None,
-        reached: None,
-        onward: None,
-    };
-    calls.into_iter().zip(attempts).map(case).collect()
+    calls.into_iter().zip(attempts).map(|((_, way), attempt)| Case::unasked(attempt, way)).collect()
+}
+
+/// The chains, and the rules that are wanted of them. Without the chains nobody knows which rule on the way of a packet
+/// is one of NAT.
+pub(super) fn rules_of(wanted: impl FnOnce(&Rulebook) -> Vec<RuleId>) -> Rulebook {
+    let mut found = rulebook(&BTreeSet::new());
+    found.rules = firewall::rules(&wanted(&found).into_iter().collect());
+    found
+}
+
+/// Reads the rules that were asked before the one that decided a case.
+pub(super) fn read_around(case: &mut Case, journey: &Journey) {
+    if let Some(decided) = &mut case.decided {
+        decided.passed = firewall::rules_before(&decided.asked_before(journey));
+    }
 }
 
 /// The ports that rules publish; unknown where they cannot be read whole.
