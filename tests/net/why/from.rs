@@ -233,7 +233,7 @@ fn what_is_handed_on_is_said_with_where() {
     let (_container, _servers) = with_container();
     // Another namespace, on no link of this host, has the address of the container too.
     let elsewhere = Host::new();
-    elsewhere.ip("link add eth0 type dummy\nlink set eth0 up\naddress add 172.17.0.2/16 dev eth0");
+    elsewhere.ip("link add eth0 type veth peer name eth1\nlink set eth0 up\naddress add 172.17.0.2/16 dev eth0");
     let world = world.accepts(tcp("0.0.0.0:27662")).nft(
         "table ip nat {
             chain prerouting {
