@@ -343,6 +343,18 @@ fn the_accept_queue_and_the_end_of_a_connection_are_told() {
 }
 
 #[test]
+fn who_takes_a_connection_is_not_taken_for_who_keeps_the_port() {
+    let beside = |taken| {
+        let mut case = open("127.0.0.1:80");
+        case.attempt.opened = Some(Opened { taken, ended: false, waits: None });
+        let facts = facts(vec![case], vec![owned_by("127.0.0.1", 42, "conmon")]);
+        judge(&facts).attempts.pop().unwrap().socket
+    };
+    assert_eq!(beside(TakenBy::Nobody), "handed on elsewhere, past conmon 42");
+    assert_eq!(beside(TakenBy::Probed), "conmon 42");
+}
+
+#[test]
 fn a_bound_socket_is_told_after_every_listener() {
     let bound = Socket { state: SocketState::Bound, ..listener("127.0.0.1") };
     let refused = || vec![refused("127.0.0.1:80")];

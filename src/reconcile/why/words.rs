@@ -80,6 +80,10 @@ pub(super) fn beside(facts: &Facts, case: &Case) -> String {
     if let Some(TakenBy::Other(address)) = opened.map(|opened| &opened.taken) {
         return format!("taken by the socket at {address}");
     }
+    if let Some(TakenBy::Nobody) = opened.map(|opened| &opened.taken) {
+        let past = takers.first().map(|socket| format!(", past {}", holder(&socket.held)));
+        return format!("handed on elsewhere{}", past.unwrap_or_default());
+    }
     if let Some(socket) = takers.first() {
         let more = if takers.len() > 1 { format!(" +{}", takers.len() - 1) } else { String::new() };
         return format!("{}{more}", holder(&socket.held));
