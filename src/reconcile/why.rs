@@ -11,6 +11,7 @@ mod blocked;
 mod connected;
 mod facts;
 mod forwarded;
+mod inside;
 mod naming;
 mod opening;
 mod path;
@@ -26,7 +27,7 @@ mod words;
 
 pub use bind::{BindFacts, Bound, bind};
 pub use bind_units::bind_wants_units;
-pub use facts::{Case, Decided, Facts, Proxy};
+pub use facts::{Case, Decided, Facts, Proxy, redirection};
 pub use naming::programs_of;
 pub use opening::Manager;
 pub use path::{PathFacts, path};
@@ -35,8 +36,8 @@ pub use there::{There, judge_there};
 pub use units::{silent_unit, wants_units};
 
 use crate::model::{
-    Certainty, Code, Delivery, Diagnosis, Evidence, Hides, Outcome, Resolved, Rule, RuleId,
-    Transport, Tried, Why,
+    Certainty, Code, Delivery, Diagnosis, Evidence, Hides, Outcome, Resolved, Rule, Transport,
+    Tried, Why,
 };
 
 /// What stands for a rule that is not known.
@@ -79,19 +80,15 @@ impl Found {
     /// A rule that a trace has shown is the best evidence.
     fn by_rule(self, decided: Option<&Decided>) -> Self {
         match decided {
-            Some(decided) => Self { certainty: Certainty::Proved, ..self }.with_rule(decided),
+            Some(decided) => Self { certainty: Certainty::Proved, ..self }.with_rule(&decided.rule),
             None => self.seen("rule", NOT_TRACED).next("sudo nft -a list ruleset"),
         }
     }
 
     /// Names a rule, and the command that shows it.
-    fn with_rule(self, Decided { rule, .. }: &Decided) -> Self {
-        let Rule { id: RuleId { chain, handle }, text, .. } = rule;
-        let handle = handle.map_or_else(String::new, |handle| format!(" handle {handle}"));
-        let text = text.as_deref().map_or_else(String::new, |text| format!(": {text}"));
-        let chain = format!("{} {} {}", chain.table.family.name(), chain.table.name, chain.name);
-        let found = self.seen("rule", format!("{chain}{handle}{text}"));
-        found.next(format!("sudo nft -a list chain {chain}"))
+    fn with_rule(self, rule: &Rule) -> Self {
+        let found = self.seen("rule", words::rule(rule));
+        found.next(format!("sudo nft -a list chain {}", words::chain(&rule.id.chain)))
     }
 
     fn diagnosis(self) -> Diagnosis {
@@ -143,6 +140,7 @@ pub fn judge(facts: &Facts) -> Why {
     let mut evidence: Vec<Evidence> = lookup_evidence(facts).into_iter().collect();
     evidence.extend(facts.remote.iter().filter_map(Remote::evidence));
     evidence.extend(primary.iter().flat_map(|found| found.evidence.clone()));
+    evidence.extend(forwarded::evidence(facts).filter(|_| works && primary.is_none()));
     let tried = facts
         .cases
         .iter()
@@ -286,7 +284,11 @@ fn hints(facts: &Facts, primary: Option<Code>) -> Vec<String> {
     let nothing_here = matches!(primary, Some(Code::R01 | Code::R02));
     let loopback = facts.cases.iter().any(|case| case.address().is_loopback());
     if nothing_here && loopback && facts.surroundings.container.known().is_some() {
-        hints.push(format!("{} (possible)", Code::R24.entry().title));
+        let host = facts.gateway.map_or_else(String::new, |gateway| {
+            let at = words::at(&gateway.to_string(), facts.asked.port);
+            format!("; the host may be what its packets pass: portsight why {at}")
+        });
+        hints.push(format!("{} (possible{host})", Code::R24.entry().title));
     }
     if nothing_here && facts.kernel.to_lowercase().contains("microsoft") {
         hints.push(format!("{} (possible)", Code::R18.entry().title));

@@ -3,6 +3,7 @@
 mod bind;
 mod blocked;
 mod connected;
+mod containers;
 mod from;
 mod names;
 mod opening;

@@ -1,11 +1,9 @@
 //! The facts for `why --from`: a port of this host as somebody on the network finds it.
 
-use super::super::network::{addresses_inside, rulebook, unavailable};
+use super::super::network::{addresses_inside, unavailable};
 use super::super::request;
-use super::look::{Looker, read_around};
-use crate::model::{
-    Answer, Asked, Attempt, Gap, Hides, Journey, Need, PortSet, Resolution, Rulebook,
-};
+use super::look::{Looker, read_around, rules_of};
+use crate::model::{Answer, Asked, Attempt, Gap, Hides, Journey, Need, PortSet, Resolution};
 use crate::outside::{self, Outside, Post, Unavailable, Wanted};
 use crate::probe;
 use crate::reconcile::why::{Facts, Probed, Remote};
@@ -144,9 +142,8 @@ impl Looker<'_> {
         let found =
             if posts.is_empty() { Vec::new() } else { place.probe(&posts, self.asked, &mut gaps) };
         let probed = || found.iter().map(|found| found.probed(self.asked));
-        let nothing = Rulebook::default();
-        let rules = probed().filter_map(|probed| Some(probed.decided(&nothing)?.rule.id));
-        let rulebook = rulebook(&rules.collect());
+        let rulebook =
+            rules_of(|rulebook| probed().flat_map(|probed| probed.rules(rulebook)).collect());
         let case = |probed: Probed<'_>| {
             let mut case = probed.case(&rulebook);
             if let Some(journey) = probed.journey {
@@ -166,7 +163,7 @@ impl Looker<'_> {
             there: None,
         };
         let untraced = place.gap("the kernel's trace does not tell the rule");
-        let mut facts = self.facts(resolution, before, cases, untraced);
+        let mut facts = self.facts(resolution, before, cases, untraced, true);
         // Where nothing was probed, what else is not known does not matter.
         if !found.is_empty() {
             gaps.append(&mut facts.gaps);

@@ -7,8 +7,8 @@ use crate::firewall;
 use crate::inventory::{self, Across, Namespaces, Packet, Services, SockDiag};
 use crate::model::{
     Asked, ClientAttempt, Endpoint, Gap, Hides, Interface, Inventory, Journey, Need, Outcome,
-    PortSet, Published, Resolution, Resolved, Seen, Socket, Surroundings, Target, Transport,
-    Vantage, Way,
+    PortSet, Published, Resolution, Resolved, RuleId, Rulebook, Seen, Socket, Surroundings, Target,
+    Transport, Vantage, Way,
 };
 use crate::outside::Outside;
 use crate::probe::{self, Call, Progress};
@@ -81,7 +81,7 @@ impl Looker<'_> {
             self.look_closer(case, &local);
         }
         let untraced = self.trace(&mut cases, &local);
-        Facts { proxy: self.proxy(), ..self.facts(resolution, before, cases, untraced) }
+        Facts { proxy: self.proxy(), ..self.facts(resolution, before, cases, untraced, false) }
     }
 
     /// What of this host bears on these cases.
@@ -91,13 +91,19 @@ impl Looker<'_> {
         before: Inventory,
         mut cases: Vec<Case>,
         untraced: Gap,
+        from_network: bool,
     ) -> Facts {
         let local = sys::local_addresses().unwrap_or_default();
         let mut after = self.table();
         let endpoint = self.endpoint();
         self.ask_lookups(&mut cases);
         self.find_owners(&mut after);
-        let failed = cases.iter().any(|case| case.attempt.outcome != Outcome::Connected);
+        self.wait_for_proxies(&mut cases, &after);
+        let is_served = |case: &Case| match &case.attempt.opened {
+            Some(opened) => !opened.ended && opened.waits.is_none(),
+            None => case.attempt.outcome == Outcome::Connected,
+        };
+        let failed = !cases.iter().all(is_served);
         let mut gaps = std::mem::take(&mut after.gaps);
         let tracks_connections = failed && probe::tracks_connections();
         let published =
@@ -107,7 +113,7 @@ impl Looker<'_> {
             case.attempt.outcome == Outcome::Refused && matches!(case.way, Way::Local(_))
         });
         let elsewhere = if is_free && refused {
-            self.elsewhere(&mut gaps)
+            self.elsewhere(&after, &mut gaps)
         } else {
             Seen::Skipped("not asked for")
         };
@@ -118,6 +124,7 @@ impl Looker<'_> {
             Seen::Skipped("not asked for")
         };
         let restrictions = Systemd::restrictions(why::silent_unit(&cases, &at_port), &mut gaps);
+        self.look_onward(&mut cases, &after, &published, from_network);
         Facts {
             asked: self.asked.clone(),
             service: self.services.name(endpoint).map(str::to_owned),
@@ -135,10 +142,22 @@ impl Looker<'_> {
             remote: None,
             proxy: None,
             surroundings: self.surroundings.clone(),
+            gateway: self.gateway(),
             kernel: sys::kernel_release(),
             gaps,
             untraced,
             resolution,
+        }
+    }
+
+    /// The router of the way to everywhere, where we are in a container.
+    fn gateway(&self) -> Option<IpAddr> {
+        /// An address of nobody (RFC 5737).
+        const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+        self.surroundings.container.known()?;
+        match inventory::way_to(NOBODY.into(), 0) {
+            Way::Out { gateway, .. } => gateway,
+            _ => None,
         }
     }
 
@@ -222,14 +241,18 @@ impl Looker<'_> {
         }
         drop(outside);
         let told = || failed.iter().zip(&journeys);
-        let rules = told().filter_map(|(case, journey)| {
-            Some(Decided::rule(journey.as_ref()?, case.attempt.outcome)?.0.clone())
+        let rulebook = rules_of(|rulebook| {
+            let of_one = |(case, journey): (&&mut Case, &Option<Arc<Journey>>)| {
+                let rules = |it| Decided::rules(it, case.attempt.outcome, rulebook);
+                journey.as_deref().map(rules).unwrap_or_default()
+            };
+            told().flat_map(of_one).collect()
         });
-        let rulebook = rulebook(&rules.collect());
         for (case, journey) in failed.iter_mut().zip(&journeys) {
             let Some(journey) = journey else { continue };
             case.decided = Decided::of(journey, case.attempt.outcome, &rulebook);
             case.reached = Some(journey.reached);
+            case.translated = rulebook.translated_by(&journey.steps).map(|it| rulebook.rule(it));
             read_around(case, journey);
         }
         not_told
@@ -249,34 +272,6 @@ impl Looker<'_> {
         for (case, lands) in local.zip(lands) {
             case.lands = lands;
         }
-    }
-
-    /// The sockets of other network namespaces at the port.
-    fn elsewhere(&self, gaps: &mut Vec<Gap>) -> Seen<Vec<Socket>> {
-        let namespaces = match Namespaces::all() {
-            Ok(namespaces) => namespaces,
-            Err(error) => return Seen::Failed(error.to_string()),
-        };
-        let what = SockDiag::default().at(self.asked.port);
-        let mut source = Across { namespaces: &namespaces, what };
-        let mut found = inventory::take(&mut source, self.services);
-        let endpoint = self.endpoint();
-        found.sockets.retain(|socket| {
-            socket.held.netns.is_some() && socket.endpoint() == endpoint && socket.state.serves()
-        });
-        let denied = found.gaps.iter().any(|gap| gap.need == Some(Need::Root));
-        if found.sockets.is_empty() && denied {
-            gaps.push(Gap {
-                what: "the other network namespaces".to_owned(),
-                reason: "only root may look into them".to_owned(),
-                need: Some(Need::Root),
-                hides: Hides::Views,
-            });
-            return Seen::Denied(Need::Root);
-        }
-        inventory::find_owners(&mut found, &mut source);
-        inventory::find_units(&mut found, self.surroundings);
-        Seen::Known(found.sockets)
     }
 
     /// The proxy for the URL, tried where it is of this host.
@@ -351,6 +346,14 @@ pub(super) fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
 
 fn cases(calls: Vec<(Call, Way)>, attempts: Vec<ClientAttempt>) -> Vec<Case> {
     calls.into_iter().zip(attempts).map(|((_, way), attempt)| Case::unasked(attempt, way)).collect()
+}
+
+/// The chains, and the rules that are wanted of them. Without the chains nobody knows which rule on the way of a packet
+/// is one of NAT.
+pub(super) fn rules_of(wanted: impl FnOnce(&Rulebook) -> Vec<RuleId>) -> Rulebook {
+    let mut found = rulebook(&BTreeSet::new());
+    found.rules = firewall::rules(&wanted(&found).into_iter().collect());
+    found
 }
 
 /// Reads the rules that were asked before the one that decided a case.
