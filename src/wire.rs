@@ -3,6 +3,7 @@
 
 pub mod fdinfo;
 pub mod frame;
+pub mod ip;
 pub mod link;
 pub mod neighbour;
 pub mod netlink;
@@ -12,7 +13,9 @@ pub mod packet;
 pub mod packet_diag;
 pub mod proc_net;
 pub mod qdisc;
+pub mod queue;
 pub mod route;
 pub mod service;
+pub mod setup;
 pub mod sock_diag;
 pub mod unix_diag;

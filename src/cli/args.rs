@@ -2,6 +2,7 @@
 
 use super::exit::Exit;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -10,6 +11,7 @@ Examples:
   sudo portsight check             what listens, what answers, and where the two differ
   portsight check 22,80,8000-8100  the same for these ports
   portsight why localhost:3000     why connecting to it fails
+  sudo portsight outside -- curl http://10.0.0.2/  what a neighbour gets there
   portsight proto=udp user=root    a filtered list";
 
 fn exit_status() -> String {
@@ -100,6 +102,9 @@ pub(super) enum Command {
     Check(Check),
     /// Why connecting to a port, or binding to it, fails
     Why(Why),
+    /// Run a program as if it were another machine on the network
+    #[command(after_help = OUTSIDE)]
+    Outside(Outside),
     /// Print a shell completion script
     #[command(hide = true)]
     Completions {
@@ -297,6 +302,32 @@ pub(super) struct Why {
     /// Tell what a code such as R05 means, or all of them
     #[arg(long, value_name = "CODE|all")]
     pub(super) explain: Option<String>,
+}
+
+/// What `outside --help` ends with.
+const OUTSIDE: &str = "\
+The program is in a network of its own, from where it reaches the addresses of this host, and no other: packets to
+others are refused. This host takes what it sends for what a neighbour sends, by its interface, and the firewall does
+with it what it does with a neighbour's. Nothing leaves this host. It takes root, and the program is run as root too,
+with the files of this host: this is no sandbox.
+
+Names do not resolve where a name server would have to be asked, unless that is at an address of this host: name the
+address, as in curl --resolve www.example:443:10.0.0.2, or write it into /etc/hosts.
+
+Exit status:
+  125  portsight failed
+  126  the program cannot be run
+  127  the program is not found
+  else that of the program; 128 and the number of the signal that ended it";
+
+#[derive(Debug, Args)]
+pub(super) struct Outside {
+    /// Where the program stands: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS
+    #[arg(long, value_name = "VANTAGE", default_value = "lan")]
+    pub(super) from: String,
+    /// The program and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    pub(super) command: Vec<OsString>,
 }
 
 /// How TCP ports are probed.

@@ -1,0 +1,143 @@
+//! A program that is run as a neighbour: in a network namespace of its own, whose packets an interface of this host seems
+//! to receive, and which gets what this host sends to it. Nothing of that leaves.
+
+mod carry;
+mod end;
+mod queue;
+mod room;
+mod rules;
+
+pub use carry::Carried;
+
+use super::stand::Stand;
+use super::{Unavailable, chance};
+use crate::sys::{self, Ended, Guardian, Injector, NetlinkSocket, SharedNote, Signals, Started};
+use crate::wire::netlink::AnswerError;
+use carry::{Carrier, Hosts};
+use end::Left;
+use queue::Queues;
+use room::Room;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::io;
+use std::net::IpAddr;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+/// The largest packet that a test run of a BPF program takes, whose frame, with what the kernel needs around it, is in
+/// one page.
+const LARGEST: u32 = 3000;
+
+/// Everything that it takes to run a program outside.
+#[derive(Debug)]
+pub struct Relay {
+    stand: Stand,
+    injectors: BTreeMap<u32, Injector>,
+    queues: Queues,
+    note: SharedNote,
+    left: Left,
+    guardian: Option<Guardian>,
+    /// The tables go with its last holder.
+    _rules: NetlinkSocket,
+}
+
+/// Why a program did not run to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Failure {
+    /// There is no such program.
+    #[error("there is no such program")]
+    NotFound,
+    /// There is, and it cannot be run.
+    #[error("it cannot be run")]
+    NotRunnable(#[source] io::Error),
+    /// There is no network namespace for it.
+    #[error("no network namespace could be made")]
+    Namespace(#[source] io::Error),
+    /// There is no device for it.
+    #[error("no device could be made by /dev/net/tun")]
+    Device(#[source] io::Error),
+    /// Its device got no address, or no route.
+    #[error("its network could not be set up")]
+    Network(#[from] AnswerError),
+    /// We failed.
+    #[error("it was lost sight of")]
+    Lost(#[source] io::Error),
+}
+
+impl Relay {
+    /// Prepares everything, as [`super::Outside::open`] does. To be called while this process has one thread.
+    ///
+    /// # Errors
+    /// Without `CAP_NET_ADMIN` and `CAP_BPF`, and where the kernel lacks a feature.
+    pub fn open(stand: Stand, inside: &BTreeSet<IpAddr>) -> Result<Self, Unavailable> {
+        let sources: Vec<IpAddr> = stand.addresses().collect();
+        let mut injectors = BTreeMap::new();
+        for door in stand.doors.values() {
+            let injector = Injector::open(door.device).map_err(Unavailable::Injection)?;
+            injectors.insert(door.device, injector);
+        }
+        end::can_end().map_err(Unavailable::Unending)?;
+        if let Some(address) = end::one_with_connections(&sources).map_err(Unavailable::Unending)? {
+            return Err(Unavailable::Connected(address));
+        }
+        let note = SharedNote::new().map_err(Unavailable::Guardian)?;
+        let mut rules = rules::prepare().map_err(|error| Unavailable::Table(error.into()))?;
+        let left = Left { sources, elsewhere: !inside.is_empty() };
+        let keep: Vec<BorrowedFd<'_>> = std::iter::once(rules.as_fd())
+            .chain(stand.claims.iter().map(sys::Claim::as_fd))
+            .collect();
+        let guardian = Guardian::fork(&keep, || left.finish(note.read() == [1]))
+            .map_err(Unavailable::Guardian)?;
+        let queues = Queues::open(chance()).map_err(Unavailable::Queue)?;
+        rules::install(&mut rules, &stand.doors, inside, queues.numbers)
+            .map_err(Unavailable::Queue)?;
+        Ok(Self { stand, injectors, queues, note, left, guardian: Some(guardian), _rules: rules })
+    }
+
+    /// Runs a program to its end, and says how that was and what was not carried.
+    ///
+    /// # Errors
+    /// When it could not be started, or was lost sight of.
+    pub fn run(
+        mut self,
+        program: &OsString,
+        arguments: &[OsString],
+    ) -> Result<(Ended, Carried), Failure> {
+        let widths = self.stand.doors.values().map(|door| door.mtu);
+        let mtu = widths.min().unwrap_or(LARGEST).min(LARGEST);
+        let signals = Signals::keep().map_err(Failure::Lost)?;
+        let started = sys::in_new_network(|| {
+            let room = Room::furnish(&self.stand, mtu)?;
+            Ok::<_, Failure>((room, Started::start(program, arguments)))
+        });
+        let (room, started) = started.map_err(Failure::Namespace)??;
+        let mut started = started.map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => Failure::NotFound,
+            _ => Failure::NotRunnable(error),
+        })?;
+        let mut carrier = Carrier {
+            room,
+            queues: &mut self.queues,
+            injectors: &self.injectors,
+            doors: &self.stand.doors,
+            note: &mut self.note,
+            mtu: usize::try_from(mtu).unwrap_or(usize::MAX),
+            hosts: Hosts::default(),
+            carried: Carried::default(),
+        };
+        let ended = carrier.run(&mut started, &signals).map_err(Failure::Lost)?;
+        Ok((ended, carrier.carried))
+    }
+}
+
+impl Drop for Relay {
+    /// The guardian goes first, then the socket of the tables, and the tables with it.
+    fn drop(&mut self) {
+        let takes_time = self.left.close(true).unwrap_or(true) || self.note.read() == [1];
+        match self.guardian.take() {
+            // Nobody waits for it then, but for the first process of a container, which takes it with it.
+            Some(guardian) if takes_time && std::process::id() != 1 => drop(guardian),
+            Some(guardian) => guardian.finish(),
+            None => {}
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Ends what a program outside has left behind on this host: connections whose other end is gone.
+
+use super::super::ask::dump;
+use crate::model::{Cookie, Family, Transport};
+use crate::sys::{self, NetlinkSocket, Procfs, Protocol};
+use crate::wire::netlink::{Answer, AnswerError};
+use crate::wire::sock_diag::{self, Keep, Row, state};
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// How long programs have to read what came before the end, and to answer a datagram.
+const LATE: Duration = Duration::from_secs(3);
+/// When the kernel is not asked any more.
+const LONGEST: Duration = Duration::from_secs(130);
+const TICK: Duration = Duration::from_millis(50);
+
+/// What is to be ended.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// The addresses of the program outside.
+    pub(super) sources: Vec<IpAddr>,
+    /// Whether programs in other network namespaces may have connections with it.
+    pub(super) elsewhere: bool,
+}
+
+impl Left {
+    /// Ends everything, and keeps the table, and so everything from the wire, until no answer can come any more.
+    pub(super) fn finish(&self, sent_datagrams: bool) {
+        let began = Instant::now();
+        loop {
+            let is_open = self.close(began.elapsed() < LATE).unwrap_or(true);
+            let waits = (sent_datagrams && began.elapsed() < LATE)
+                || (is_open && began.elapsed() < LONGEST);
+            if !waits {
+                return;
+            }
+            sys::pause(TICK);
+        }
+    }
+
+    /// Ends every connection once. Where `spare`, not those whose program may still read what came before the end.
+    /// Returns whether one is still there.
+    pub(super) fn close(&self, spare: bool) -> Result<bool, AnswerError> {
+        let here = self.close_here(spare)?;
+        if !self.elsewhere {
+            return Ok(here);
+        }
+        let namespaces = Procfs::open().and_then(|procfs| sys::network_namespaces(&procfs))?;
+        let ours = sys::network_namespace("thread-self")?.inode;
+        let others: Vec<_> = namespaces.found.values().filter(|it| it.inode != ours).collect();
+        let closed = sys::in_namespaces(&others, |_| self.close_here(spare));
+        // One that cannot be entered has gone, or had none that came by here.
+        Ok(closed.into_iter().flatten().flatten().fold(here, |all, one| all || one))
+    }
+
+    fn close_here(&self, spare: bool) -> Result<bool, AnswerError> {
+        let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
+        let open = connections(&mut netlink, &self.sources)?;
+        let may_read = |row: &Row| spare && row.state == state::CLOSE_WAIT;
+        for (transport, row) in open.iter().filter(|(_, row)| !may_read(row)) {
+            // Gone meanwhile, or what the kernel cannot end: both are seen below.
+            let _refused = destroy(&mut netlink, *transport, row).is_err();
+        }
+        Ok(!open.is_empty() && !connections(&mut netlink, &self.sources)?.is_empty())
+    }
+}
+
+/// Whether this kernel can end connections. Asked with one that there cannot be.
+pub(super) fn can_end() -> Result<(), AnswerError> {
+    let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+    let row = Row {
+        family: Family::Ipv4,
+        state: state::ESTABLISHED,
+        local: nobody,
+        peer: nobody,
+        interface: 0,
+        cookie: Cookie(1),
+        receive_queue: 0,
+        write_queue: 0,
+        uid: 0,
+        inode: crate::model::Inode(0),
+        v6_only: None,
+        cgroup: None,
+        receive_buffer: None,
+        drops: None,
+        mptcp: false,
+        signed: false,
+    };
+    match destroy(&mut netlink, Transport::Tcp, &row) {
+        // There is none, or it has another cookie.
+        Err(AnswerError::Refused(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(AnswerError::Refused(error))
+            if error.kind() == io::ErrorKind::StaleNetworkFileHandle =>
+        {
+            Ok(())
+        }
+        ended => ended,
+    }
+}
+
+/// One of these addresses that a connection of this host leads to already, so that it is somebody's.
+pub(super) fn one_with_connections(sources: &[IpAddr]) -> Result<Option<IpAddr>, AnswerError> {
+    let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
+    let open = connections(&mut netlink, sources)?;
+    // What is half open may be a probe's.
+    let real = |row: &Row| ![state::SYN_RECV, state::NEW_SYN_RECV].contains(&row.state);
+    let found = open.iter().map(|(_, row)| row).find(|row| real(row));
+    Ok(found.map(|row| row.peer.ip().to_canonical()))
+}
+
+fn connections(
+    netlink: &mut NetlinkSocket,
+    sources: &[IpAddr],
+) -> Result<Vec<(Transport, Row)>, AnswerError> {
+    /// What the kernel says of a socket that it does not name: to destroy one without a name could hit the listener.
+    const NAMELESS: Cookie = Cookie(u64::MAX);
+    let mut rows = Vec::new();
+    let mut found = |transport, payload: &[u8]| {
+        rows.extend(sock_diag::row(payload).map(|row| (transport, row)));
+    };
+    let of_tcp = |seq| sock_diag::dump_tcp(state::CONNECTIONS, Keep::All, seq);
+    dump(netlink, of_tcp, |payload| found(Transport::Tcp, payload))?;
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let states = state::bit(state::ESTABLISHED);
+        let of_udp = |seq| sock_diag::dump(Transport::Udp, family, states, Keep::All, seq);
+        // A kernel that does not show them ends none either.
+        let _unknown = dump(netlink, of_udp, |payload| found(Transport::Udp, payload)).is_err();
+    }
+    rows.retain(|(_, row)| {
+        sources.contains(&row.peer.ip().to_canonical()) && row.cookie != NAMELESS
+    });
+    Ok(rows)
+}
+
+fn destroy(
+    netlink: &mut NetlinkSocket,
+    transport: Transport,
+    row: &Row,
+) -> Result<(), AnswerError> {
+    let seq = netlink.next_seq();
+    let mut answer = Answer::entry(seq);
+    let request = sock_diag::destroy(transport, row, seq);
+    netlink.converse(&request, |datagram| answer.take(datagram, |_, _| ()))
+}
