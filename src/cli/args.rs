@@ -16,7 +16,10 @@ Examples:
 
 fn exit_status() -> String {
     let lines = Exit::ALL.map(|exit| format!("  {:<4} {}", exit.status(), exit.meaning()));
-    format!("Exit status:\n{}", lines.join("\n"))
+    format!(
+        "Exit status:\n{}\n  outside ends with the status of its program; see its help",
+        lines.join("\n")
+    )
 }
 
 /// Who listens on this host, who can reach it, and what the firewall does to it.
@@ -314,11 +317,8 @@ with the files of this host: this is no sandbox.
 Names do not resolve where a name server would have to be asked, unless that is at an address of this host: name the
 address, as in curl --resolve www.example:443:10.0.0.2, or write it into /etc/hosts.
 
-Exit status:
-  125  portsight failed
-  126  the program cannot be run
-  127  the program is not found
-  else that of the program; 128 and the number of the signal that ended it";
+The exit status is that of the program, or 128 and the number of the signal that ended it; 125 where portsight fails,
+126 where the program cannot be run, and 127 where there is none.";
 
 #[derive(Debug, Args)]
 pub(super) struct Outside {

@@ -3,6 +3,7 @@
 
 mod carry;
 mod end;
+mod memory;
 mod queue;
 mod room;
 mod rules;
@@ -11,10 +12,11 @@ pub use carry::Carried;
 
 use super::stand::Stand;
 use super::{Unavailable, chance};
-use crate::sys::{self, Ended, Guardian, Injector, NetlinkSocket, SharedNote, Signals, Started};
+use crate::sys::{self, Ended, Guardian, Injector, NetlinkSocket, Signals, Started};
 use crate::wire::netlink::AnswerError;
 use carry::{Carrier, Hosts};
 use end::Left;
+use memory::Memory;
 use queue::Queues;
 use room::Room;
 use std::collections::{BTreeMap, BTreeSet};
@@ -33,7 +35,7 @@ pub struct Relay {
     stand: Stand,
     injectors: BTreeMap<u32, Injector>,
     queues: Queues,
-    note: SharedNote,
+    memory: Memory,
     left: Left,
     guardian: Option<Guardian>,
     /// The tables go with its last holder.
@@ -79,18 +81,21 @@ impl Relay {
         if let Some(address) = end::one_with_connections(&sources).map_err(Unavailable::Unending)? {
             return Err(Unavailable::Connected(address));
         }
-        let note = SharedNote::new().map_err(Unavailable::Guardian)?;
+        let memory = Memory::new().map_err(Unavailable::Guardian)?;
         let mut rules = rules::prepare().map_err(|error| Unavailable::Table(error.into()))?;
-        let left = Left { sources, elsewhere: !inside.is_empty() };
+        let own = sys::local_addresses().unwrap_or_default().usable;
+        let is_own = |address: &&IpAddr| own.iter().any(|own| own.address == **address);
+        let inside: BTreeSet<IpAddr> = inside.iter().filter(|it| !is_own(it)).copied().collect();
+        let left = Left { sources, inside: inside.clone() };
         let keep: Vec<BorrowedFd<'_>> = std::iter::once(rules.as_fd())
             .chain(stand.claims.iter().map(sys::Claim::as_fd))
             .collect();
-        let guardian = Guardian::fork(&keep, || left.finish(note.read() == [1]))
-            .map_err(Unavailable::Guardian)?;
+        let guardian =
+            Guardian::fork(&keep, || left.finish(&memory.used())).map_err(Unavailable::Guardian)?;
         let queues = Queues::open(chance()).map_err(Unavailable::Queue)?;
-        rules::install(&mut rules, &stand.doors, inside, queues.numbers)
+        rules::install(&mut rules, &stand.doors, &inside, queues.numbers)
             .map_err(Unavailable::Queue)?;
-        Ok(Self { stand, injectors, queues, note, left, guardian: Some(guardian), _rules: rules })
+        Ok(Self { stand, injectors, queues, memory, left, guardian: Some(guardian), _rules: rules })
     }
 
     /// Runs a program to its end, and says how that was and what was not carried.
@@ -119,7 +124,7 @@ impl Relay {
             queues: &mut self.queues,
             injectors: &self.injectors,
             doors: &self.stand.doors,
-            note: &mut self.note,
+            memory: &mut self.memory,
             mtu: usize::try_from(mtu).unwrap_or(usize::MAX),
             hosts: Hosts::default(),
             carried: Carried::default(),
@@ -132,7 +137,8 @@ impl Relay {
 impl Drop for Relay {
     /// The guardian goes first, then the socket of the tables, and the tables with it.
     fn drop(&mut self) {
-        let takes_time = self.left.close(true).unwrap_or(true) || self.note.read() == [1];
+        let used = self.memory.used();
+        let takes_time = self.left.close(&used, true).unwrap_or(true) || used.datagrams;
         match self.guardian.take() {
             // Nobody waits for it then, but for the first process of a container, which takes it with it.
             Some(guardian) if takes_time && std::process::id() != 1 => drop(guardian),

@@ -100,7 +100,7 @@ pub(super) fn named(
         match make(&name) {
             Err(AnswerError::Refused(error))
                 if error.kind() == io::ErrorKind::AlreadyExists && number < NAMES => {}
-            made => return made.map(|()| name),
+            result => return result.map(|()| name),
         }
     }
 }

@@ -33,12 +33,21 @@ pub fn ends(packet: &[u8]) -> Option<(IpAddr, IpAddr)> {
     }
 }
 
-/// Whether a packet is of no connection, so that an answer to it may come at any time: it is neither TCP nor ICMP.
+/// The port that a TCP packet comes from.
 #[must_use]
-pub fn has_no_connection(packet: &[u8]) -> bool {
+pub fn tcp_port(packet: &[u8]) -> Option<u16> {
+    let bytes = packet.get(tcp_at(packet)?..)?.first_chunk()?;
+    Some(u16::from_be_bytes(*bytes))
+}
+
+/// Whether a packet is of ICMP: what it asks is answered at once, or never.
+#[must_use]
+pub fn is_icmp(packet: &[u8]) -> bool {
     const ICMP: u8 = 1;
-    let at = if packet.first().is_some_and(|first| first >> 4 == 4) { 9 } else { 6 };
-    packet.get(at).is_none_or(|protocol| ![TCP, ICMP, ICMPV6].contains(protocol))
+    match packet.first().map(|first| first >> 4) {
+        Some(4) => packet.get(9) == Some(&ICMP),
+        _ => packet.get(6) == Some(&ICMPV6),
+    }
 }
 
 /// What is left to do with a TCP packet whose checksum is open: the sum, and where it stands for many segments, their
@@ -167,6 +176,15 @@ mod tests {
         let mut datagram = packet4(10);
         datagram[9] = 17;
         assert_eq!(outline(&datagram, 1500, false), None);
+    }
+
+    #[test]
+    fn connections_are_known_by_their_ports() {
+        let mut packet = packet6(3);
+        packet.splice(48..50, 40_000_u16.to_be_bytes());
+        assert_eq!((tcp_port(&packet), is_icmp(&packet)), (Some(40_000), false));
+        packet[6] = ICMPV6;
+        assert_eq!((tcp_port(&packet), is_icmp(&packet)), (None, true));
     }
 
     #[test]

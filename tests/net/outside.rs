@@ -6,6 +6,7 @@ mod devices;
 mod internet;
 mod nat;
 mod refused;
+mod relay;
 mod rules;
 mod rulesets;
 mod safety;

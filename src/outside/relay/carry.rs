@@ -1,9 +1,10 @@
 //! Carries packets between a program outside and this host, until the program has ended.
 
 use super::super::stand::Door;
+use super::memory::Memory;
 use super::queue::Queues;
 use super::room::Room;
-use crate::sys::{self, Ended, Injector, SharedNote, Signals, Started};
+use crate::sys::{self, Ended, Injector, Signals, Started};
 use crate::wire::ip::{self, NOTHING_LEFT};
 use crate::wire::queue::Queued;
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant};
 /// How many packets are carried one way before the other way is looked at.
 const TURN: u32 = 64;
 /// How long it is waited for something to carry.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_hours(1);
 /// How long the connections of a program that has ended may take to send what they have, and how often that is asked.
 const LAST_WORDS: Duration = Duration::from_secs(5);
 const TICK: Duration = Duration::from_millis(20);
@@ -28,7 +29,7 @@ pub(super) struct Carrier<'a> {
     pub(super) queues: &'a mut Queues,
     pub(super) injectors: &'a BTreeMap<u32, Injector>,
     pub(super) doors: &'a BTreeMap<IpAddr, Door>,
-    pub(super) note: &'a mut SharedNote,
+    pub(super) memory: &'a mut Memory,
     pub(super) mtu: usize,
     pub(super) hosts: Hosts,
     pub(super) carried: Carried,
@@ -41,8 +42,6 @@ pub struct Carried {
     pub refused: BTreeMap<IpAddr, u64>,
     /// How many packets the interface did not take, and why it did not take the last.
     pub lost: (u64, Option<String>),
-    /// Whether a datagram, or something else that has no connection, was carried.
-    pub(super) datagrams: bool,
 }
 
 /// The addresses of this host that can be reached from outside.
@@ -121,9 +120,10 @@ impl Carrier<'_> {
                 refusals.extend(ip::unreachable(packet));
                 continue;
             }
-            if !self.carried.datagrams && ip::has_no_connection(packet) {
-                self.carried.datagrams = true;
-                self.note.write(&[1]);
+            match ip::tcp_port(packet) {
+                Some(port) => self.memory.remember(port, true),
+                None if ip::is_icmp(packet) => {}
+                None => self.memory.remember(0, false),
             }
             door.way.carry(packet, &mut frame);
             let injector = self.injectors.get(&door.device);

@@ -1,10 +1,12 @@
 //! Ends what a program outside has left behind on this host: connections whose other end is gone.
 
 use super::super::ask::dump;
+use super::memory::Used;
 use crate::model::{Cookie, Family, Transport};
 use crate::sys::{self, NetlinkSocket, Procfs, Protocol};
 use crate::wire::netlink::{Answer, AnswerError};
 use crate::wire::sock_diag::{self, Keep, Row, state};
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -20,17 +22,17 @@ const TICK: Duration = Duration::from_millis(50);
 pub(super) struct Left {
     /// The addresses of the program outside.
     pub(super) sources: Vec<IpAddr>,
-    /// Whether programs in other network namespaces may have connections with it.
-    pub(super) elsewhere: bool,
+    /// The addresses of other network namespaces of this host, whose programs may have connections with it.
+    pub(super) inside: BTreeSet<IpAddr>,
 }
 
 impl Left {
     /// Ends everything, and keeps the table, and so everything from the wire, until no answer can come any more.
-    pub(super) fn finish(&self, sent_datagrams: bool) {
+    pub(super) fn finish(&self, used: &Used) {
         let began = Instant::now();
         loop {
-            let is_open = self.close(began.elapsed() < LATE).unwrap_or(true);
-            let waits = (sent_datagrams && began.elapsed() < LATE)
+            let is_open = self.close(used, began.elapsed() < LATE).unwrap_or(true);
+            let waits = (used.datagrams && began.elapsed() < LATE)
                 || (is_open && began.elapsed() < LONGEST);
             if !waits {
                 return;
@@ -41,28 +43,42 @@ impl Left {
 
     /// Ends every connection once. Where `spare`, not those whose program may still read what came before the end.
     /// Returns whether one is still there.
-    pub(super) fn close(&self, spare: bool) -> Result<bool, AnswerError> {
-        let here = self.close_here(spare)?;
-        if !self.elsewhere {
+    pub(super) fn close(&self, used: &Used, spare: bool) -> Result<bool, AnswerError> {
+        let here = self.close_those(spare, |_| true)?;
+        if self.inside.is_empty() {
             return Ok(here);
         }
         let namespaces = Procfs::open().and_then(|procfs| sys::network_namespaces(&procfs))?;
         let ours = sys::network_namespace("thread-self")?.inode;
         let others: Vec<_> = namespaces.found.values().filter(|it| it.inode != ours).collect();
-        let closed = sys::in_namespaces(&others, |_| self.close_here(spare));
+        // The address may be a real neighbour's to another network of this host's: not so with that port, and there.
+        let is_ours = |row: &Row| {
+            used.has(row.peer.port()) && self.inside.contains(&row.local.ip().to_canonical())
+        };
+        let closed = sys::in_namespaces(&others, |_| self.close_those(spare, is_ours));
         // One that cannot be entered has gone, or had none that came by here.
         Ok(closed.into_iter().flatten().flatten().fold(here, |all, one| all || one))
     }
 
-    fn close_here(&self, spare: bool) -> Result<bool, AnswerError> {
+    /// Ends those in this thread's namespace.
+    fn close_those(
+        &self,
+        spare: bool,
+        is_ours: impl Fn(&Row) -> bool,
+    ) -> Result<bool, AnswerError> {
         let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
-        let open = connections(&mut netlink, &self.sources)?;
+        let all = |netlink: &mut NetlinkSocket| {
+            let mut all = connections(netlink, &self.sources)?;
+            all.retain(|(_, row)| is_ours(row));
+            Ok::<_, AnswerError>(all)
+        };
+        let open = all(&mut netlink)?;
         let may_read = |row: &Row| spare && row.state == state::CLOSE_WAIT;
         for (transport, row) in open.iter().filter(|(_, row)| !may_read(row)) {
             // Gone meanwhile, or what the kernel cannot end: both are seen below.
             let _refused = destroy(&mut netlink, *transport, row).is_err();
         }
-        Ok(!open.is_empty() && !connections(&mut netlink, &self.sources)?.is_empty())
+        Ok(!open.is_empty() && !all(&mut netlink)?.is_empty())
     }
 }
 

@@ -24,8 +24,10 @@ pub(super) struct Room {
 impl Room {
     /// Furnishes the network namespace of this thread, which is new.
     pub(super) fn furnish(stand: &Stand, mtu: u32) -> Result<Self, Failure> {
-        let tun = Tun::create(&stand.interface.name).map_err(Failure::Device)?;
-        still(&stand.interface.name);
+        // Without the label of an address (`eth0:1`).
+        let name = stand.interface.name.split(':').next().unwrap_or_default();
+        let tun = Tun::create(name).map_err(Failure::Device)?;
+        still(name);
         let open = |protocol| NetlinkSocket::open(protocol).map_err(AnswerError::Socket);
         let mut netlink = open(Protocol::Route)?;
         let mut ask = |request: &dyn Fn(u32) -> Vec<u8>| {

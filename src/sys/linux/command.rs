@@ -1,6 +1,7 @@
 //! A program of the user's choice, with our standard streams, that ends with us.
 #![expect(unsafe_code, reason = "a step between fork and exec is unsafe to add")]
 
+use super::signals::Signals;
 use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, Signal, getppid, pidfd_open, pidfd_send_signal,
@@ -40,9 +41,10 @@ impl Started {
         #[expect(clippy::disallowed_methods, reason = "the user asks for it by name")]
         let mut command = Command::new(program);
         command.args(arguments);
-        // SAFETY: the step makes two system calls, and neither allocates nor locks.
+        // SAFETY: the step makes three system calls, and neither allocates nor locks.
         unsafe {
             command.pre_exec(move || {
+                Signals::let_through()?;
                 set_parent_process_death_signal(Some(Signal::KILL))?;
                 // It may have gone before it was asked for.
                 if getppid() == us { Ok(()) } else { Err(Errno::SRCH.into()) }

@@ -33,25 +33,20 @@ impl Signals {
     /// # Errors
     /// When the kernel refuses.
     pub fn keep() -> io::Result<Self> {
-        // SAFETY: sigemptyset(3) makes a valid set of any bytes, and the other calls get that set, which lives on.
-        let fd = unsafe {
-            let mut set: libc::sigset_t = std::mem::zeroed();
-            libc::sigemptyset(&raw mut set);
-            for signal in ENDS {
-                libc::sigaddset(&raw mut set, signal.as_raw());
-            }
-            let status =
-                libc::pthread_sigmask(libc::SIG_BLOCK, &raw const set, std::ptr::null_mut());
-            if status != 0 {
-                return Err(io::Error::from_raw_os_error(status));
-            }
-            libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
-        };
+        let set = mask(libc::SIG_BLOCK)?;
+        // SAFETY: the set is a valid one, and lives through the call.
+        let fd =
+            unsafe { libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK) };
         if fd < 0 {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the kernel made this descriptor for us, and nobody else has it.
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Lets them take effect again, as they do in a program that was just started. To be called between fork and exec too.
+    pub(super) fn let_through() -> io::Result<()> {
+        mask(libc::SIG_UNBLOCK).map(drop)
     }
 
     /// The next signal that came; `None` when there is none.
@@ -63,6 +58,23 @@ impl Signals {
         let signal = Signal::from_named_raw(number(NUMBER).filter(|_| read == INFO)?)?;
         // SI_USER and what else a process sends is not above 0 (sigaction(2)).
         Some(Came { signal, by_process: number(CODE)? <= 0 })
+    }
+}
+
+/// Changes what of the signals takes effect in this thread. Returns the set of them.
+fn mask(how: libc::c_int) -> io::Result<libc::sigset_t> {
+    // SAFETY: sigemptyset(3) makes a valid set of any bytes, and the other calls get that set, which lives through them.
+    // None of them allocates or locks.
+    unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        for signal in ENDS {
+            libc::sigaddset(&raw mut set, signal.as_raw());
+        }
+        match libc::pthread_sigmask(how, &raw const set, std::ptr::null_mut()) {
+            0 => Ok(set),
+            error => Err(io::Error::from_raw_os_error(error)),
+        }
     }
 }
 

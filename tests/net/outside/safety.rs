@@ -45,7 +45,7 @@ fn busy() -> (World, Host) {
 }
 
 /// Everything of the network that a program could change, as text. Counters and ages are left out.
-fn snapshot() -> Vec<(String, String)> {
+pub(super) fn snapshot() -> Vec<(String, String)> {
     let mut parts = Vec::new();
     for command in [
         "nft -s -a list ruleset",
@@ -85,7 +85,7 @@ fn sysctls(directory: &Path, parts: &mut Vec<(String, String)>) {
 
 /// Asserts that everything is as it was.
 #[track_caller]
-fn assert_as_before(before: &[(String, String)], what: &str) {
+pub(super) fn assert_as_before(before: &[(String, String)], what: &str) {
     for (was, is) in before.iter().zip(snapshot()) {
         assert_eq!(*was, is, "{what}");
     }
