@@ -106,7 +106,10 @@ pub(super) enum Command {
     /// Why connecting to a port, or binding to it, fails
     Why(Why),
     /// Run a program as if it were another machine on the network
-    #[command(after_help = OUTSIDE)]
+    #[command(
+        after_help = OUTSIDE,
+        override_usage = "portsight outside [--from VANTAGE] [--] COMMAND [ARGUMENT]..."
+    )]
     Outside(Outside),
     /// Print a shell completion script
     #[command(hide = true)]
@@ -309,15 +312,15 @@ pub(super) struct Why {
 
 /// What `outside --help` ends with.
 const OUTSIDE: &str = "\
-The program is in a network of its own, from where it reaches the addresses of this host, and no other: packets to
-others are refused. This host takes what it sends for what a neighbour sends, by its interface, and the firewall does
-with it what it does with a neighbour's. Nothing leaves this host. It takes root, and the program is run as root too,
+The program is in a network of its own, from where it reaches the addresses of this host, and no other: packets to \
+others are refused. This host takes what it sends for what a neighbour sends, by its interface, and the firewall does \
+with it what it does with a neighbour's. Nothing leaves this host. It takes root, and the program is run as root too, \
 with the files of this host: this is no sandbox.
 
-Names do not resolve where a name server would have to be asked, unless that is at an address of this host: name the
+Names do not resolve where a name server would have to be asked, unless that is at an address of this host: name the \
 address, as in curl --resolve www.example:443:10.0.0.2, or write it into /etc/hosts.
 
-The exit status is that of the program, or 128 and the number of the signal that ended it; 125 where portsight fails,
+The exit status is that of the program, or 128 and the number of the signal that ended it; 125 where portsight fails, \
 126 where the program cannot be run, and 127 where there is none.";
 
 #[derive(Debug, Args)]

@@ -81,18 +81,18 @@ impl Relay {
         if let Some(address) = end::one_with_connections(&sources).map_err(Unavailable::Unending)? {
             return Err(Unavailable::Connected(address));
         }
+        let queues = Queues::open(chance()).map_err(Unavailable::Queue)?;
         let memory = Memory::new().map_err(Unavailable::Guardian)?;
         let mut rules = rules::prepare().map_err(|error| Unavailable::Table(error.into()))?;
         let own = sys::local_addresses().unwrap_or_default().usable;
         let is_own = |address: &&IpAddr| own.iter().any(|own| own.address == **address);
         let inside: BTreeSet<IpAddr> = inside.iter().filter(|it| !is_own(it)).copied().collect();
-        let left = Left { sources, inside: inside.clone() };
+        let left = Left { sources, inside: inside.clone(), queues: queues.numbers };
         let keep: Vec<BorrowedFd<'_>> = std::iter::once(rules.as_fd())
             .chain(stand.claims.iter().map(sys::Claim::as_fd))
             .collect();
         let guardian =
             Guardian::fork(&keep, || left.finish(&memory.used())).map_err(Unavailable::Guardian)?;
-        let queues = Queues::open(chance()).map_err(Unavailable::Queue)?;
         rules::install(&mut rules, &stand.doors, &inside, queues.numbers)
             .map_err(Unavailable::Queue)?;
         Ok(Self { stand, injectors, queues, memory, left, guardian: Some(guardian), _rules: rules })

@@ -71,7 +71,9 @@ impl Stand {
                 Ok(claims) => {
                     let interface = posts.values().next().map(|post| post.target.interface.clone());
                     let interface = interface.ok_or_else(|| NoStand::Nowhere(String::new()))?;
-                    let gaps = gaps.into_iter().filter(|gap| gap.what.ends_with(&interface.name));
+                    let names_it =
+                        |gap: &Gap| gap.what.split(' ').next_back() == Some(&interface.name);
+                    let gaps = gaps.into_iter().filter(names_it);
                     let gaps = gaps.collect();
                     let doors = posts.iter().filter_map(|(source, post)| {
                         let device = network.devices.get(&post.target.device)?;

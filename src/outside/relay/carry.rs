@@ -96,20 +96,23 @@ impl Carrier<'_> {
     }
 
     fn carry(&mut self, from_room: bool, from_host: bool) {
-        if from_room {
-            self.inwards();
+        // A device that the program has taken away is ready for ever, and gives nothing.
+        if from_room && !self.inwards() {
+            sys::pause(TICK);
         }
         if from_host {
             self.outwards();
         }
     }
 
-    /// From the program to this host.
-    fn inwards(&mut self) {
+    /// From the program to this host. Returns whether there was anything.
+    fn inwards(&mut self) -> bool {
+        let mut is_any = false;
         let mut frame = Vec::new();
         let mut refusals = Vec::new();
         for _ in 0..TURN {
             let Some(packet) = self.room.tun.take() else { break };
+            is_any = true;
             let Some((source, target)) = ip::ends(packet) else { continue };
             let Some(door) = self.doors.get(&source) else { continue };
             if target.is_multicast() {
@@ -136,6 +139,7 @@ impl Carrier<'_> {
         for refusal in refusals {
             let _full = self.room.tun.give(NOTHING_LEFT, &refusal).is_err();
         }
+        is_any
     }
 
     /// From this host to the program.

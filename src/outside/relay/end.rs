@@ -2,6 +2,8 @@
 
 use super::super::ask::dump;
 use super::memory::Used;
+use super::queue::Queues;
+use super::rules::Numbers;
 use crate::model::{Cookie, Family, Transport};
 use crate::sys::{self, NetlinkSocket, Procfs, Protocol};
 use crate::wire::netlink::{Answer, AnswerError};
@@ -13,6 +15,9 @@ use std::time::{Duration, Instant};
 
 /// How long programs have to read what came before the end, and to answer a datagram.
 const LATE: Duration = Duration::from_secs(3);
+/// How long one that does answer must have been silent: it may ask again and again, after twice the time each time
+/// (RFC 9002, section 6.2).
+const QUIET: Duration = Duration::from_secs(15);
 /// When the kernel is not asked any more.
 const LONGEST: Duration = Duration::from_secs(130);
 const TICK: Duration = Duration::from_millis(50);
@@ -24,17 +29,19 @@ pub(super) struct Left {
     pub(super) sources: Vec<IpAddr>,
     /// The addresses of other network namespaces of this host, whose programs may have connections with it.
     pub(super) inside: BTreeSet<IpAddr>,
+    /// The queues of what goes to the program.
+    pub(super) queues: Numbers,
 }
 
 impl Left {
     /// Ends everything, and keeps the table, and so everything from the wire, until no answer can come any more.
     pub(super) fn finish(&self, used: &Used) {
         let began = Instant::now();
+        let mut late = Late { numbers: self.queues, queues: None, last: None };
         loop {
             let is_open = self.close(used, began.elapsed() < LATE).unwrap_or(true);
-            let waits = (used.datagrams && began.elapsed() < LATE)
-                || (is_open && began.elapsed() < LONGEST);
-            if !waits {
+            let may_answer = used.datagrams && (late.goes_on() || began.elapsed() < LATE);
+            if !(is_open || may_answer) || began.elapsed() > LONGEST {
                 return;
             }
             sys::pause(TICK);
@@ -79,6 +86,30 @@ impl Left {
             let _refused = destroy(&mut netlink, *transport, row).is_err();
         }
         Ok(!open.is_empty() && !all(&mut netlink)?.is_empty())
+    }
+}
+
+/// Who answers datagrams of a program that has ended.
+struct Late {
+    numbers: Numbers,
+    queues: Option<Queues>,
+    /// When the last answer came.
+    last: Option<Instant>,
+}
+
+impl Late {
+    /// Whether somebody still does.
+    fn goes_on(&mut self) -> bool {
+        /// How many packets are looked at.
+        const MOST: u32 = 1024;
+        // The process that had them may be there for a moment.
+        self.queues = self.queues.take().or_else(|| Queues::of(self.numbers).ok());
+        let mut came = false;
+        if let Some(queues) = &mut self.queues {
+            queues.take(MOST, |queued| came |= queued.queue == self.numbers.others);
+        }
+        self.last = if came { Some(Instant::now()) } else { self.last };
+        self.last.is_some_and(|last| last.elapsed() < QUIET)
     }
 }
 

@@ -40,7 +40,8 @@ impl Queues {
         }
     }
 
-    fn of(numbers: Numbers) -> Result<Self, AnswerError> {
+    /// Takes these two.
+    pub(super) fn of(numbers: Numbers) -> Result<Self, AnswerError> {
         let mut socket = NetlinkSocket::open(Protocol::Netfilter)?;
         socket.take_up_to(LARGEST);
         socket.receive_up_to(ROOM)?;

@@ -7,12 +7,12 @@ use super::super::{can_inject, with_neighbour};
 use super::{outside, outside_shell, serves_web};
 use crate::host::Host;
 use crate::run::Running;
-use crate::sockets::tcp;
+use crate::sockets::{tcp, udp};
 use crate::truth::LAN;
 use crate::world::{World, feed};
 use rustix::process::Signal;
 use std::fs;
-use std::net::{TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -176,6 +176,30 @@ fn nothing_leaves_and_nothing_stays_after_a_kill_in_mid_transfer() {
     assert_nothing_left(&before, "after a second kill");
     sleep(Duration::from_secs(70));
     assert_nothing_left(&before, "70 s later");
+    wire.assert_silent();
+}
+
+/// A server that hears nothing any more asks again for some time.
+#[test]
+#[ignore = "takes 25 s: scripts/test"]
+fn a_server_of_datagrams_that_goes_on_is_swallowed_until_it_gives_up() {
+    if !can_inject() {
+        return;
+    }
+    let (world, there) = with_neighbour();
+    let server: UdpSocket = udp("0.0.0.0:5353").bound().into();
+    server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let wire = Capture::of(&there);
+    let send = "exec 3<>/dev/udp/10.77.0.2/5353; echo hello >&3";
+    drop(outside(&world, "", &["bash", "-c", send]).run().exits(0));
+    let (_, peer) = server.recv_from(&mut [0; 16]).expect("a datagram comes");
+    for pause in [500, 2000, 4000] {
+        sleep(Duration::from_millis(pause));
+        assert_eq!(server.send_to(b"is somebody there?", peer).unwrap(), 18);
+    }
+    // 15 s after the last.
+    assert!(within(20, || feed("nft", &["list", "ruleset"], "").is_empty()));
+    has_gone("after the last answer");
     wire.assert_silent();
 }
 

@@ -152,11 +152,12 @@ fn connections_go_on_beside_each_other() {
     let (world, there) = with_neighbour();
     let world = serves_web(world, "[::]:8080");
     let wire = Capture::of(&there);
-    let script = "for i in 1 2 3 4 5 6 7 8; do
+    // Through a pipe, so that no line is written over another.
+    let script = "{ for i in 1 2 3 4 5 6 7 8; do
             curl -gsS http://10.77.0.2:8080/$((1000000 + i)) | sha256sum &
             curl -gsS 'http://[fd77::2]:8080/'$((2000000 + i)) | sha256sum &
         done
-        wait";
+        wait; } | cat";
     let run = outside_shell(&world, script).run().exits(0);
     let sum = |length| {
         feed("sh", &["-c", &format!("curl -sS http://127.0.0.1:8080/{length} | sha256sum")], "")
@@ -205,6 +206,44 @@ fn datagrams_go_both_ways_and_their_server_sees_no_error() {
     }
     let run = running.end().exits(0);
     assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("10.77.0.2\nfd77::2\n", ""));
+    wire.assert_silent();
+}
+
+/// A server may hand the kernel many datagrams as one: to a client they are many.
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn datagrams_that_are_sent_together_arrive_one_by_one() {
+    const SEGMENT: libc::c_int = 103; // UDP_SEGMENT
+    if !can_inject() {
+        return;
+    }
+    let (world, there) = with_neighbour();
+    let wire = Capture::of(&there);
+    let server = udp("[::]:5353").dual().bound();
+    server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let server: UdpSocket = server.into();
+    let (size, length) = (1000_i32, u32::try_from(size_of::<i32>()).unwrap());
+    // SAFETY: the kernel reads a number that lives through the call.
+    let set = unsafe {
+        let fd = std::os::fd::AsRawFd::as_raw_fd(&server);
+        libc::setsockopt(fd, libc::SOL_UDP, SEGMENT, (&raw const size).cast(), length)
+    };
+    assert_eq!(set, 0, "{}", std::io::Error::last_os_error());
+    let client = "
+import socket, sys
+for host in '10.77.0.2', 'fd77::2':
+    s = socket.socket(socket.AF_INET6 if ':' in host else socket.AF_INET, socket.SOCK_DGRAM)
+    s.settimeout(10)
+    s.sendto(b'go', (host, 5353))
+    print(*[len(s.recv(65536)) for i in range(6)])
+";
+    let running = outside(&world, "", &["python3", "-c", client]).start();
+    for _ in 0..2 {
+        let (_, peer) = server.recv_from(&mut [0; 16]).expect("a datagram comes");
+        assert_eq!(server.send_to(&[7; 5500], peer).expect("they are sent"), 5500);
+    }
+    let run = running.end().exits(0);
+    assert_eq!(run.stdout, "1000 1000 1000 1000 1000 500\n".repeat(2), "{}", run.stderr);
     wire.assert_silent();
 }
 
