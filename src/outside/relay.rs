@@ -93,8 +93,7 @@ impl Relay {
             .collect();
         let guardian =
             Guardian::fork(&keep, || left.finish(&memory.used())).map_err(Unavailable::Guardian)?;
-        rules::install(&mut rules, &stand.doors, &inside, queues.numbers)
-            .map_err(Unavailable::Queue)?;
+        rules::install(&mut rules, &stand.doors, &inside, queues.numbers)?;
         Ok(Self { stand, injectors, queues, memory, left, guardian: Some(guardian), _rules: rules })
     }
 

@@ -1,6 +1,7 @@
 //! The rules that put what goes to a program outside into queues, and keep what comes from it on this host. They are in
 //! tables of one family each, where every kernel with queues has a way into them.
 
+use super::super::Unavailable;
 use super::super::ask::take_effect;
 use super::super::stand::Door;
 use super::super::table::{FIRST, LAST, PROBE_FORWARDED, REPLY_END, REPLY_OUT, named};
@@ -26,13 +27,13 @@ pub(super) fn prepare() -> io::Result<NetlinkSocket> {
     NetlinkSocket::open(Protocol::Netfilter)
 }
 
-/// Makes the tables. `inside` are the addresses of other network namespaces of this host.
+/// Makes the tables, where the kernel has a way into the queues. `inside` are the addresses of other network namespaces of this host.
 pub(super) fn install(
     socket: &mut NetlinkSocket,
     doors: &BTreeMap<IpAddr, Door>,
     inside: &BTreeSet<IpAddr>,
     queues: Numbers,
-) -> Result<(), AnswerError> {
+) -> Result<(), Unavailable> {
     let mut by = |queueing| {
         named(|name| {
             let batch = batch(name, doors, inside, queues, queueing, socket.next_seq());
@@ -45,8 +46,11 @@ pub(super) fn install(
     };
     match by(Queueing::Expression) {
         // The kernel has no such expression.
-        Err(error) if is_missing(&error) => by(Queueing::Target).map(drop),
-        made => made.map(drop),
+        Err(error) if is_missing(&error) => match by(Queueing::Target) {
+            Err(error) if is_missing(&error) => Err(Unavailable::Queue(error)),
+            made => Ok(made.map(drop)?),
+        },
+        made => Ok(made.map(drop)?),
     }
 }
 
