@@ -31,8 +31,8 @@ never\:"Never"))' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
-'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)-v[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '-V[Print version]' \
@@ -87,8 +87,8 @@ never\:"Never"))' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
-'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)-v[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '*::filters -- Keep what matches all of these\: port=22,8000-8100, proto=tcp|udp|sctp|unix|raw|packet, state=listen|bound|unconnected|established|time-wait…, address=IP, scope=any|loopback|link-local|address, family=ipv4|ipv6, interface=NAME, service=NAME, process=NAME, pid=N, user=NAME, uid=N, unit=NAME, container=NAME|ID:_default' \
@@ -128,8 +128,8 @@ never\:"Never"))' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
-'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)-v[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '*::subjects -- A port (8080, \:8080, 53/udp, udp\:53, 8000-8100), pid\:N, a service or a process:_default' \
@@ -172,8 +172,8 @@ never\:"Never"))' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
-'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)-v[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '*::ports -- The ports, as in 80,443,8000-8100,ssh \[default\: every TCP port, and the UDP ports that are bound\]:_default' \
@@ -216,8 +216,8 @@ never\:"Never"))' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
-'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)-v[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '*::ports -- The ports, as in 80,443,8000-8100,ssh \[default\: every TCP port, and the UDP ports that are bound\]:_default' \
@@ -247,8 +247,8 @@ never\:"Never"))' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
-'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)-v[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '::target -- What to connect to\: HOST\:PORT, PORT, a URL, or the path of a Unix socket:_default' \
@@ -298,8 +298,8 @@ never\:"Never"))' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
-'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)-v[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':shell -- The shell:(bash elvish fish powershell zsh)' \
@@ -323,8 +323,8 @@ never\:"Never"))' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
-'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)-v[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 && ret=0
@@ -347,8 +347,8 @@ never\:"Never"))' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
-'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)-v[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 ':command -- The command:((ls\:"The sockets of \`ls\`"

@@ -7,6 +7,7 @@
 mod check;
 mod envelope;
 mod identity;
+mod journey;
 mod schema;
 mod sockets;
 mod time;

@@ -28,12 +28,17 @@ pub use units::find_units;
 use crate::model::{Hides, Inode, Inventory, Seen, Socket};
 use crate::sys;
 use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// Something that lists sockets.
 pub trait Source {
     /// The sockets, in any order and without owners, and what could not be seen.
     fn read(&mut self) -> Inventory;
+
+    /// Those of these network namespaces at least; `None` is ours.
+    fn read_in(&mut self, _namespaces: &BTreeSet<Option<String>>) -> Inventory {
+        self.read()
+    }
 }
 
 /// What can be listed beside the sockets that hold a port.
@@ -67,7 +72,7 @@ pub fn take(source: &mut dyn Source, services: &Services) -> Inventory {
 /// Finds the processes that hold the sockets of an inventory: nearly all of the cost of one, so leave out first
 /// what will not be shown. `source` is asked again when an owner is missing.
 pub fn find_owners(inventory: &mut Inventory, source: &mut dyn Source) {
-    let gap = owners::fill(inventory, || inodes(source));
+    let gap = owners::fill(inventory, |namespaces| inodes(source, namespaces));
     inventory.gaps.extend(gap);
 }
 
@@ -80,9 +85,13 @@ pub fn split_off(inventory: &mut Inventory, asked: impl Fn(&Socket) -> bool) -> 
     rest
 }
 
-/// The sockets that there are now. A table that cannot be read again tells of no socket that it is gone.
-fn inodes(source: &mut dyn Source) -> Option<HashSet<Inode>> {
-    let later = source.read();
+/// The sockets that there are now in these network namespaces at least. A table that cannot be read again tells of no
+/// socket that it is gone.
+fn inodes(
+    source: &mut dyn Source,
+    namespaces: &BTreeSet<Option<String>>,
+) -> Option<HashSet<Inode>> {
+    let later = source.read_in(namespaces);
     let read = later.gaps.iter().all(|gap| gap.hides != Hides::Sockets);
     read.then(|| later.held().map(|held| held.inode).collect())
 }

@@ -179,6 +179,20 @@ pub fn deciding_rules(facts: &Facts) -> BTreeSet<RuleId> {
     of_views.chain(doors::rules(facts)).collect()
 }
 
+/// Every rule and policy that was asked about the probes of the ports that get a finding, and about the replies.
+#[must_use]
+pub fn rules_on_the_way(facts: &Facts) -> BTreeSet<RuleId> {
+    let views = judge(facts).items.into_iter().flat_map(|item| item.views);
+    let journeys = views.filter_map(|view| view.journey);
+    journeys
+        .flat_map(|journey| {
+            let of_reply = journey.reply.iter().flat_map(|reply| &reply.steps);
+            let steps = journey.steps.iter().chain(of_reply);
+            steps.map(|step| step.rule.clone()).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
 /// Where the firewall hands probes on to.
 #[must_use]
 pub fn targets(facts: &Facts) -> BTreeSet<(Transport, SocketAddr)> {
@@ -277,7 +291,7 @@ fn finding(
         if judged.wants_second_look && !looked_again && facts.interrupted {
             judged = case::Judged::inconclusive("interrupted before the second look");
         }
-        views.push(reading::view(&pair, judged_by.method, &attempt, judged));
+        views.push(reading::view(&pair, judged_by.method, &attempt, judged, journey));
         if wants_second_look && facts.second.is_none() {
             unsettled.push(pair);
         }

@@ -9,6 +9,7 @@ mod check;
 mod group;
 mod header;
 mod identity;
+mod journey;
 mod json;
 mod number;
 mod owners;

@@ -56,7 +56,8 @@ pub(super) struct Common {
     /// Say nothing on stderr but errors
     #[arg(short, long, global = true)]
     pub(super) quiet: bool,
-    /// Say more on stderr: ls says whether a second reader lists the same sockets
+    /// Say more: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists
+    /// the same sockets
     #[arg(short, long, global = true, conflicts_with = "quiet")]
     pub(super) verbose: bool,
 }

@@ -70,10 +70,11 @@ pub(super) fn examine(
     facts.interrupted = progress.stopped();
     // From here on nothing is injected any more.
     drop(network);
-    read_rules(&mut facts);
+    read_rules(&mut facts, printer.is_verbose());
     facts.behind = behind(&reconcile::targets(&facts), services, surroundings);
     gaps.extend(name_owners(&mut facts, surroundings));
-    let mut check = report(facts, gaps, services);
+    let ways = printer.is_verbose().then(|| facts.rulebook.clone());
+    let mut check = Check { ways, ..report(facts, gaps, services) };
     let expectations = request.expectations.iter();
     check.expected = expectations.map(|expectation| expectation.hold(&check.items)).collect();
     if request.identify {
@@ -185,7 +186,7 @@ pub(super) fn look(
     sweeps.extend(from_network);
     let lookups = lookups.into_iter().flatten().collect();
     let after = inventory::take(&mut SockDiag::default(), services);
-    let tracks_connections = sys::tracks_connections();
+    let tracks_connections = probe::tracks_connections();
     Look {
         before,
         after,
@@ -296,5 +297,14 @@ fn report(facts: Facts, mut gaps: Vec<Gap>, services: &Services) -> Check {
         seen.push(gap.clone());
         new
     });
-    Check { items, vantages, gaps, partial, identified: false, expected: Vec::new(), doors }
+    Check {
+        items,
+        vantages,
+        gaps,
+        partial,
+        identified: false,
+        expected: Vec::new(),
+        doors,
+        ways: None,
+    }
 }

@@ -201,11 +201,16 @@ pub(super) fn rulebook(wanted: &BTreeSet<RuleId>) -> Rulebook {
     Rulebook { chains: firewall::chains().unwrap_or_default(), rules: firewall::rules(wanted) }
 }
 
-/// Reads what the rules say that decided about traced probes. Which of them did depends on where their chains begin.
-pub(super) fn read_rules(facts: &mut Facts) {
+/// Reads what the rules say that decided about traced probes, or every rule that was asked. Which of them decided depends
+/// on where their chains begin.
+pub(super) fn read_rules(facts: &mut Facts, every: bool) {
     let looks = std::iter::once(&facts.first).chain(&facts.second);
     if looks.flat_map(|look| &look.sweeps).any(|sweep| !sweep.journeys.is_empty()) {
         facts.rulebook = rulebook(&BTreeSet::new());
-        facts.rulebook.rules = firewall::rules(&reconcile::deciding_rules(facts));
+        let mut wanted = reconcile::deciding_rules(facts);
+        if every {
+            wanted.extend(reconcile::rules_on_the_way(facts));
+        }
+        facts.rulebook.rules = firewall::rules(&wanted);
     }
 }

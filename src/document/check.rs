@@ -2,11 +2,12 @@
 
 use super::envelope::Document;
 use super::identity::IdentityItem;
+use super::journey::{self, JourneyItem};
 use super::sockets::SocketItem;
 use super::unknown::UnknownList;
 use crate::model::{
-    About, Check, Door, Expectation, Expected, How, Icmp, PortFinding, Rule, Tally, VantageSummary,
-    Verdict, VerdictFrom, View,
+    About, Backend, Check, Door, Expectation, Expected, How, Icmp, PortFinding, Rule, RuleId,
+    Rulebook, Tally, VantageSummary, Verdict, VerdictFrom, View,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -34,7 +35,7 @@ pub fn check<'a>(about: &'a About, check: &'a Check) -> Document<'a, CheckBody<'
         vantages: check.vantages.iter().map(VantageItem::from).collect(),
         expected: check.expected.iter().map(ExpectedItem::from).collect(),
         open_doors: check.doors.iter().map(DoorItem::from).collect(),
-        items: check.items.iter().map(|finding| PortItem::at(finding, now)).collect(),
+        items: check.items.iter().map(|it| PortItem::at(it, check.ways.as_ref(), now)).collect(),
     };
     Document::new("portsight/check", about, &check.gaps, body)
 }
@@ -160,8 +161,8 @@ struct PortItem<'a> {
 
 impl<'a> PortItem<'a> {
     /// The item at the moment `now`, in seconds since the Unix epoch.
-    fn at(finding: &'a PortFinding, now: i128) -> Self {
-        let mut unknown = unknown(finding);
+    fn at(finding: &'a PortFinding, ways: Option<&'a Rulebook>, now: i128) -> Self {
+        let mut unknown = unknown(finding, ways);
         let identity = unknown.read("identity", &finding.identity);
         let identity = identity.map(|it| IdentityItem::read(it, now, &mut unknown));
         Self {
@@ -175,7 +176,7 @@ impl<'a> PortItem<'a> {
                 .verdict
                 .filter(|_| finding.verdict_from == VerdictFrom::Network)
                 .map(Verdict::name),
-            views: finding.views.iter().map(ViewItem::from).collect(),
+            views: finding.views.iter().map(|view| ViewItem::at(view, ways)).collect(),
             identity,
             unknown,
         }
@@ -184,7 +185,7 @@ impl<'a> PortItem<'a> {
 
 /// A port that was not probed has no verdict. Where something stopped a probe that was not traced, the hook and the rule
 /// are unknown, not absent.
-fn unknown(finding: &PortFinding) -> UnknownList<'_> {
+fn unknown<'a>(finding: &'a PortFinding, ways: Option<&Rulebook>) -> UnknownList<'a> {
     let mut unknown = UnknownList::default();
     if finding.verdict.is_none() {
         unknown.add("verdict", "not probed", None);
@@ -194,6 +195,9 @@ fn unknown(finding: &PortFinding) -> UnknownList<'_> {
         let rule = unknown.read(&format!("views[{at}].rule"), &view.rule);
         if rule.is_some_and(|rule| rule.text.is_none()) {
             unknown.add(&format!("views[{at}].rule.text"), "it could not be read", None);
+        }
+        if let (Some(journey), Some(ways)) = (&view.journey, ways) {
+            journey::unread(at, journey, ways, &mut unknown);
         }
     }
     unknown
@@ -224,11 +228,13 @@ struct ViewItem<'a> {
     hook: Option<&'static str>,
     rule: Option<RuleItem<'a>>,
     note: Option<&'a str>,
+    /// The way of its probe through the rules: with --verbose, where the kernel traced it.
+    journey: Option<JourneyItem<'a>>,
 }
 
 /// A rule, or the policy of a chain.
 #[derive(Debug, Serialize, JsonSchema)]
-struct RuleItem<'a> {
+pub(super) struct RuleItem<'a> {
     family: &'static str,
     table: &'a str,
     chain: &'a str,
@@ -242,15 +248,22 @@ struct RuleItem<'a> {
 
 impl<'a> From<&'a Rule> for RuleItem<'a> {
     fn from(rule: &'a Rule) -> Self {
-        let chain = &rule.id.chain;
+        Self::at(&rule.id, Some(rule))
+    }
+}
+
+impl<'a> RuleItem<'a> {
+    /// This rule or policy, with what it says, as far as that is known.
+    pub(super) fn at(id: &'a RuleId, rule: Option<&'a Rule>) -> Self {
+        let chain = &id.chain;
         Self {
             family: chain.table.family.name(),
             table: &chain.table.name,
             chain: &chain.name,
-            handle: rule.id.handle,
-            text: rule.text.as_deref(),
-            kind: if rule.id.handle.is_some() { "rule" } else { "policy" },
-            backend: rule.backend.name(),
+            handle: id.handle,
+            text: rule.and_then(|rule| rule.text.as_deref()),
+            kind: if id.handle.is_some() { "rule" } else { "policy" },
+            backend: rule.map_or(Backend::Nftables, |rule| rule.backend).name(),
         }
     }
 }
@@ -262,8 +275,9 @@ pub(super) struct IcmpItem {
     from: Option<IpAddr>,
 }
 
-impl<'a> From<&'a View> for ViewItem<'a> {
-    fn from(view: &'a View) -> Self {
+impl<'a> ViewItem<'a> {
+    fn at(view: &'a View, ways: Option<&'a Rulebook>) -> Self {
+        let journey = view.journey.as_ref().zip(ways);
         Self {
             vantage: view.vantage.name(),
             interface: &view.interface.name,
@@ -281,6 +295,7 @@ impl<'a> From<&'a View> for ViewItem<'a> {
             hook: view.hook.known().map(|hook| hook.name()),
             rule: view.rule.known().map(RuleItem::from),
             note: view.note.as_deref(),
+            journey: journey.map(|(journey, ways)| JourneyItem::of(journey, ways)),
         }
     }
 }
@@ -330,7 +345,7 @@ mod tests {
                 "method": "connect", "state": "filtered", "reason": "admin-prohibited",
                 "icmp": {"type": 3, "code": 13, "from": "10.0.0.5"}, "rtt_us": null, "attempts": 1,
                 "verdict": "filtered", "certainty": "likely", "how": "rejected", "hook": null,
-                "rule": null, "note": "no rule was traced",
+                "rule": null, "note": "no rule was traced", "journey": null,
             })
         );
         assert_eq!(item["views"][0]["rtt_us"], 42);

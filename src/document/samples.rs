@@ -218,6 +218,7 @@ pub(crate) fn view(vantage: Vantage, state: State, verdict: Verdict) -> View {
         hook: Seen::Absent,
         rule: Seen::Absent,
         note: None,
+        journey: None,
     }
 }
 
@@ -322,5 +323,6 @@ pub(crate) fn check(items: Vec<PortFinding>) -> Check {
         identified: false,
         expected: Vec::new(),
         doors: Vec::new(),
+        ways: None,
     }
 }

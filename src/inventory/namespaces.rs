@@ -3,7 +3,7 @@
 use super::{SockDiag, Source};
 use crate::model::{Gap, Hides, Inventory, Need};
 use crate::sys::{self, OpenNamespace, OpenNamespaces, Procfs};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 
@@ -98,10 +98,21 @@ impl Namespaces {
         &self,
         work: impl Fn() -> T + Sync,
     ) -> Vec<(Option<String>, io::Result<T>)> {
-        let ours = self.ours.then(|| (None, Ok(work())));
-        let others: Vec<&OpenNamespace> = self.others.iter().collect();
+        self.visit_some(|_| true, work)
+    }
+
+    /// The same, only where it is wanted.
+    fn visit_some<T: Send>(
+        &self,
+        wanted: impl Fn(&Option<String>) -> bool,
+        work: impl Fn() -> T + Sync,
+    ) -> Vec<(Option<String>, io::Result<T>)> {
+        let ours = (self.ours && wanted(&None)).then(|| (None, Ok(work())));
+        let labelled = self.others.iter().map(|namespace| (Some(label(namespace)), namespace));
+        let (labels, others): (Vec<_>, Vec<_>) =
+            labelled.filter(|(label, _)| wanted(label)).unzip();
         let results = sys::in_namespaces(&others, |_| work());
-        let others = others.into_iter().map(|namespace| Some(label(namespace))).zip(results);
+        let others = labels.into_iter().zip(results);
         ours.into_iter().chain(others).collect()
     }
 }
@@ -134,8 +145,18 @@ pub struct Across<'a> {
 
 impl Source for Across<'_> {
     fn read(&mut self) -> Inventory {
+        self.read_where(|_| true)
+    }
+
+    fn read_in(&mut self, namespaces: &BTreeSet<Option<String>>) -> Inventory {
+        self.read_where(|netns| namespaces.contains(netns))
+    }
+}
+
+impl Across<'_> {
+    fn read_where(&self, wanted: impl Fn(&Option<String>) -> bool) -> Inventory {
         let mut found = Inventory { gaps: self.namespaces.gaps.clone(), ..Inventory::default() };
-        for (netns, read) in self.namespaces.visit(|| self.what.clone().read()) {
+        for (netns, read) in self.namespaces.visit_some(wanted, || self.what.clone().read()) {
             match (netns, read) {
                 (Some(netns), Ok(mut inventory)) => {
                     for held in inventory.held_mut() {

@@ -17,7 +17,7 @@ use deep::InFlight;
 use processes::Processes;
 use roles::Tree;
 use scan::{Holders, Scan, Unread, Wanted};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io;
 use std::net::SocketAddr;
 
@@ -31,7 +31,7 @@ struct Found {
     tunnels: Vec<Tunnel>,
     in_flight: InFlight,
     restless: bool,
-    /// The sockets that there were after the last look; `None` when that is not known.
+    /// The sockets that there were after the last look, where one lacks a holder; `None` when that is not known.
     last: Option<HashSet<Inode>>,
 }
 
@@ -61,10 +61,11 @@ impl Sought<'_> {
     }
 }
 
-/// Fills in the owners of the sockets. `inodes` tells which sockets there are now. Returns what could not be seen.
+/// Fills in the owners of the sockets. `inodes` tells which sockets there are now in some network namespaces. Returns what
+/// could not be seen.
 pub(super) fn fill(
     inventory: &mut Inventory,
-    inodes: impl FnMut() -> Option<HashSet<Inode>>,
+    inodes: impl FnMut(&BTreeSet<Option<String>>) -> Option<HashSet<Inode>>,
 ) -> Option<Gap> {
     let mut sockets = Sought::all(inventory);
     if sockets.is_empty() {
@@ -148,7 +149,7 @@ fn no_procfs(sockets: &mut [Sought<'_>], error: &str) -> Gap {
 fn find(
     procfs: &Procfs,
     sockets: &[Sought<'_>],
-    mut inodes: impl FnMut() -> Option<HashSet<Inode>>,
+    mut inodes: impl FnMut(&BTreeSet<Option<String>>) -> Option<HashSet<Inode>>,
 ) -> io::Result<Found> {
     let wanted: Wanted = sockets.iter().map(|socket| socket.inode().0).collect();
     let mut scan = scan::ordinary(procfs, &wanted)?;
@@ -156,8 +157,9 @@ fn find(
         .iter()
         .filter(|socket| scan.holders.of(socket.inode().0).next().is_none())
         .collect();
-    // Asked only when an owner is missing.
-    let mut last = if unheld.is_empty() { None } else { inodes() };
+    // Asked only when an owner is missing, and only where.
+    let places: BTreeSet<_> = unheld.iter().map(|socket| socket.held.netns.clone()).collect();
+    let mut last = if unheld.is_empty() { None } else { inodes(&places) };
     unheld.retain(|socket| is_in(last.as_ref(), socket.inode()));
     let of_udp = unheld.iter().any(|socket| socket.udp.is_some());
     let tunnels = if of_udp { tunnels() } else { Vec::new() };
@@ -177,7 +179,7 @@ fn find(
             deep.holders.add_rest(&missing, pid);
         }
         if missing.without(&deep.holders).len() > 0 {
-            last = inodes();
+            last = inodes(&places);
         }
         scan.holders.merge(deep.holders);
         (in_flight, restless) = (deep.in_flight, deep.restless);

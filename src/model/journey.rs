@@ -29,6 +29,31 @@ pub enum Reached {
     Away(SocketAddr),
 }
 
+impl Reached {
+    /// Its name in the documents.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "interface",
+            Self::Rules => "rules",
+            Self::Host(None) => "host",
+            Self::Host(Some(_)) => "redirected",
+            Self::Through(_) => "forwarded",
+            Self::Away(_) => "held-back",
+        }
+    }
+
+    /// Where to, when that is not where it was sent to.
+    #[must_use]
+    pub fn elsewhere(self) -> Option<SocketAddr> {
+        match self {
+            Self::Host(to) => to,
+            Self::Through(to) | Self::Away(to) => Some(to),
+            Self::Nothing | Self::Rules => None,
+        }
+    }
+}
+
 /// One decision about a packet.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Step {
@@ -59,6 +84,32 @@ pub enum Decision {
     Stolen,
 }
 
+impl Decision {
+    /// Its word in the rules of `nft`, where it is one: for people, and in the documents.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Continue => "continue",
+            Self::Accept => "accept",
+            Self::Drop => "drop",
+            Self::Jump(_) => "jump",
+            Self::Goto(_) => "goto",
+            Self::Return => "return",
+            Self::Queue => "queue",
+            Self::Stolen => "stolen",
+        }
+    }
+
+    /// The chain that is asked next.
+    #[must_use]
+    pub fn chain(&self) -> Option<&str> {
+        match self {
+            Self::Jump(chain) | Self::Goto(chain) => Some(chain),
+            _ => None,
+        }
+    }
+}
+
 /// A reply on its way out.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reply {
@@ -86,44 +137,8 @@ impl Journey {
     pub fn is_barred(&self) -> bool {
         self.stopped_by().is_some() || self.reply_stopped_by().is_some()
     }
-
-    /// The last rule that let the probe go on; a policy only where no rule did: chains that have nothing to say of it,
-    /// as those of NAT mostly are, come after the one that decided.
-    #[must_use]
-    pub fn let_in_by(&self) -> Option<&RuleId> {
-        let accepted = || self.steps.iter().rev().filter(|step| step.verdict == Decision::Accept);
-        let rule = accepted().find(|step| step.rule.handle.is_some());
-        rule.or_else(|| accepted().next()).map(|step| &step.rule)
-    }
 }
 
 fn dropped(steps: &[Step]) -> Option<&RuleId> {
     steps.iter().rev().find(|step| step.verdict == Decision::Drop).map(|step| &step.rule)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Chain, Table, TableFamily};
-
-    fn step(chain: &str, handle: Option<u64>, verdict: Decision) -> Step {
-        let table = Table { family: TableFamily::Ip, name: "filter".into() };
-        Step { rule: RuleId { chain: Chain { table, name: chain.into() }, handle }, verdict }
-    }
-
-    #[test]
-    fn the_rule_that_let_a_probe_in_counts_before_later_policies() {
-        let let_in = |steps: Vec<Step>| {
-            let journey = Journey { reached: Reached::Host(None), steps, reply: None };
-            journey.let_in_by().map(|rule| (rule.chain.name.clone(), rule.handle))
-        };
-        let passed = step("nat", None, Decision::Accept);
-        let rule = step("input", Some(4), Decision::Accept);
-        let asked = step("input", Some(3), Decision::Jump("more".into()));
-        let all = vec![asked, rule, passed.clone()];
-        assert_eq!(let_in(all), Some(("input".to_owned(), Some(4))));
-        let early = step("raw", None, Decision::Accept);
-        assert_eq!(let_in(vec![early, passed]), Some(("nat".to_owned(), None)));
-        assert_eq!(let_in(vec![]), None);
-    }
 }

@@ -1,6 +1,6 @@
 //! Rules of the firewall: where they stand, and what they say.
 
-use super::Step;
+use super::{Decision, Journey, Step};
 use std::collections::BTreeMap;
 
 /// The family of a table of `nf_tables` (`linux/netfilter.h`, `enum nfproto`).
@@ -187,9 +187,43 @@ impl Rulebook {
     /// Where a packet was that this rule on its way decided about: where the way through rules began that led to it.
     #[must_use]
     pub fn hook_at(&self, steps: &[Step], rule: &RuleId) -> Option<Hook> {
-        let until = steps.iter().rposition(|step| step.rule == *rule).map_or(0, |at| at + 1);
-        let mut before = steps.iter().take(until).rev();
-        before.find_map(|step| self.base(&step.rule)).map(|base| base.hook)
+        let at = steps.iter().rposition(|step| step.rule == *rule)?;
+        self.hooks(steps).get(at).copied().flatten()
+    }
+
+    /// Where a packet was at each of these decisions: where the way through rules began that led to it.
+    #[must_use]
+    pub fn hooks(&self, steps: &[Step]) -> Vec<Option<Hook>> {
+        let mut hook = None;
+        let mut at = |step: &Step| {
+            hook = self.base(&step.rule).map(|base| base.hook).or(hook);
+            hook
+        };
+        steps.iter().map(&mut at).collect()
+    }
+
+    /// What let the probe go on where it was last asked for: a rule, and a policy only where no rule there did. Chains of
+    /// NAT, which decide about something else, do not count.
+    #[must_use]
+    pub fn let_in_by<'j>(&self, journey: &'j Journey) -> Option<&'j RuleId> {
+        let is_nat =
+            |step: &Step| self.base(&step.rule).is_some_and(|it| it.kind == ChainKind::Nat);
+        let mut of_nat = false;
+        let accepted: Vec<(&Step, Option<Hook>)> = journey
+            .steps
+            .iter()
+            .zip(self.hooks(&journey.steps))
+            .filter(|(step, _)| {
+                if self.base(&step.rule).is_some() {
+                    of_nat = is_nat(step);
+                }
+                step.verdict == Decision::Accept && !of_nat
+            })
+            .collect();
+        let (_, last) = accepted.last()?;
+        let there = || accepted.iter().rev().filter(|(_, hook)| hook == last);
+        let rule = there().find(|(step, _)| step.rule.handle.is_some());
+        rule.or_else(|| there().next()).map(|(step, _)| &step.rule)
     }
 
     /// A rule in words, as far as it was asked for.
@@ -197,5 +231,51 @@ impl Rulebook {
     pub fn rule(&self, id: &RuleId) -> Rule {
         let unread = || Rule { id: id.clone(), text: None, backend: Backend::Nftables };
         self.rules.get(id).cloned().unwrap_or_else(unread)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Reached;
+
+    /// Chains by the first letter of their names: where they begin, and whether they are of NAT.
+    fn let_in(steps: &[(&str, Option<u64>, Decision)]) -> Option<String> {
+        let table = Table { family: TableFamily::Ip, name: "t".into() };
+        let chain = |name: &str| Chain { table: table.clone(), name: name.to_owned() };
+        let mut rulebook = Rulebook::default();
+        let mut journey = Journey { reached: Reached::Host(None), steps: vec![], reply: None };
+        for (name, handle, verdict) in steps {
+            let hook = match name.as_bytes().first() {
+                Some(b'p') => Some(Hook::Prerouting),
+                Some(b'i') => Some(Hook::Input),
+                _ => None,
+            };
+            let kind = if name.ends_with("nat") { ChainKind::Nat } else { ChainKind::Filter };
+            let base = hook.map(|hook| Base { hook, kind, priority: 0, policy: Policy::Accept });
+            rulebook.chains.insert(chain(name), base);
+            let rule = RuleId { chain: chain(name), handle: *handle };
+            journey.steps.push(Step { rule, verdict: verdict.clone() });
+        }
+        let rule = rulebook.let_in_by(&journey)?;
+        Some(format!("{} {:?}", rule.chain.name, rule.handle))
+    }
+
+    #[test]
+    fn the_rule_that_let_a_probe_in_is_the_one_that_was_asked_for_that() {
+        use Decision::{Accept, Jump};
+        let policy = |chain| (chain, None, Accept);
+        let rule = |chain| (chain, Some(4), Accept);
+        let table: [(&[_], Option<&str>); 6] = [
+            (&[], None),
+            (&[policy("pre"), policy("in")], Some("in None")),
+            (&[rule("in"), policy("in-late")], Some("in Some(4)")),
+            (&[rule("in"), policy("in-nat")], Some("in Some(4)")),
+            (&[rule("pre"), policy("in"), rule("in-nat")], Some("in None")),
+            (&[rule("pre"), ("in", Some(3), Jump("web".into())), rule("web")], Some("web Some(4)")),
+        ];
+        for (steps, expected) in table {
+            assert_eq!(let_in(steps).as_deref(), expected, "{steps:?}");
+        }
     }
 }

@@ -1,12 +1,13 @@
 //! What the reconciler makes of the facts.
 
 use super::{
-    Answer, Endpoint, Expected, Gap, Hook, Icmp, Identity, Interface, Method, Rule, Seen, Socket,
-    Transport, Vantage,
+    Answer, Endpoint, Expected, Gap, Hook, Icmp, Identity, Interface, Journey, Method, Rule,
+    Rulebook, Seen, Socket, Transport, Vantage,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// An answer as scanners read it.
@@ -215,6 +216,8 @@ pub struct View {
     pub rule: Seen<Rule>,
     /// A sentence on what the verdict rests on, or what would settle it.
     pub note: Option<String>,
+    /// Its probe's way through the rules, where the kernel traced it.
+    pub journey: Option<Arc<Journey>>,
 }
 
 /// Over which vantages a port's verdict was found.
@@ -316,6 +319,8 @@ pub struct Check {
     pub expected: Vec<Expected>,
     /// Ports that the firewall lets through from the network, and that nobody serves.
     pub doors: Vec<Door>,
+    /// What the rules on the ways of the probes say; `None` when the ways are not to be shown.
+    pub ways: Option<Rulebook>,
 }
 
 /// A port that the firewall lets through although it stops most others, and that nobody serves.

@@ -199,7 +199,7 @@ impl Story {
     fn passes(&mut self, chain: &str, headers: &Headers, sent_to: SocketAddr, is_reply: bool) {
         match (chain, is_reply) {
             (PROBE_IN | LOCAL_OUT, false) => self.reached = self.reached.or(Some(Reached::Rules)),
-            (PROBE_END, false) => {
+            (PROBE_END | LOCAL_IN, false) => {
                 let elsewhere = (headers.target != sent_to).then_some(headers.target);
                 self.reached = Some(Reached::Host(elsewhere));
             }

@@ -15,14 +15,14 @@ pub fn doors(facts: &Facts) -> Vec<Door> {
         .map(|((vantage, endpoint), journey)| Door {
             vantage,
             endpoint,
-            rule: journey.let_in_by().map(rule),
+            rule: facts.rulebook.let_in_by(journey).map(rule),
         })
         .collect()
 }
 
 /// The rules that open them.
 pub(super) fn rules(facts: &Facts) -> impl Iterator<Item = RuleId> {
-    opened(facts).into_values().filter_map(|journey| journey.let_in_by().cloned())
+    opened(facts).into_values().filter_map(|journey| facts.rulebook.let_in_by(journey).cloned())
 }
 
 fn opened(facts: &Facts) -> BTreeMap<(Vantage, Endpoint), &Arc<Journey>> {

@@ -2,11 +2,18 @@
 
 use super::Pair;
 use super::case::Judged;
-use crate::model::{Answer, Attempt, Icmp, Method, State, Transport, View};
+use crate::model::{Answer, Attempt, Icmp, Journey, Method, State, Transport, View};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// The view of a pair.
-pub(super) fn view(pair: &Pair, method: Method, attempt: &Attempt, judged: Judged) -> View {
+pub(super) fn view(
+    pair: &Pair,
+    method: Method,
+    attempt: &Attempt,
+    judged: Judged,
+    journey: Option<&Arc<Journey>>,
+) -> View {
     let (state, reason) = read(pair, method, &attempt.answer);
     View {
         vantage: pair.target.vantage,
@@ -28,6 +35,7 @@ pub(super) fn view(pair: &Pair, method: Method, attempt: &Attempt, judged: Judge
         hook: judged.hook,
         rule: judged.rule,
         note: judged.note,
+        journey: journey.cloned(),
     }
 }
 

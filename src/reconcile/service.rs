@@ -138,6 +138,7 @@ mod tests {
             hook: Seen::Absent,
             rule: Seen::Absent,
             note: None,
+            journey: None,
         }
     }
 

@@ -35,7 +35,7 @@ impl Case<'_> {
             }
             _ => None,
         };
-        self.decided(judged, &journey.steps, translated.or(journey.let_in_by()))
+        self.decided(judged, &journey.steps, translated.or(self.rulebook.let_in_by(journey)))
     }
 
     /// By what came back to a client of this host, and by the way of one more probe through the rules.

@@ -5,7 +5,7 @@ use super::owners::{nobody, short_name};
 use super::reason::{reason, rule, target};
 use super::records::Records;
 use super::table::{self, Cell, Column, Room};
-use super::{Appearance, Shown, identity, style};
+use super::{Appearance, Shown, identity, journey, style};
 use crate::model::{
     Check, Expectation, Method, PortFinding, State, Transport, Vantage, VantageSummary, Verdict,
     View,
@@ -55,6 +55,9 @@ pub fn check_table(
             }
         }
         shown = table::write(out, look, &columns, rows)?;
+    }
+    if let Some(rulebook) = &check.ways {
+        journey::ways(out, check, rulebook, look)?;
     }
     writeln!(out, "{}", summary(check, duration))?;
     identity::risks(out, check)?;
@@ -132,7 +135,7 @@ fn row(finding: &PortFinding, vantages: &[Vantage]) -> Vec<Cell> {
 }
 
 /// Who listens: a name, and how many others; empty when nobody does.
-fn listening(finding: &PortFinding) -> String {
+pub(super) fn listening(finding: &PortFinding) -> String {
     let mut names: Vec<String> = Vec::new();
     for socket in finding.listeners.iter().filter(|socket| socket.state.serves()) {
         let listener = socket.held.foremost().map(|owner| short_name(&owner.process.name));

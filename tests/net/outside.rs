@@ -4,6 +4,7 @@ mod busy;
 mod client;
 mod devices;
 mod internet;
+mod journey;
 mod nat;
 mod refused;
 mod relay;

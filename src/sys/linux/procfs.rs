@@ -232,6 +232,8 @@ impl OpenTable {
                 Ok((target, rest)) if !rest.is_empty() => found(entry.file_name(), target),
                 // Closed since it was listed.
                 Ok(_) | Err(Errno::NOENT) => {}
+                // The kernel asks who may look into the process, and so says the same of each (proc(5)).
+                Err(Errno::ACCESS) => return Err(Unreadable::Denied),
                 // The next may be read all the same.
                 Err(error) => read = Err(unreadable(error)),
             }
