@@ -14,7 +14,7 @@ use super::stand::Stand;
 use super::{Unavailable, chance};
 use crate::sys::{self, Ended, Guardian, Injector, NetlinkSocket, Signals, Started};
 use crate::wire::netlink::AnswerError;
-use carry::{Carrier, Hosts};
+use carry::Inwards;
 use end::Left;
 use memory::Memory;
 use queue::Queues;
@@ -113,23 +113,16 @@ impl Relay {
             let room = Room::furnish(&self.stand, mtu)?;
             Ok::<_, Failure>((room, Started::start(program, arguments)))
         });
-        let (room, started) = started.map_err(Failure::Namespace)??;
+        let (mut room, started) = started.map_err(Failure::Namespace)??;
         let mut started = started.map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => Failure::NotFound,
             _ => Failure::NotRunnable(error),
         })?;
-        let mut carrier = Carrier {
-            room,
-            queues: &mut self.queues,
-            injectors: &self.injectors,
-            doors: &self.stand.doors,
-            memory: &mut self.memory,
-            mtu: usize::try_from(mtu).unwrap_or(usize::MAX),
-            hosts: Hosts::default(),
-            carried: Carried::default(),
-        };
-        let ended = carrier.run(&mut started, &signals).map_err(Failure::Lost)?;
-        Ok((ended, carrier.carried))
+        let mut inwards = Inwards::new(&self.injectors, &self.stand.doors, &mut self.memory);
+        let mtu = usize::try_from(mtu).unwrap_or(usize::MAX);
+        let queues = &mut self.queues;
+        let ended = carry::carry(&mut room, queues, mtu, &mut inwards, &mut started, &signals);
+        Ok((ended.map_err(Failure::Lost)?, inwards.carried))
     }
 }
 

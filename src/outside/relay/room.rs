@@ -18,8 +18,12 @@ const QUEUE: u32 = 4000;
 #[derive(Debug)]
 pub(super) struct Room {
     pub(super) tun: Tun,
-    sockets: NetlinkSocket,
+    pub(super) sockets: Sockets,
 }
+
+/// The sockets in the room, of whatever program.
+#[derive(Debug)]
+pub(super) struct Sockets(NetlinkSocket);
 
 impl Room {
     /// Furnishes the network namespace of this thread, which is new.
@@ -45,17 +49,19 @@ impl Room {
                 ask(&|seq| setup::everything_at(tun.index, family, seq))?;
             }
         }
-        Ok(Self { tun, sockets: open(Protocol::SockDiag)? })
+        Ok(Self { tun, sockets: Sockets(open(Protocol::SockDiag)?) })
     }
+}
 
+impl Sockets {
     /// Whether a connection that its program has closed has something to send.
-    pub(super) fn has_to_send(&mut self) -> bool {
+    pub(super) fn have_to_send(&mut self) -> bool {
         let states = [state::FIN_WAIT1, state::LAST_ACK, state::CLOSING];
         let states = states.into_iter().map(state::bit).sum();
         let mut has = false;
         let request = |seq| sock_diag::dump_tcp(states, Keep::All, seq);
         // What cannot be asked has nothing to wait for.
-        let asked = super::super::ask::dump(&mut self.sockets, request, |_| has = true);
+        let asked = super::super::ask::dump(&mut self.0, request, |_| has = true);
         asked.is_ok() && has
     }
 }

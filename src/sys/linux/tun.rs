@@ -21,7 +21,6 @@ const REQUEST: usize = 40;
 #[derive(Debug)]
 pub struct Tun {
     fd: OwnedFd,
-    buffer: Vec<u8>,
     /// Its index.
     pub index: u32,
 }
@@ -47,14 +46,15 @@ impl Tun {
         let asked =
             socket_with(AddressFamily::INET, SocketType::DGRAM, SocketFlags::CLOEXEC, None)?;
         let index = netdevice::name_to_index(&asked, name)?;
-        Ok(Self { fd, buffer: Vec::with_capacity(LARGEST), index })
+        Ok(Self { fd, index })
     }
 
-    /// The next packet that the namespace sends; `None` when there is none.
-    pub fn take(&mut self) -> Option<&[u8]> {
-        self.buffer.clear();
-        rustix::io::read(&self.fd, spare_capacity(&mut self.buffer)).ok()?;
-        self.buffer.get(OUTLINE..)
+    /// The next packet that the namespace sends, in a buffer that may be used again; `None` when there is none.
+    pub fn take<'a>(&self, buffer: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        buffer.clear();
+        buffer.reserve(LARGEST);
+        rustix::io::read(&self.fd, spare_capacity(buffer)).ok()?;
+        buffer.get(OUTLINE..)
     }
 
     /// Makes the namespace receive a packet, with what the outline says is left to do with it.
