@@ -6,13 +6,15 @@ use super::super::wire::Capture;
 use super::super::{can_inject, with_neighbour};
 use super::{outside, outside_shell, serves_web};
 use crate::host::Host;
-use crate::run::Running;
+use crate::run::{Running, before_exec, on_screen, speaks_within, terminal};
 use crate::sockets::{tcp, udp};
 use crate::truth::LAN;
 use crate::world::{World, feed};
 use rustix::process::Signal;
 use std::fs;
+use std::io::Write as _;
 use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::BorrowedFd;
 use std::thread::sleep;
 use std::time::Duration;
 
@@ -249,6 +251,40 @@ fn signals_are_the_programs() {
     drop(outside(&world, "", &["sleep", "60"]).start());
     has_gone("after signals");
     wire.assert_silent();
+}
+
+/// Ctrl-C comes to the program by the terminal, and not by portsight once more.
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn an_interrupt_at_the_terminal_is_told_once() {
+    if !can_inject() {
+        return;
+    }
+    let (world, _there) = with_neighbour();
+    let script = "n=0; trap 'n=$((n + 1))' INT; echo ready
+        while [ $n -eq 0 ]; do sleep 0.1; done
+        for i in 1 2 3 4 5; do sleep 0.1; done
+        echo told $n times; exit 5";
+    let (mut ours, theirs) = terminal(80);
+    let (out, errors) = (theirs.try_clone().unwrap(), theirs.try_clone().unwrap());
+    let prepared = outside(&world, "", &["bash", "-c", script]).to(out).errors_to(errors);
+    let running = prepared
+        .with(|command| {
+            command.stdin(theirs);
+            before_exec(command, || {
+                rustix::process::setsid()?;
+                // SAFETY: standard input is open here, and stays so.
+                let stdin = unsafe { BorrowedFd::borrow_raw(0) };
+                rustix::process::ioctl_tiocsctty(stdin)?;
+                Ok(())
+            });
+        })
+        .start();
+    assert!(speaks_within(20, &ours), "it is not ready");
+    ours.write_all(b"\x03").unwrap();
+    drop(running.end().exits(5));
+    let screen = on_screen(ours);
+    assert!(screen.ends_with("told 1 times\n"), "{screen:?}");
 }
 
 /// What is left of an orderly end, and what a server sees of a client that has vanished.
