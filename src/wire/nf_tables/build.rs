@@ -393,3 +393,17 @@ fn data(kind: u16, value: &[u8]) -> Vec<u8> {
 fn push_text(body: &mut Vec<u8>, kind: u16, text: &str) {
     push_attribute(body, kind, &[text.as_bytes(), &[0]].concat());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `nft --debug=mnl add rule ip t c queue num 5` shows that it sends.
+    #[test]
+    fn a_queue_is_asked_for_as_nft_does() {
+        let Expressions(bytes) = Expressions::default().queue(5, Queueing::Expression);
+        assert_eq!(bytes.len(), 36);
+        assert_eq!(bytes[..14], [36, 0, 1, 0x80, 10, 0, 1, 0, b'q', b'u', b'e', b'u', b'e', 0]);
+        assert_eq!(bytes[16..], [20, 0, 2, 0x80, 6, 0, 1, 0, 0, 5, 0, 0, 6, 0, 2, 0, 0, 1, 0, 0]);
+    }
+}

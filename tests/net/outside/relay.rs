@@ -1,6 +1,8 @@
 //! Programs that are run as a neighbour, beside the same programs in the namespace of a real one.
 
+mod datagrams;
 mod ends;
+mod reach;
 mod rules;
 mod transfers;
 
