@@ -160,7 +160,7 @@ set edit:completion:arg-completer[portsight] = {|@words|
         }
         &'portsight;why'= {
             cand --bind 'Say why binding fails instead: `8080`, `127.0.0.1:8080`, `[::1]:8080`'
-            cand --from 'Ask from a place on the network about a port of this host: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS (takes root)'
+            cand --from 'Ask from a place on the network about a port of this host: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS (takes root); or from another machine: ssh:USER@HOST'
             cand --wait 'Go on until it works, for so long at most, as in 30s or 2m'
             cand --explain 'Tell what a code such as R05 means, or all of them'
             cand -o 'How to print the result'
@@ -184,8 +184,8 @@ set edit:completion:arg-completer[portsight] = {|@words|
             cand --json 'The same as --output json'
             cand -q 'Say nothing on stderr but errors'
             cand --quiet 'Say nothing on stderr but errors'
-            cand -v 'Say more on stderr: ls says whether a second reader lists the same sockets'
-            cand --verbose 'Say more on stderr: ls says whether a second reader lists the same sockets'
+            cand -v 'Say more: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets'
+            cand --verbose 'Say more: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }

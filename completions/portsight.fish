@@ -152,7 +152,7 @@ complete -c portsight -n "__fish_portsight_using_subcommand scan" -s q -l quiet 
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -s v -l verbose -d 'Say more: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets'
 complete -c portsight -n "__fish_portsight_using_subcommand scan" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c portsight -n "__fish_portsight_using_subcommand why" -l bind -d 'Say why binding fails instead: `8080`, `127.0.0.1:8080`, `[::1]:8080`' -r
-complete -c portsight -n "__fish_portsight_using_subcommand why" -l from -d 'Ask from a place on the network about a port of this host: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS (takes root)' -r
+complete -c portsight -n "__fish_portsight_using_subcommand why" -l from -d 'Ask from a place on the network about a port of this host: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS (takes root); or from another machine: ssh:USER@HOST' -r
 complete -c portsight -n "__fish_portsight_using_subcommand why" -l wait -d 'Go on until it works, for so long at most, as in 30s or 2m' -r
 complete -c portsight -n "__fish_portsight_using_subcommand why" -l explain -d 'Tell what a code such as R05 means, or all of them' -r
 complete -c portsight -n "__fish_portsight_using_subcommand why" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
@@ -179,7 +179,7 @@ always\t'Always'
 never\t'Never'"
 complete -c portsight -n "__fish_portsight_using_subcommand outside" -l json -d 'The same as --output json'
 complete -c portsight -n "__fish_portsight_using_subcommand outside" -s q -l quiet -d 'Say nothing on stderr but errors'
-complete -c portsight -n "__fish_portsight_using_subcommand outside" -s v -l verbose -d 'Say more on stderr: ls says whether a second reader lists the same sockets'
+complete -c portsight -n "__fish_portsight_using_subcommand outside" -s v -l verbose -d 'Say more: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets'
 complete -c portsight -n "__fish_portsight_using_subcommand outside" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c portsight -n "__fish_portsight_using_subcommand completions" -s o -l output -d 'How to print the result' -r -f -a "table\t'For people'
 plain\t'One record on a line, fields separated by tabs, no heading'

@@ -168,7 +168,7 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
         }
         'portsight;why' {
             [CompletionResult]::new('--bind', '--bind', [CompletionResultType]::ParameterName, 'Say why binding fails instead: `8080`, `127.0.0.1:8080`, `[::1]:8080`')
-            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Ask from a place on the network about a port of this host: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS (takes root)')
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Ask from a place on the network about a port of this host: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS (takes root); or from another machine: ssh:USER@HOST')
             [CompletionResult]::new('--wait', '--wait', [CompletionResultType]::ParameterName, 'Go on until it works, for so long at most, as in 30s or 2m')
             [CompletionResult]::new('--explain', '--explain', [CompletionResultType]::ParameterName, 'Tell what a code such as R05 means, or all of them')
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
@@ -193,8 +193,8 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'The same as --output json')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
-            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more on stderr: ls says whether a second reader lists the same sockets')
-            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more on stderr: ls says whether a second reader lists the same sockets')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets')
             [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break

@@ -226,7 +226,7 @@ never\:"Never"))' \
 (why)
 _arguments "${_arguments_options[@]}" : \
 '--bind=[Say why binding fails instead\: \`8080\`, \`127.0.0.1\:8080\`, \`\[\:\:1\]\:8080\`]:[ADDRESS:]PORT:_default' \
-'(--bind --explain)--from=[Ask from a place on the network about a port of this host\: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS (takes root)]:VANTAGE:_default' \
+'(--bind --explain)--from=[Ask from a place on the network about a port of this host\: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS (takes root); or from another machine\: ssh\:USER@HOST]:VANTAGE:_default' \
 '(--explain)--wait=[Go on until it works, for so long at most, as in 30s or 2m]:DURATION:_default' \
 '--explain=[Tell what a code such as R05 means, or all of them]:CODE|all:_default' \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
@@ -273,8 +273,8 @@ never\:"Never"))' \
 '(-o --output)--json[The same as --output json]' \
 '-q[Say nothing on stderr but errors]' \
 '--quiet[Say nothing on stderr but errors]' \
-'(-q --quiet)-v[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
-'(-q --quiet)--verbose[Say more on stderr\: ls says whether a second reader lists the same sockets]' \
+'(-q --quiet)-v[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
 '-h[Print help (see more with '\''--help'\'')]' \
 '--help[Print help (see more with '\''--help'\'')]' \
 '*::command -- The program and its arguments:_default' \

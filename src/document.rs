@@ -8,6 +8,7 @@ mod check;
 mod envelope;
 mod identity;
 mod journey;
+mod read;
 mod schema;
 mod sockets;
 mod time;
@@ -17,6 +18,7 @@ mod why;
 
 pub use check::{CheckBody, check};
 pub use envelope::Document;
+pub use read::read_why;
 pub use schema::{Kind, schema};
 pub use sockets::{SocketsBody, sockets};
 pub use time::rfc3339;

@@ -7,4 +7,4 @@ mod nat;
 mod rules;
 
 pub use nat::published;
-pub use rules::{chains, rules, rules_without_nft};
+pub use rules::{chains, rules, rules_before, rules_without_nft};

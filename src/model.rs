@@ -49,4 +49,4 @@ pub use verdict::{
     View,
 };
 pub use who::{Arrival, Client, Holding, Holdings, Named, Supervisor};
-pub use why::{Asked, Diagnosis, Evidence, Resolution, Resolved, Tried, Why};
+pub use why::{Asked, Diagnosis, Evidence, Resolution, Resolved, Told, Tried, Why};

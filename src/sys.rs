@@ -11,7 +11,7 @@ pub use linux::client_socket::{
     Binding, Came, ClientSocket, bind_for_a_moment, connect_to_path, error_of,
 };
 pub use linux::clock::{pause, ready};
-pub use linux::command::{Ended, Started};
+pub use linux::command::{Ending, Started};
 pub use linux::guardian::Guardian;
 pub use linux::host::{
     boot_id, capabilities, effective_uid, host_name, kernel_release, kernel_version,
@@ -35,6 +35,7 @@ pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
 pub use linux::procfs::{Kin, OpenTable, Procfs, Table, Unreadable};
+pub use linux::program::{Ended, Program, Unfinished, is_program};
 pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
 pub use linux::raw_sender::RawSender;
 pub use linux::resolve::{NoAddress, resolve};

@@ -300,7 +300,7 @@ pub(super) struct Why {
     #[arg(short, long, conflicts_with = "explain")]
     pub(super) udp: bool,
     /// Ask from a place on the network about a port of this host: lan, lan=ADDRESS, internet, internet=ADDRESS or
-    /// ADDRESS (takes root)
+    /// ADDRESS (takes root); or from another machine: ssh:USER@HOST
     #[arg(long, value_name = "VANTAGE", conflicts_with_all = ["bind", "explain"])]
     pub(super) from: Option<String>,
     /// Go on until it works, for so long at most, as in 30s or 2m

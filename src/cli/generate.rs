@@ -147,7 +147,12 @@ fn write_vantages(page: &mut dyn Write) -> io::Result<()> {
         "ADDRESS",
         "Only of why and outside: lan=ADDRESS where an interface has its network, else internet=ADDRESS.",
     );
-    entry(&mut roff, "ssh:USER@HOST", "A known name; this version reports it as not run.");
+    entry(
+        &mut roff,
+        "ssh:[USER@]HOST[:PORT]",
+        "Only of why: another machine, over the system's ssh, which must not have to ask anything. A portsight there \
+         is asked, or else its shell. What it saw joins what is known here.",
+    );
     roff.to_writer(page)
 }
 

@@ -7,7 +7,7 @@ use super::output::{Printer, command_line, say};
 use super::request;
 use crate::model::Gap;
 use crate::outside::{self, Carried, Failure, Relay, Stand, Unavailable, Wanted};
-use crate::sys::{self, Ended, LocalAddress};
+use crate::sys::{self, Ending, LocalAddress};
 use anyhow::{Context, Result, anyhow, bail};
 use std::fmt::Arguments;
 use std::io::ErrorKind;
@@ -44,8 +44,8 @@ fn try_run(args: &args::Outside, printer: &Printer) -> Result<Exit> {
         Ok((ended, carried)) => {
             note_carried(&carried, printer);
             Ok(Exit::Command(match ended {
-                Ended::Status(status) => status,
-                Ended::Signal(number) => 128_u8.saturating_add(number),
+                Ending::Status(status) => status,
+                Ending::Signal(number) => 128_u8.saturating_add(number),
             }))
         }
         Err(Failure::NotFound) => {

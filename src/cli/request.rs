@@ -252,7 +252,7 @@ pub(super) fn vantage(word: &str) -> Result<Result<(Vantage, Option<IpAddr>), Ga
         "internet" => Ok((Vantage::Internet, source)),
         _ if word.strip_prefix("ssh:").is_some_and(|host| !host.is_empty()) => Err(Gap {
             what: format!("the vantage {word}"),
-            reason: "this version does not probe from other hosts".to_owned(),
+            reason: "check probes from this host only; why --from asks other hosts".to_owned(),
             need: Some(Need::LaterVersion),
             hides: Hides::Views,
         }),

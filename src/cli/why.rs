@@ -4,6 +4,7 @@ mod bind;
 mod from;
 mod look;
 mod proxy;
+mod ssh;
 mod target;
 
 use super::about::Started;
@@ -42,7 +43,7 @@ pub(super) fn run(args: &args::Why, printer: &Printer) -> Result<Exit> {
     let started = Started::now();
     let services = Services::load();
     let wait = args.wait.as_deref().map(waiting).transpose()?;
-    let from = args.from.as_deref().map(from::Place::parse).transpose()?;
+    let from = args.from.as_deref().map(Origin::parse).transpose()?;
     let transport = if args.udp { Transport::Udp } else { Transport::Tcp };
     let subject = match (&args.bind, &args.target) {
         (Some(text), _) => {
@@ -57,16 +58,10 @@ pub(super) fn run(args: &args::Why, printer: &Printer) -> Result<Exit> {
     };
     sys::catch_interrupt().context("cannot catch SIGINT")?;
     let surroundings = inventory::surroundings();
-    let (from, gap) = match from {
-        Some(Ok(place)) => (Some(place), None),
-        Some(Err(gap)) => (None, Some(gap)),
-        None => (None, None),
-    };
     let (services, surroundings) = (&services, &surroundings);
     let asker = Asker { subject: &subject, from: from.as_ref(), services, surroundings };
     asker.must_lead_here()?;
-    let mut report = asker.until(wait);
-    report.gaps.extend(gap);
+    let report = asker.until(wait);
     let exit = exit(&report);
     let about = started.about(surroundings.clone());
     let document = || document::why(&about, &report);
@@ -128,11 +123,28 @@ enum Subject {
     Bind(Place),
 }
 
+/// Where the client is, when it is not here.
+enum Origin {
+    /// On the network, as a packet of this host's own making.
+    Network(from::Place),
+    /// On another machine, which is asked.
+    Machine(ssh::Login),
+}
+
+impl Origin {
+    fn parse(word: &str) -> Result<Self> {
+        match ssh::Login::parse(word) {
+            Some(login) => Ok(Self::Machine(login?)),
+            None => Ok(Self::Network(from::Place::parse(word)?)),
+        }
+    }
+}
+
 /// Who asks, and asks again.
 struct Asker<'a> {
     subject: &'a Subject,
-    /// The place on the network; `None` for this host.
-    from: Option<&'a from::Place>,
+    /// `None` for this host.
+    from: Option<&'a Origin>,
     services: &'a Services,
     surroundings: &'a Surroundings,
 }
@@ -142,7 +154,12 @@ impl Asker<'_> {
     fn must_lead_here(&self) -> Result<()> {
         match (self.from, self.subject) {
             (None, _) => Ok(()),
-            (Some(_), Subject::Connect(Target::Port(asked))) => self.looker(asked).must_lead_here(),
+            (Some(Origin::Network(_)), Subject::Connect(Target::Port(asked))) => {
+                self.looker(asked).must_lead_here()
+            }
+            (Some(Origin::Machine(_)), Subject::Connect(Target::Port(asked))) => {
+                self.looker(asked).must_be_reachable()
+            }
             (Some(_), _) => bail!("--from asks for a port: no other host reaches a path"),
         }
     }
@@ -153,13 +170,15 @@ impl Asker<'_> {
         let left = || wait.and_then(|wait| wait.checked_sub(start.elapsed())).unwrap_or_default();
         let patience =
             || if wait.is_some() { LONG_PATIENCE.min(left().max(PATIENCE)) } else { PATIENCE };
+        // A login is a burden, and written down there.
+        let again = if let Some(Origin::Machine(_)) = self.from { AGAIN * 10 } else { AGAIN };
         let first = self.ask(patience());
         let mut report = first.clone();
         if self.from.is_some() && first.attempts.is_empty() {
             return report;
         }
         while !report.works && !left().is_zero() && !sys::interrupted() {
-            sys::pause(AGAIN.min(left()));
+            sys::pause(again.min(left()));
             if left().is_zero() || self.may_have_changed(&report, patience()) {
                 let new = self.ask(patience());
                 // The last look may be too short to see as much as the one before.
@@ -199,11 +218,13 @@ impl Asker<'_> {
             }
             Subject::Connect(Target::Port(asked)) => {
                 let looker = self.looker(asked);
-                let resolution = looker.resolve();
-                why::judge(&match self.from {
-                    Some(place) => looker.look_from(place, resolution),
-                    None => looker.look(resolution, patience),
-                })
+                match self.from {
+                    Some(Origin::Machine(login)) => looker.look_over_ssh(login),
+                    Some(Origin::Network(place)) => {
+                        why::judge(&looker.look_from(place, looker.resolve()))
+                    }
+                    None => why::judge(&looker.look(looker.resolve(), patience)),
+                }
             }
         }
     }

@@ -271,6 +271,7 @@ pub(crate) fn why() -> Why {
         icmp: None,
         elapsed: Duration::from_micros(104),
         opened: None,
+        sees_icmp: true,
     };
     let refused = attempt("127.0.0.1:3000", Outcome::Refused, Some("ECONNREFUSED"));
     let open = attempt("[::1]:3000", Outcome::Connected, None);

@@ -12,7 +12,8 @@ use std::net::IpAddr;
 pub struct WhyBody<'a> {
     /// As it was written.
     target: &'a str,
-    /// From which place on the network, as it was written (`lan`, `10.0.0.7`); null from this host.
+    /// From which place on the network or which other machine, as it was written (`lan`, `10.0.0.7`, `ssh:me@web1`);
+    /// null from this host.
     from: Option<&'a str>,
     /// Whether it works, as far as a client can tell.
     works: bool,
@@ -52,6 +53,8 @@ struct AttemptItem<'a> {
     /// The system error that a client sees, as `ECONNREFUSED`.
     errno: Option<&'a str>,
     icmp: Option<IcmpItem>,
+    /// Whether an ICMP error would have been seen: the tools of another machine's shell tell the system error only.
+    icmp_known: bool,
     elapsed_us: u64,
     /// What of this host is at the port, in words.
     socket: &'a str,
@@ -86,6 +89,7 @@ impl<'a> From<&'a Tried> for AttemptItem<'a> {
             outcome: attempt.outcome.name(),
             errno: attempt.errno.as_ref().map(|errno| errno.name.as_str()),
             icmp: attempt.icmp.as_ref().map(IcmpItem::from),
+            icmp_known: attempt.sees_icmp,
             elapsed_us: u64::try_from(attempt.elapsed.as_micros()).unwrap_or(u64::MAX),
             socket,
         }
@@ -126,7 +130,7 @@ mod tests {
         assert_eq!(
             document["attempts"][0],
             json!({"address": "127.0.0.1", "port": 3000, "family": "ipv4", "outcome": "refused",
-                "errno": "ECONNREFUSED", "icmp": null, "elapsed_us": 104,
+                "errno": "ECONNREFUSED", "icmp": null, "icmp_known": true, "elapsed_us": 104,
                 "socket": "no listener for 127.0.0.1:3000"})
         );
         assert_eq!(

@@ -1,7 +1,10 @@
 //! Rules and chains, in words.
 
+mod before;
 mod iptables;
 mod listing;
+
+pub use before::rules_before;
 
 use super::ask::{self, dump};
 use crate::model::{Backend, Chain, Chains, Policy, Rule, RuleId, Table};

@@ -22,6 +22,14 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// The one with this name in the JSON documents.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        use Outcome::{Connected, Denied, Failed, Refused, TimedOut, Unreachable};
+        let all = [Connected, Refused, TimedOut, Unreachable, Denied, Failed];
+        all.into_iter().find(|outcome| outcome.name() == name)
+    }
+
     /// Its name in the JSON documents.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -46,10 +54,50 @@ pub struct Errno {
 }
 
 impl Errno {
+    /// Those that connecting gives, as programs name them: the name, and what C libraries say of it, the usual text
+    /// first.
+    const OF_CLIENTS: [(&str, &[&str]); 11] = [
+        ("ECONNREFUSED", &["Connection refused"]),
+        ("EHOSTUNREACH", &["No route to host", "Host is unreachable"]),
+        ("ENETUNREACH", &["Network is unreachable", "Network unreachable"]),
+        ("EACCES", &["Permission denied"]),
+        ("EPERM", &["Operation not permitted"]),
+        ("EADDRNOTAVAIL", &["Cannot assign requested address", "Address not available"]),
+        ("EAFNOSUPPORT", &["Address family not supported"]),
+        ("EINVAL", &["Invalid argument"]),
+        ("EHOSTDOWN", &["Host is down"]),
+        ("ENETDOWN", &["Network is down"]),
+        ("ETIMEDOUT", &["Connection timed out", "Operation timed out", "timed out", "TIMEOUT"]),
+    ];
+
     /// Whether it is the one with this name.
     #[must_use]
     pub fn is(&self, name: &str) -> bool {
         self.name == name
+    }
+
+    /// The error of a client that another program names, or says in the words of a C library, somewhere in a text.
+    #[must_use]
+    pub fn told_in(text: &str) -> Option<Self> {
+        let text = text.to_ascii_lowercase();
+        let says = |words: &&str| text.contains(&words.to_ascii_lowercase());
+        let (name, words) =
+            Self::OF_CLIENTS.iter().find(|(name, words)| says(name) || words.iter().any(says))?;
+        let text = words.first().copied().unwrap_or_default();
+        Some(Self { name: (*name).to_owned(), text: text.to_owned() })
+    }
+
+    /// How an attempt to connect ended that gave it.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        match self.name.as_str() {
+            "ECONNREFUSED" => Outcome::Refused,
+            "ETIMEDOUT" => Outcome::TimedOut,
+            "EHOSTUNREACH" | "ENETUNREACH" | "EHOSTDOWN" | "ENETDOWN" | "EINVAL"
+            | "EADDRNOTAVAIL" | "EAFNOSUPPORT" => Outcome::Unreachable,
+            "EACCES" | "EPERM" => Outcome::Denied,
+            _ => Outcome::Failed,
+        }
     }
 }
 
@@ -120,6 +168,8 @@ pub struct ClientAttempt {
     pub errno: Option<Errno>,
     /// The ICMP error behind it.
     pub icmp: Option<Icmp>,
+    /// Whether one would have been seen: the tools of another machine's shell tell the system error only.
+    pub sees_icmp: bool,
     /// How long it took.
     pub elapsed: Duration,
     /// What an open connection showed.
@@ -135,8 +185,9 @@ impl ClientAttempt {
         match (self.outcome, &self.icmp) {
             (_, Some(icmp)) => format!("{errno} in {time}, {icmp}"),
             (Outcome::Connected, None) => format!("open in {time}"),
-            (Outcome::Refused, None) => format!("RST in {time}, no ICMP"),
             (Outcome::TimedOut, None) => format!("no answer in {time}"),
+            (_, None) if !self.sees_icmp => format!("{errno} in {time}"),
+            (Outcome::Refused, None) => format!("RST in {time}, no ICMP"),
             (_, None) => format!("{errno} in {time}, no ICMP"),
         }
     }
@@ -185,6 +236,7 @@ mod tests {
                 outcome,
                 errno,
                 icmp,
+                sees_icmp: true,
                 elapsed: Duration::from_millis(milliseconds),
                 opened: None,
             };
@@ -209,5 +261,24 @@ mod tests {
             told(Outcome::Denied, errno("EACCES", "Permission denied"), None, 0),
             failed("EACCES in 0.0 ms, no ICMP", "permission denied")
         );
+    }
+
+    #[test]
+    fn an_error_is_known_by_its_name_and_by_the_words_of_c_libraries() {
+        for (text, name) in [
+            ("-: connect: Connection refused", "ECONNREFUSED"),
+            ("Ncat: TIMEOUT. ncat: connect: Operation timed out", "ETIMEDOUT"),
+            ("nc: connect to ::1 port 1 (tcp) timed out: Operation now in progress", "ETIMEDOUT"),
+            ("can't connect to remote host (10.0.0.1): Host is unreachable", "EHOSTUNREACH"),
+            ("EACCES", "EACCES"),
+            ("connect: Invalid argument", "EINVAL"),
+        ] {
+            let errno = Errno::told_in(text).unwrap();
+            assert_eq!(errno.name, name, "{text}");
+            assert_ne!(errno.outcome(), Outcome::Failed, "{text}");
+        }
+        assert_eq!(Errno::told_in("nc: invalid option -- 'z'"), None);
+        assert_eq!(Outcome::named("timed-out"), Some(Outcome::TimedOut));
+        assert_eq!(Outcome::named("open"), None);
     }
 }

@@ -48,6 +48,7 @@ pub enum Code {
     T07,
     T08,
     T09,
+    T10,
     C01,
     C02,
     C03,

@@ -107,3 +107,14 @@ pub struct Why {
     /// What could not be seen.
     pub gaps: Vec<Gap>,
 }
+
+/// What a portsight on another machine told of the same question.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// What a client there sees.
+    pub attempts: Vec<ClientAttempt>,
+    /// Whether it works from there.
+    pub works: bool,
+    /// The reason in its words, without commands.
+    pub diagnosis: Option<Diagnosis>,
+}

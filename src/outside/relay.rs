@@ -12,7 +12,7 @@ pub use carry::Carried;
 
 use super::stand::Stand;
 use super::{Unavailable, chance};
-use crate::sys::{self, Ended, Guardian, Injector, NetlinkSocket, Signals, Started};
+use crate::sys::{self, Ending, Guardian, Injector, NetlinkSocket, Signals, Started};
 use crate::wire::netlink::AnswerError;
 use carry::Inwards;
 use end::Left;
@@ -105,7 +105,7 @@ impl Relay {
         mut self,
         program: &OsString,
         arguments: &[OsString],
-    ) -> Result<(Ended, Carried), Failure> {
+    ) -> Result<(Ending, Carried), Failure> {
         let widths = self.stand.doors.values().map(|door| door.mtu);
         let mtu = widths.min().unwrap_or(LARGEST).min(LARGEST);
         let signals = Signals::keep().map_err(Failure::Lost)?;

@@ -56,15 +56,16 @@ pub(super) fn source_ports(to: SocketAddr) -> Option<SourcePorts> {
 }
 
 fn failed(call: &Call, errno: Errno, elapsed: Duration) -> ClientAttempt {
-    let outcome = match errno.name.as_str() {
-        "ECONNREFUSED" => Outcome::Refused,
-        "ETIMEDOUT" => Outcome::TimedOut,
-        "EHOSTUNREACH" | "ENETUNREACH" | "EHOSTDOWN" | "ENETDOWN" | "EINVAL" | "EADDRNOTAVAIL"
-        | "EAFNOSUPPORT" => Outcome::Unreachable,
-        "EACCES" | "EPERM" => Outcome::Denied,
-        _ => Outcome::Failed,
-    };
-    ClientAttempt { to: call.to, outcome, errno: Some(errno), icmp: None, elapsed, opened: None }
+    let outcome = errno.outcome();
+    ClientAttempt {
+        to: call.to,
+        outcome,
+        errno: Some(errno),
+        icmp: None,
+        sees_icmp: true,
+        elapsed,
+        opened: None,
+    }
 }
 
 fn attempt(call: &Call, socket: std::io::Result<ClientSocket>) -> ClientAttempt {
@@ -100,6 +101,7 @@ fn attempt(call: &Call, socket: std::io::Result<ClientSocket>) -> ClientAttempt 
         icmp: None,
         elapsed,
         opened: None,
+        sees_icmp: true,
     };
     match came {
         Came::Nothing => ended(Outcome::TimedOut),

@@ -10,17 +10,22 @@ mod blocked;
 mod connected;
 mod facts;
 mod forwarded;
+mod opening;
 mod path;
 mod refused;
 mod remote;
+mod said;
 mod silent;
+mod there;
 mod udp;
 mod words;
 
 pub use bind::{BindFacts, Bound, bind};
 pub use facts::{Case, Decided, Facts, Proxy};
+pub use opening::Manager;
 pub use path::{PathFacts, path};
 pub use remote::{Probed, Remote};
+pub use there::{There, judge_there};
 
 use crate::model::{
     Certainty, Code, Delivery, Diagnosis, Evidence, Outcome, Resolved, Rule, RuleId, Transport,
@@ -95,8 +100,11 @@ impl Found {
 /// Says why it fails, or that it does not.
 #[must_use]
 pub fn judge(facts: &Facts) -> Why {
-    let mut findings: Vec<Option<Found>> =
-        facts.cases.iter().map(|case| of_case(facts, case)).collect();
+    let mut findings: Vec<Option<Found>> = facts
+        .cases
+        .iter()
+        .map(|case| Some(opening::around(facts, case, of_case(facts, case)?)))
+        .collect();
     let ok = |(case, found): (&Case, &Option<Found>)| {
         case_works(facts, case) && found.as_ref().is_none_or(|found| found.works)
     };
@@ -153,6 +161,9 @@ fn case_works(facts: &Facts, case: &Case) -> bool {
 }
 
 fn of_case(facts: &Facts, case: &Case) -> Option<Found> {
+    if let Some(found) = there::found(facts, case) {
+        return Some(found);
+    }
     if case.handed_on().is_some() && !case_works(facts, case) {
         return forwarded::forwarded(facts, case);
     }

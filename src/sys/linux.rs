@@ -22,6 +22,7 @@ pub(super) mod new_network;
 pub(super) mod nft;
 pub(super) mod probe_socket;
 pub(super) mod procfs;
+pub(super) mod program;
 pub(super) mod raw_receiver;
 pub(super) mod raw_sender;
 pub(super) mod resolve;

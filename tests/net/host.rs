@@ -45,6 +45,16 @@ impl Host {
     /// Takes a device from the caller's namespace, and gives it these addresses.
     pub(crate) fn takes(&self, device: &'static str, addresses: &[&str]) {
         feed("ip", &["-batch", "-"], &format!("link set {device} netns {}\n", self.id));
+        self.brings_up(device, addresses);
+    }
+
+    /// The same with a device of another host.
+    pub(crate) fn takes_from(&self, other: &Self, device: &'static str, addresses: &[&str]) {
+        other.ip(&format!("link set {device} netns {}", self.id));
+        self.brings_up(device, addresses);
+    }
+
+    fn brings_up(&self, device: &'static str, addresses: &[&str]) {
         let addresses: Vec<String> = addresses.iter().map(|it| (*it).to_owned()).collect();
         self.does(move || {
             bring_up(device, &addresses.iter().map(String::as_str).collect::<Vec<_>>());

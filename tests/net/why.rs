@@ -5,8 +5,10 @@ mod blocked;
 mod connected;
 mod from;
 mod names;
+mod opening;
 mod refused;
 mod silent;
+mod ssh;
 mod udp;
 mod words;
 

@@ -2,11 +2,11 @@
 
 use super::super::network::{addresses_inside, rulebook, unavailable};
 use super::super::request;
-use super::look::Looker;
+use super::look::{Looker, read_around};
 use crate::model::{
     Answer, Asked, Attempt, Gap, Hides, Journey, Need, PortSet, Resolution, Rulebook,
 };
-use crate::outside::{self, Outside, Post, Wanted};
+use crate::outside::{self, Outside, Post, Unavailable, Wanted};
 use crate::probe;
 use crate::reconcile::why::{Facts, Probed, Remote};
 use crate::sys::{self, LocalAddress};
@@ -24,23 +24,34 @@ pub(super) struct Place {
 }
 
 /// What came of the probe of one address.
-struct Found {
-    post: Post,
+pub(super) struct Found {
+    pub(super) post: Post,
     attempt: Attempt,
     journey: Option<Arc<Journey>>,
     took: Duration,
 }
 
+impl Found {
+    pub(super) fn probed(&self, asked: &Asked) -> Probed<'_> {
+        Probed {
+            to: self.post.target.at(asked.port),
+            device: self.post.target.device,
+            attempt: &self.attempt,
+            took: self.took,
+            journey: self.journey.as_deref(),
+        }
+    }
+}
+
 impl Place {
-    /// Reads `lan`, `lan=10.0.0.7`, `internet`, `10.0.0.7`; the gap that is left where this version cannot ask from
-    /// there.
-    pub(super) fn parse(word: &str) -> Result<Result<Self, Gap>> {
+    /// Reads `lan`, `lan=10.0.0.7`, `internet`, `10.0.0.7`.
+    pub(super) fn parse(word: &str) -> Result<Self> {
         let local = sys::local_addresses().unwrap_or_default().usable;
         let (vantage, source) = match word.parse::<IpAddr>() {
             Ok(source) => (outside::vantage_of(source, &local), Some(source)),
             Err(_) => match request::vantage(word)? {
                 Ok(found) => found,
-                Err(gap) => return Ok(Err(gap)),
+                Err(gap) => bail!("--from {word}: {}", gap.reason),
             },
         };
         if !vantage.is_network() {
@@ -51,52 +62,60 @@ impl Place {
         {
             bail!("--from {word}: {why}");
         }
-        Ok(Ok(Self { word: word.to_owned(), wanted: Wanted { vantage, source } }))
+        Ok(Self { word: word.to_owned(), wanted: Wanted { vantage, source } })
     }
 
     /// The probes, each by the traced way of one packet.
     fn probe(&self, posts: &[Post], asked: &Asked, gaps: &mut Vec<Gap>) -> Vec<Found> {
-        let mut outside = match Outside::open(posts, &addresses_inside()) {
-            Ok(outside) => outside,
-            Err(error) => {
-                gaps.push(unavailable(&self.word, &error));
-                return Vec::new();
-            }
-        };
-        let (port, none) = (PortSet::from_iter([asked.port]), PortSet::new());
-        let mut found = Vec::new();
-        for post in posts {
-            let start = Instant::now();
-            let mut sweep = outside.sweep(&outside::Job {
-                post,
-                transport: asked.transport,
-                wanted: &port,
-                excluded: &none,
-                detail: &port,
-                payload: probe::payload,
-                stop: &sys::interrupted,
-                at_once: 1,
-                turns: &|_| {},
-                advance: &|_| {},
-            });
-            gaps.append(&mut sweep.gaps);
-            let Some(attempt) = sweep.attempts.remove(&asked.port) else { continue };
-            if let Answer::Failed(text) = &attempt.answer {
-                let what = format!("what {} gets at {}", self.word, post.target.address);
-                let need = Some(Need::Retry);
-                gaps.push(Gap { what, reason: text.clone(), need, hides: Hides::Views });
-                continue;
-            }
-            let journey = sweep.journeys.remove(&asked.port);
-            found.push(Found { post: post.clone(), attempt, journey, took: start.elapsed() });
-        }
-        found
+        probes(&self.word, posts, asked, gaps).unwrap_or_else(|error| {
+            gaps.push(unavailable(&self.word, &error));
+            Vec::new()
+        })
     }
 
     fn gap(&self, reason: &str) -> Gap {
         let what = format!("the vantage {}", self.word);
         Gap { what, reason: reason.to_owned(), need: None, hides: Hides::Views }
     }
+}
+
+/// A probe from each of these posts, by the traced way of one packet. Forks a child, so it is done while there is one
+/// thread.
+pub(super) fn probes(
+    word: &str,
+    posts: &[Post],
+    asked: &Asked,
+    gaps: &mut Vec<Gap>,
+) -> Result<Vec<Found>, Unavailable> {
+    let mut outside = Outside::open(posts, &addresses_inside())?;
+    let (port, none) = (PortSet::from_iter([asked.port]), PortSet::new());
+    let mut found = Vec::new();
+    for post in posts {
+        let start = Instant::now();
+        let mut sweep = outside.sweep(&outside::Job {
+            post,
+            transport: asked.transport,
+            wanted: &port,
+            excluded: &none,
+            detail: &port,
+            payload: probe::payload,
+            stop: &sys::interrupted,
+            at_once: 1,
+            turns: &|_| {},
+            advance: &|_| {},
+        });
+        gaps.append(&mut sweep.gaps);
+        let Some(attempt) = sweep.attempts.remove(&asked.port) else { continue };
+        if let Answer::Failed(text) = &attempt.answer {
+            let what = format!("what {word} gets at {}", post.target.address);
+            let need = Some(Need::Retry);
+            gaps.push(Gap { what, reason: text.clone(), need, hides: Hides::Views });
+            continue;
+        }
+        let journey = sweep.journeys.remove(&asked.port);
+        found.push(Found { post: post.clone(), attempt, journey, took: start.elapsed() });
+    }
+    Ok(found)
 }
 
 impl Looker<'_> {
@@ -124,19 +143,18 @@ impl Looker<'_> {
         }
         let found =
             if posts.is_empty() { Vec::new() } else { place.probe(&posts, self.asked, &mut gaps) };
-        let probed = || {
-            found.iter().map(|found| Probed {
-                to: found.post.target.at(self.asked.port),
-                device: found.post.target.device,
-                attempt: &found.attempt,
-                took: found.took,
-                journey: found.journey.as_deref(),
-            })
-        };
+        let probed = || found.iter().map(|found| found.probed(self.asked));
         let nothing = Rulebook::default();
         let rules = probed().filter_map(|probed| Some(probed.decided(&nothing)?.rule.id));
         let rulebook = rulebook(&rules.collect());
-        let cases = probed().map(|probed| probed.case(&rulebook)).collect();
+        let case = |probed: Probed<'_>| {
+            let mut case = probed.case(&rulebook);
+            if let Some(journey) = probed.journey {
+                read_around(&mut case, journey);
+            }
+            case
+        };
+        let cases = probed().map(case).collect();
         let from = |Found { post, .. }: &Found| {
             format!("{} by {}", post.source, post.target.interface.name)
         };
@@ -144,6 +162,7 @@ impl Looker<'_> {
             word: place.word.clone(),
             places: found.iter().map(from).collect(),
             every_address: meant.is_none(),
+            there: None,
         };
         let untraced = place.gap("the kernel's trace does not tell the rule");
         let mut facts = self.facts(resolution, before, cases, untraced);

@@ -5,9 +5,9 @@ use super::proxy;
 use crate::firewall;
 use crate::inventory::{self, Across, Namespaces, Packet, Services, SockDiag};
 use crate::model::{
-    Asked, ClientAttempt, Endpoint, Gap, Hides, Interface, Inventory, Journey, Lookup, Need,
-    Neighbour, Outcome, PortSet, Published, Resolution, Resolved, Seen, Socket, Surroundings,
-    Target, Transport, Vantage, Way,
+    Asked, ClientAttempt, Endpoint, Gap, Hides, Interface, Inventory, Journey, Need, Outcome,
+    PortSet, Published, Resolution, Resolved, Seen, Socket, Surroundings, Target, Transport,
+    Vantage, Way,
 };
 use crate::outside::Outside;
 use crate::probe::{self, Call, Progress};
@@ -217,6 +217,7 @@ impl Looker<'_> {
             let Some(journey) = journey else { continue };
             case.decided = Decided::of(journey, case.attempt.outcome, &rulebook);
             case.reached = Some(journey.reached);
+            read_around(case, journey);
         }
         not_told
     }
@@ -323,7 +324,7 @@ fn resolved(host: &str, port: u16) -> Resolved {
 }
 
 /// The addresses that `/etc/hosts` gives a name.
-fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
+pub(super) fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
     let text = fs::read("/etc/hosts").unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
     let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
@@ -336,17 +337,14 @@ fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
 }
 
 fn cases(calls: Vec<(Call, Way)>, attempts: Vec<ClientAttempt>) -> Vec<Case> {
-    let case = |((_, way), attempt): ((Call, Way), ClientAttempt)| Case {
-        attempt,
-        way,
-        lands: Lookup::Unknown("not asked".to_owned()),
-        passage: None,
-        delivery: None,
-        neighbour: Neighbour::NotAsked,
-        decided: None,
-        reached: None,
-    };
-    calls.into_iter().zip(attempts).map(case).collect()
+    calls.into_iter().zip(attempts).map(|((_, way), attempt)| Case::unasked(attempt, way)).collect()
+}
+
+/// Reads the rules that were asked before the one that decided a case.
+pub(super) fn read_around(case: &mut Case, journey: &Journey) {
+    if let Some(decided) = &mut case.decided {
+        decided.passed = firewall::rules_before(&decided.asked_before(journey));
+    }
 }
 
 /// The ports that rules publish; unknown where they cannot be read whole.

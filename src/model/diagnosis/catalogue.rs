@@ -4,7 +4,7 @@ use super::{Code, Entry};
 use crate::model::Certainty::{Likely, Possible, Proved};
 
 /// One entry for each code, in the order of the codes.
-pub(super) const ENTRIES: [Entry; 56] = [
+pub(super) const ENTRIES: [Entry; 57] = [
     Entry {
         code: Code::R01,
         slug: "nothing-listens",
@@ -420,11 +420,27 @@ pub(super) const ENTRIES: [Entry; 56] = [
         code: Code::T09,
         slug: "source-not-allowed",
         title: "Only some sources are let through",
-        text: "A rule lets the port through for some source addresses, and the client is not one of them.",
-        evidence: "The rule, which takes a trace.",
+        text: "A rule lets the port through for some source addresses, and the client is not one of them: a later rule \
+               or the policy stops it.",
+        evidence: "As T01, R20, R21 or H01 to H03 by a traced rule of the input path (root), and a rule that was asked \
+                   before it lets the port in for some sources, and asks for nothing else.",
         fix: "Add the client's address to the rule, or connect from an allowed one.",
-        most: Possible,
-        tested: false,
+        most: Likely,
+        tested: true,
+    },
+    Entry {
+        code: Code::T10,
+        slug: "stopped-between",
+        title: "Something between the two machines stops it",
+        text: "Another machine gets nowhere, and this host is not the cause: a router, a firewall or a provider's \
+               filter between them, or the other machine's own rules, drop or refuse the connection.",
+        evidence: "The other machine was asked over ssh and failed, while this host answers a traced packet from \
+                   its address otherwise (root), or the ICMP error came from elsewhere. Without a trace, and where \
+                   NAT is between, only `possible`.",
+        fix: "Look at what is between: the rules of the cloud or the provider, routers, the firewall of the other \
+              machine; behind NAT, let the device that has the address pass the port on.",
+        most: Likely,
+        tested: true,
     },
     Entry {
         code: Code::C01,

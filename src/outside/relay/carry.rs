@@ -5,7 +5,7 @@ use super::super::stand::Door;
 use super::memory::Memory;
 use super::queue::Queues;
 use super::room::Room;
-use crate::sys::{self, Ended, Injector, Signals, Started, Tun};
+use crate::sys::{self, Ending, Injector, Signals, Started, Tun};
 use crate::wire::ip::{self, NOTHING_LEFT};
 use crate::wire::queue::Queued;
 use std::collections::{BTreeMap, BTreeSet};
@@ -43,7 +43,7 @@ pub(super) fn carry(
     inwards: &mut Inwards<'_>,
     program: &mut Started,
     signals: &Signals,
-) -> io::Result<Ended> {
+) -> io::Result<Ending> {
     let Room { tun, sockets } = room;
     let tun = &*tun;
     let (stopped, stop) = io::pipe()?;

@@ -1,10 +1,10 @@
 //! The facts that a reason is found from.
 
-use super::{Remote, words};
+use super::{Manager, Remote, words};
 use crate::model::{
     Asked, Certainty, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook, Inventory,
-    Journey, Lookup, Neighbour, Outcome, Passage, Port, Published, Reached, Resolution, Rule,
-    RuleId, Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
+    Journey, Lookup, Neighbour, Outcome, Passage, Policy, Port, Published, Reached, Resolution,
+    Rule, RuleId, Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -36,6 +36,12 @@ pub struct Decided {
     pub hook: Option<Hook>,
     /// The rule.
     pub rule: Rule,
+    /// The policy of its chain, where a way through rules begins in that.
+    pub policy: Option<Policy>,
+    /// What wrote the rules.
+    pub manager: Manager,
+    /// The rules that were asked before, and did not decide.
+    pub passed: Vec<Rule>,
 }
 
 impl Decided {
@@ -43,7 +49,13 @@ impl Decided {
     #[must_use]
     pub fn of(journey: &Journey, outcome: Outcome, rulebook: &Rulebook) -> Option<Self> {
         let (rule, steps) = Self::rule(journey, outcome)?;
-        Some(Self { hook: rulebook.hook_at(steps, rule), rule: rulebook.rule(rule) })
+        Some(Self {
+            hook: rulebook.hook_at(steps, rule),
+            rule: rulebook.rule(rule),
+            policy: rulebook.base(rule).map(|base| base.policy),
+            manager: Manager::of(rule, steps, rulebook),
+            passed: Vec::new(),
+        })
     }
 
     /// The rule or policy that did.
@@ -60,6 +72,21 @@ impl Decided {
 }
 
 impl Case {
+    /// An attempt of which nothing more is known.
+    #[must_use]
+    pub fn unasked(attempt: ClientAttempt, way: Way) -> Self {
+        Self {
+            attempt,
+            way,
+            lands: Lookup::Unknown("not asked".to_owned()),
+            passage: None,
+            delivery: None,
+            neighbour: Neighbour::NotAsked,
+            decided: None,
+            reached: None,
+        }
+    }
+
     /// The address.
     pub(super) fn address(&self) -> IpAddr {
         self.attempt.to.ip()
@@ -197,9 +224,18 @@ impl Facts {
 
     /// The same with another port.
     pub(super) fn target_at(&self, port: Port) -> String {
-        let udp = if self.asked.transport == Transport::Udp { " --udp" } else { "" };
         let from = self.remote.as_ref();
         let from = from.map_or_else(String::new, |remote| format!(" --from {}", remote.word));
-        format!("{}{udp}{from}", words::at(&self.asked.host, port))
+        format!("{}{from}", self.target_there_at(port))
+    }
+
+    /// The target as it is asked for on the machine that asks.
+    pub(super) fn target_there(&self) -> String {
+        self.target_there_at(self.asked.port)
+    }
+
+    fn target_there_at(&self, port: Port) -> String {
+        let udp = if self.asked.transport == Transport::Udp { " --udp" } else { "" };
+        format!("{}{udp}", words::at(&self.asked.host, port))
     }
 }

@@ -2,10 +2,10 @@
 
 use super::refused::is_about_binding;
 use super::words::{behind, holder};
-use super::{Case, Decided, Facts, Found};
+use super::{Case, Decided, Facts, Found, There};
 use crate::model::{
-    Answer, Attempt, Certainty, ClientAttempt, Code, Evidence, Icmp, Journey, Lookup, Neighbour,
-    Outcome, Reached, Rulebook, Socket, Way,
+    Answer, Attempt, Certainty, ClientAttempt, Code, Evidence, Icmp, Journey, Outcome, Reached,
+    Rulebook, Socket, Way,
 };
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
@@ -20,6 +20,8 @@ pub struct Remote {
     pub places: BTreeSet<String>,
     /// Whether every address of this host was meant, and none was named.
     pub every_address: bool,
+    /// The machine that was asked over ssh; `None` where a packet only seems to come from there.
+    pub there: Option<There>,
 }
 
 impl Remote {
@@ -27,7 +29,8 @@ impl Remote {
     pub(super) fn evidence(&self) -> Option<Evidence> {
         let places: Vec<&str> = self.places.iter().map(String::as_str).collect();
         let text = places.join(", ");
-        (!text.is_empty()).then(|| Evidence { what: "probed from".to_owned(), text })
+        let what = if self.there.is_some() { "asked from" } else { "probed from" };
+        (!text.is_empty()).then(|| Evidence { what: what.to_owned(), text })
     }
 }
 
@@ -71,22 +74,19 @@ impl Probed<'_> {
     pub fn case(&self, rulebook: &Rulebook) -> Case {
         let (outcome, icmp) = self.outcome();
         let elapsed = self.attempt.rtt.unwrap_or(self.took);
+        let attempt = ClientAttempt {
+            to: self.to,
+            outcome,
+            errno: None,
+            icmp,
+            elapsed,
+            sees_icmp: true,
+            opened: None,
+        };
         Case {
-            attempt: ClientAttempt {
-                to: self.to,
-                outcome,
-                errno: None,
-                icmp,
-                elapsed,
-                opened: None,
-            },
-            way: Way::Local(self.device),
-            lands: Lookup::Unknown("not asked".to_owned()),
-            passage: None,
-            delivery: None,
-            neighbour: Neighbour::NotAsked,
             decided: self.decided(rulebook),
             reached: self.journey.map(|journey| journey.reached),
+            ..Case::unasked(attempt, Way::Local(self.device))
         }
     }
 }

@@ -62,6 +62,11 @@ pub(super) fn found(facts: &Facts, case: &Case) -> Found {
     remote::lost(facts, case, taker).unwrap_or_else(|| dropped(facts, case, taker, lost))
 }
 
+/// What the socket itself explains, where it is not known how far the packet came.
+pub(super) fn by_socket(facts: &Facts, case: &Case, socket: &Socket) -> Option<Found> {
+    at_socket(facts, case, socket, Lost::Unclear)
+}
+
 /// What the socket itself explains.
 fn at_socket(facts: &Facts, case: &Case, socket: &Socket, lost: Lost) -> Option<Found> {
     // A packet that was stopped on its way has not come to the socket.

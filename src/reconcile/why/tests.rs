@@ -3,8 +3,8 @@
 use super::*;
 use crate::model::{
     Asked, Backend, Chain, ClientAttempt, Errno, Gap, Hides, Hook, Icmp, Inventory, Lookup, Need,
-    Neighbour, Opened, Owner, Passage, Port, Process, Published, Queue, Resolution, Role, Seen,
-    Socket, SocketState, Surroundings, Table, TableFamily, TakenBy, TargetPort, Through, Way,
+    Neighbour, Opened, Owner, Passage, Policy, Port, Process, Published, Queue, Resolution, Role,
+    Seen, Socket, SocketState, Surroundings, Table, TableFamily, TakenBy, TargetPort, Through, Way,
 };
 use crate::reconcile::tests::listener;
 use std::time::Duration;
@@ -24,6 +24,7 @@ fn case(to: &str, outcome: Outcome, error: Option<&str>) -> Case {
             errno: error.map(errno),
             icmp: None,
             elapsed: Duration::from_micros(100),
+            sees_icmp: true,
             opened: None,
         },
         way: Way::Local(LO),
@@ -258,6 +259,9 @@ fn a_traced_rule_proves_what_it_did() {
             text: Some("tcp dport 80 drop".into()),
             backend: Backend::Nftables,
         },
+        policy: Some(Policy::Accept),
+        manager: Manager::Nobody,
+        passed: Vec::new(),
     };
     let with = |mut case: Case, hook| {
         case.decided = Some(decided(hook));
@@ -266,7 +270,11 @@ fn a_traced_rule_proves_what_it_did() {
     let why = with(silent("127.0.0.1:80"), Hook::Input);
     let diagnosis = why.diagnosis.unwrap();
     assert_eq!((diagnosis.code, diagnosis.certainty), (Code::T01, Certainty::Proved));
-    assert_eq!(diagnosis.next, ["sudo nft -a list chain inet filter input"]);
+    let next = [
+        "sudo nft -a list chain inet filter input",
+        "sudo nft delete rule inet filter input handle 12",
+    ];
+    assert_eq!(diagnosis.next, next);
     let rule = why.evidence.iter().find(|it| it.what == "rule").unwrap();
     assert_eq!(rule.text, "inet filter input handle 12: tcp dport 80 drop");
     let code = |why: Why| why.diagnosis.map(|it| (it.code, it.certainty)).unwrap();

@@ -23,7 +23,7 @@ pub struct Started {
 
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
+pub enum Ending {
     /// With this status.
     Status(u8),
     /// By the signal of this number.
@@ -64,11 +64,11 @@ impl Started {
     ///
     /// # Errors
     /// When it is not ours to wait for.
-    pub fn wait(&mut self) -> io::Result<Ended> {
+    pub fn wait(&mut self) -> io::Result<Ending> {
         let status = self.child.wait()?;
         let number = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
-        let signal = || Ended::Signal(number(status.signal().unwrap_or_default()));
-        Ok(status.code().map_or_else(signal, |code| Ended::Status(number(code))))
+        let signal = || Ending::Signal(number(status.signal().unwrap_or_default()));
+        Ok(status.code().map_or_else(signal, |code| Ending::Status(number(code))))
     }
 }
 

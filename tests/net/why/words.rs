@@ -39,12 +39,12 @@ fn what_is_no_target_ends_with_one_clear_line() {
 #[ignore = "needs a network namespace: scripts/test"]
 fn a_vantage_that_cannot_be_had_is_a_gap() {
     let world = World::new().accepts(tcp("0.0.0.0:27901"));
-    // There is no network here, and a later version asks by ssh.
+    // There is no network here.
     for (from, name) in [
         ("lan", "lan"),
         ("internet", "internet"),
         ("10.0.0.7", "internet"),
-        ("ssh:me@host", "ssh:me@host"),
+        ("ssh:me@10.0.0.9", "ssh:me@10.0.0.9"),
     ] {
         let run = world.portsight(&format!("why 27901 --from {from}")).exits(3);
         assert!(run.stderr.contains(name), "{run:?}");

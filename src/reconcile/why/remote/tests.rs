@@ -30,6 +30,7 @@ fn probed(probes: &[(&str, Answer, Journey)], sockets: Vec<Socket>) -> Facts {
         word: "lan".into(),
         places: ["10.0.0.9 by eth0".to_owned()].into(),
         every_address: true,
+        there: None,
     };
     let cases = probes.iter().map(case).collect();
     // What this host's own packets take does not matter.
