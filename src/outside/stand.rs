@@ -2,12 +2,13 @@
 
 use super::post::{Network, Post, Wanted};
 use crate::model::{Gap, Interface, Vantage};
-use crate::sys::{Claim, LocalAddress};
+use crate::sys::{self, Claim, LocalAddress};
 use crate::wire::frame::Way;
 use crate::wire::netlink::AnswerError;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::IpAddr;
+use std::time::{Duration, Instant};
 
 /// What the word begins with that one process has for each address: a second one would get half of the answers.
 const CLAIM: &str = "portsight-outside-";
@@ -42,7 +43,9 @@ pub enum NoStand {
     #[error("{0}")]
     Nowhere(String),
     /// Somebody stands there.
-    #[error("another portsight stands at {0}: name another address with --from")]
+    #[error(
+        "another portsight stands at {0}, or has just ended there: name another address with --from"
+    )]
     Taken(IpAddr),
     /// The kernel refused to say whether somebody stands there.
     #[error("the address cannot be reserved")]
@@ -58,7 +61,11 @@ impl Stand {
     pub fn choose(local: &[LocalAddress], wanted: Wanted) -> Result<(Self, Vec<Gap>), NoStand> {
         /// How many addresses are tried that turn out to be taken.
         const TRIES: u32 = 64;
+        /// How long an address is waited for that no other can take the place of.
+        const SOON: Duration = Duration::from_secs(5);
+        const TICK: Duration = Duration::from_millis(50);
         let mut network = Network::read()?;
+        let began = Instant::now();
         let mut tries = 0;
         loop {
             tries += 1;
@@ -89,6 +96,8 @@ impl Stand {
                 {
                     network.neighbours.insert(address);
                 }
+                // What is left of one that has ended is soon cleaned up.
+                Err(NoStand::Taken(_)) if began.elapsed() < SOON => sys::pause(TICK),
                 Err(error) => return Err(error),
             }
         }

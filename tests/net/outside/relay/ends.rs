@@ -69,6 +69,11 @@ fn what_cannot_be_had_is_said_in_one_line() {
     has_begun(&mut first);
     let second = outside(&world, "--from 10.77.0.66", &["true"]).run().exits(125);
     drop(second.says_in_one_line(&["another portsight stands at 10.77.0.66"]));
+    // Of one that has sent a datagram somebody stays for three seconds.
+    let send = "exec 3<>/dev/udp/10.77.0.2/9; echo hello >&3";
+    for _ in 0..2 {
+        drop(outside(&world, "--from 10.77.0.68", &["bash", "-c", send]).run().exits(0));
+    }
     drop(outside(&world, "--from 10.77.0.67", &["true"]).run().exits(0));
 }
 
