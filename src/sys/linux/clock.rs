@@ -1,4 +1,4 @@
-//! Waiting.
+//! Waiting, and the clock that only goes on.
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::os::fd::BorrowedFd;
@@ -18,4 +18,11 @@ pub fn ready<const N: usize>(descriptors: [BorrowedFd<'_>; N], time: Duration) -
     // A wait that a signal cut short found nothing yet.
     let _shorter = poll(&mut polled, Timespec::try_from(time).ok().as_ref());
     polled.map(|it| !it.revents().is_empty())
+}
+
+/// The time since the host was started, without what it slept, as systemd counts it (`CLOCK_MONOTONIC`).
+#[must_use]
+pub fn time_since_boot() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(time).unwrap_or_default()
 }

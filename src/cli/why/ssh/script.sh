@@ -1,3 +1,4 @@
+# shellcheck shell=sh disable=SC2154
 # What portsight asks on another machine, by standard input of its POSIX shell. Before this stand the assignments of:
 #   host        what to connect to; empty for the machine that asks, as this one sees it
 #   literal     yes where the host is an address
@@ -40,8 +41,8 @@ fi
 
 if [ "$portsight" = yes ] && command -v portsight >/dev/null 2>&1; then
     case $host in
-    *:*) target="$scheme[$host]:$port" ;;
-    *) target="$scheme$host:$port" ;;
+    *:*) target="${scheme}[$host]:$port" ;;
+    *) target="${scheme}$host:$port" ;;
     esac
     echo portsight
     # shellcheck disable=SC2086 # empty is no argument
@@ -93,8 +94,8 @@ now() {
 
 # Tries one address; what the tool says goes to standard output, and its status is the status.
 knock() {
-    case $tool in
     # shellcheck disable=SC2016 # bash expands these
+    case $tool in
     bash) exec bash -c 'exec 3<>"/dev/tcp/$1/$2"' - "$1" "$port" ;;
     python3)
         exec python3 -c '
