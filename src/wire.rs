@@ -1,6 +1,7 @@
 //! Bytes and the values they stand for: pure, without I/O and without `unsafe`. Anything may come in from
 //! outside; a message that is cut short or malformed yields an error or nothing, never a panic.
 
+pub mod conntrack;
 pub mod denial;
 pub mod fdinfo;
 pub mod frame;

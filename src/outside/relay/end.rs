@@ -6,6 +6,7 @@ use super::queue::Queues;
 use super::rules::Numbers;
 use crate::model::{Cookie, Family, Transport};
 use crate::sys::{self, NetlinkSocket, Procfs, Protocol};
+use crate::wire::conntrack::{self, Tracked};
 use crate::wire::netlink::{Answer, AnswerError};
 use crate::wire::sock_diag::{self, Keep, Row, state};
 use std::collections::BTreeSet;
@@ -37,6 +38,8 @@ impl Left {
     /// Ends everything, and keeps the table, and so everything from the wire, until no answer can come any more.
     pub(super) fn finish(&self, used: &Used) {
         let began = Instant::now();
+        // Nothing more comes from the program. What is not tracked was not translated.
+        let _none = self.forget_translated().is_err();
         let mut late = Late { numbers: self.queues, queues: None, last: None };
         loop {
             let is_open = self.close(used, began.elapsed() < LATE).unwrap_or(true);
@@ -65,6 +68,32 @@ impl Left {
         let closed = sys::in_namespaces(&others, |_| self.close_those(spare, is_ours));
         // One that cannot be entered has gone, or had none that came by here.
         Ok(closed.into_iter().flatten().flatten().fold(here, |all, one| all || one))
+    }
+
+    /// Makes the kernel forget the connections that NAT has given another source. No socket shows that they lead to the
+    /// program; afterwards what is sent in them stays on this host, and is answered by a reset.
+    fn forget_translated(&self) -> Result<(), AnswerError> {
+        // To ask would load the module.
+        if sys::conntrack_room().is_none() {
+            return Ok(());
+        }
+        let mut netlink = NetlinkSocket::open(Protocol::Netfilter)?;
+        let mut translated = Vec::new();
+        dump(&mut netlink, conntrack::dump, |payload| {
+            let tracked = conntrack::tracked(payload);
+            let is_ours =
+                |it: &Tracked| self.sources.contains(&it.source) && it.answered != it.source;
+            translated.extend(tracked.filter(is_ours));
+        })?;
+        for tracked in &translated {
+            let seq = netlink.next_seq();
+            let mut answer = Answer::entry(seq);
+            let request = conntrack::forget(tracked, seq);
+            // Gone meanwhile.
+            let _gone =
+                netlink.converse(&request, |datagram| answer.take(datagram, |_, _| ())).is_err();
+        }
+        Ok(())
     }
 
     /// Ends those in this thread's namespace.

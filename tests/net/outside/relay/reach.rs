@@ -50,6 +50,46 @@ fn a_published_port_leads_into_its_container_and_to_no_other_host() {
     drop((web, servers));
 }
 
+/// Where NAT changes the source too, as Kubernetes does, a container's connection leads to this host, and its packets go
+/// on to the program.
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn a_connection_whose_source_is_translated_sends_nothing_after_a_kill() {
+    if !can_inject() {
+        return;
+    }
+    let (world, there) = with_neighbour();
+    let (container, servers) = with_container();
+    ip("route add default via 10.77.0.9");
+    let web = container.does(|| serves_web(World::of_this_thread(), "[::]:8000"));
+    let world = world.nft(
+        "table ip nat {
+            chain incoming {
+                type nat hook prerouting priority dstnat;
+                tcp dport 8080 dnat to 172.17.0.2:8000
+            }
+            chain outgoing {
+                type nat hook postrouting priority srcnat;
+                oifname docker0 masquerade
+            }
+        }",
+    );
+    let wire = Capture::of(&there);
+    let url = "http://10.77.0.2:8080/300000000";
+    let command = ["curl", "-sS", "-o", "/dev/null", "--limit-rate", "1M", url];
+    let mut running = outside(&world, "", &command).start();
+    has_begun(&mut running);
+    let open =
+        || container.does(|| feed("ss", &["-Htn", "state", "connected", "sport = :8000"], ""));
+    assert!(within(20, || open().contains("172.17.0.1")), "no connection with the container");
+    running.signal(Signal::KILL);
+    drop(running.end());
+    has_gone("after a kill");
+    assert!(within(20, || open().is_empty()), "{}", open());
+    wire.assert_silent();
+    drop((web, servers));
+}
+
 /// Only addresses of this host are reached.
 #[test]
 #[ignore = "needs root and a network namespace: scripts/test"]
