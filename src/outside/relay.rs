@@ -94,6 +94,7 @@ impl Relay {
         let guardian =
             Guardian::fork(&keep, || left.finish(&memory.used())).map_err(Unavailable::Guardian)?;
         rules::install(&mut rules, &stand.doors, &inside, queues.numbers)?;
+        rules::shut(&mut rules, &stand.doors);
         Ok(Self { stand, injectors, queues, memory, left, guardian: Some(guardian), _rules: rules })
     }
 

@@ -22,12 +22,14 @@ const APPEND: u16 = 0x800;
 
 /// `NFT_TABLE_F_OWNER`: the table goes with the socket that made it, and nobody else can change it (since Linux 5.12).
 const OWNER: u32 = 2;
-/// `NFPROTO_INET`, `NFPROTO_IPV4` and `NFPROTO_IPV6`.
+/// `NFPROTO_INET`, `NFPROTO_IPV4`, `NFPROTO_NETDEV` and `NFPROTO_IPV6`.
 const INET: u8 = 1;
 const IPV4: u8 = 2;
+const NETDEV: u8 = 5;
 const IPV6: u8 = 10;
 
 const NFTA_HOOK_PRIORITY: u16 = 2;
+const NFTA_HOOK_DEV: u16 = 3;
 const NFTA_CHAIN_POLICY: u16 = 5;
 const NF_ACCEPT: u32 = 1;
 const NF_DROP: u32 = 0;
@@ -50,6 +52,7 @@ const REG32_00: u32 = 8;
 const NETWORK: u32 = 1;
 const TRANSPORT: u32 = 2;
 
+const META_PROTOCOL: u32 = 1;
 const META_IIF: u32 = 4;
 const META_OIF: u32 = 5;
 const META_NFTRACE: u32 = 12;
@@ -112,6 +115,11 @@ impl Batch {
         };
     }
 
+    /// From now on the tables are those of devices.
+    pub fn of_devices(&mut self) {
+        self.family = NETDEV;
+    }
+
     /// Makes a table that belongs to the socket, where there is none of this name.
     pub fn table(&mut self, name: &str) {
         let mut body = Vec::new();
@@ -137,9 +145,23 @@ impl Batch {
             Hook::Postrouting => 4,
             Hook::Ingress | Hook::Egress => 5,
         };
+        self.at_hook(table, name, number, priority, &[]);
+    }
+
+    /// Makes a chain of a table of devices, which sees what leaves this one (since Linux 5.16).
+    pub fn way_out(&mut self, table: &str, name: &str, device: &str) {
+        /// `NF_NETDEV_EGRESS`.
+        const EGRESS: u32 = 1;
+        let mut of_device = Vec::new();
+        push_text(&mut of_device, NFTA_HOOK_DEV, device);
+        self.at_hook(table, name, EGRESS, 0, &of_device);
+    }
+
+    fn at_hook(&mut self, table: &str, name: &str, number: u32, priority: i32, more: &[u8]) {
         let mut hook = Vec::new();
         push_attribute(&mut hook, NFTA_HOOK_HOOKNUM, &number.to_be_bytes());
         push_attribute(&mut hook, NFTA_HOOK_PRIORITY, &priority.to_be_bytes());
+        hook.extend_from_slice(more);
         let mut body = Vec::new();
         push_text(&mut body, NFTA_CHAIN_TABLE, table);
         push_text(&mut body, NFTA_CHAIN_NAME, name);
@@ -211,6 +233,25 @@ impl Expressions {
                 self.payload(NETWORK, at6, 16, REG_1).equals(REG_1, &address.octets())
             }
         }
+    }
+
+    /// Those of a packet of IP from this address, in a table of devices.
+    #[must_use]
+    pub fn sent_from(source: IpAddr) -> Self {
+        Self::default().of_ip(source).and_from(source)
+    }
+
+    /// Those of a packet of IP to this address, in a table of devices.
+    #[must_use]
+    pub fn sent_to(target: IpAddr) -> Self {
+        Self::default().of_ip(target).and_to(target)
+    }
+
+    fn of_ip(self, address: IpAddr) -> Self {
+        /// `ETH_P_IP` and `ETH_P_IPV6`.
+        const KINDS: [u16; 2] = [0x0800, 0x86dd];
+        let kind = if address.is_ipv4() { KINDS[0] } else { KINDS[1] };
+        self.meta(META_PROTOCOL).equals(REG32_00, &kind.to_be_bytes())
     }
 
     /// And in and out by the device with this index.

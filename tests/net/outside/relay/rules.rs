@@ -56,6 +56,35 @@ fn a_client_fails_as_a_real_neighbour_does() {
     drop(wire);
 }
 
+/// A refusal by a rule at the device goes out by no hook of the IP layer. It does not reach the program, and nobody else.
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn a_refusal_at_the_device_does_not_leave() {
+    if !can_inject() {
+        return;
+    }
+    let (world, there) = with_neighbour();
+    let world = world.nft(
+        "table netdev door {
+            chain ingress {
+                type filter hook ingress device lan0 priority 0; policy accept;
+                tcp dport 8081 reject
+                tcp dport 8082 reject with tcp reset
+                tcp dport 8083 fwd to lan0
+            }
+        }",
+    );
+    let wire = Capture::of(&there);
+    for port in 8081..=8083 {
+        for host in ["10.77.0.2", "[fd77::2]"] {
+            let url = format!("http://{host}:{port}/");
+            let run = outside(&world, "", &["curl", "-gsS", "-m", "1", &url]).run();
+            assert_eq!(run.status, 28, "{run:?}");
+        }
+    }
+    wire.assert_silent();
+}
+
 /// A scanner sees what it sees from a real neighbour's place, at each of some ports.
 #[test]
 #[ignore = "needs root and a network namespace: scripts/test"]
