@@ -111,12 +111,13 @@ fn note_carried(carried: &Carried, printer: &Printer) {
     /// How many addresses are named.
     const NAMED: usize = 3;
     if !carried.refused.is_empty() {
-        let packets: u64 = carried.refused.values().sum();
+        let packets = carried.refused.values().sum::<u64>() + carried.refused_further;
         let mut named: Vec<_> =
             carried.refused.keys().take(NAMED).map(ToString::to_string).collect();
         let others = carried.refused.len() - named.len();
+        let least = if carried.refused_further > 0 { "at least " } else { "" };
         if others > 0 {
-            named.push(format!("{others} more"));
+            named.push(format!("{least}{others} more"));
         }
         let s = if packets == 1 { "" } else { "s" };
         printer.note(format_args!(

@@ -99,7 +99,10 @@ mod tests {
         ];
         let entry = [vec![2, 0, 0, 0], nested(&parts)].concat();
         let found = tracked(&entry).unwrap();
-        assert_eq!([found.source, found.answered], [[10, 0, 0, 9].into(), [172, 17, 0, 1].into()]);
+        assert_eq!(
+            [found.source, found.answered].map(|it| it.to_string()),
+            ["10.0.0.9", "172.17.0.1"]
+        );
         let request = forget(&found, 1);
         assert_eq!(request[4..6], DELETE.to_ne_bytes());
         assert_eq!(request[16..20], [2, 0, 0, 0]);

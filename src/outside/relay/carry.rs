@@ -28,10 +28,26 @@ const FRESH: Duration = Duration::from_secs(1);
 /// What was carried, and what was not.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Carried {
-    /// The addresses that are none of this host's, and how many packets to each were refused.
+    /// The first addresses that are none of this host's, and how many packets to each were refused.
     pub refused: BTreeMap<IpAddr, u64>,
+    /// How many packets to further such addresses were refused.
+    pub refused_further: u64,
     /// How many packets the interface did not take, and why it did not take the last.
     pub lost: (u64, Option<String>),
+}
+
+impl Carried {
+    /// A packet to this address was refused. A scanner of whole networks may ask for very many.
+    fn refuse(&mut self, target: IpAddr) {
+        const NAMED: usize = 1000;
+        let is_full = self.refused.len() >= NAMED && !self.refused.contains_key(&target);
+        let packets = if is_full {
+            &mut self.refused_further
+        } else {
+            self.refused.entry(target).or_default()
+        };
+        *packets += 1;
+    }
 }
 
 /// Carries both ways until the program has ended, and what it had to send has been sent. Signals that end programs go to
@@ -145,7 +161,7 @@ impl<'a> Inwards<'a> {
         let Some((source, target)) = ip::ends(packet) else { return };
         let Some(door) = self.doors.get(&source).filter(|_| !target.is_multicast()) else { return };
         if !self.hosts.have(target) {
-            *self.carried.refused.entry(target).or_default() += 1;
+            self.carried.refuse(target);
             if let Some(refusal) = ip::unreachable(packet) {
                 let _full = tun.give(NOTHING_LEFT, &refusal).is_err();
             }
@@ -182,5 +198,20 @@ impl Hosts {
             self.read = Some(Instant::now());
         }
         self.addresses.contains(&address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_of_a_whole_network_is_counted_and_not_kept() {
+        let mut carried = Carried::default();
+        for number in (0..5000_u32).chain([0]) {
+            carried.refuse(std::net::Ipv4Addr::from(number).into());
+        }
+        assert_eq!((carried.refused.len(), carried.refused_further), (1000, 4000));
+        assert_eq!(carried.refused.first_key_value().map(|(_, packets)| *packets), Some(2));
     }
 }
