@@ -11,7 +11,7 @@ pub use linux::client_socket::{
     Binding, Came, ClientSocket, bind_for_a_moment, connect_to_path, error_of,
 };
 pub use linux::clock::{pause, ready, time_since_boot};
-pub use linux::command::{Ending, Started};
+pub use linux::command::{Ending, Started, kill};
 pub use linux::guardian::Guardian;
 pub use linux::host::{
     boot_id, capabilities, effective_uid, host_name, kernel_release, kernel_version,

@@ -91,8 +91,11 @@ impl Relay {
         let keep: Vec<BorrowedFd<'_>> = std::iter::once(rules.as_fd())
             .chain(stand.claims.iter().map(sys::Claim::as_fd))
             .collect();
-        let guardian =
-            Guardian::fork(&keep, || left.finish(&memory.used())).map_err(Unavailable::Guardian)?;
+        let guardian = Guardian::fork(&keep, || {
+            memory.kill();
+            left.finish(&memory.used());
+        })
+        .map_err(Unavailable::Guardian)?;
         rules::install(&mut rules, &stand.doors, &inside, queues.numbers)?;
         rules::shut(&mut rules, &stand.doors);
         Ok(Self { stand, injectors, queues, memory, left, guardian: Some(guardian), _rules: rules })
@@ -112,7 +115,11 @@ impl Relay {
         let signals = Signals::keep().map_err(Failure::Lost)?;
         let started = sys::in_new_network(|| {
             let room = Room::furnish(&self.stand, mtu)?;
-            Ok::<_, Failure>((room, Started::start(program, arguments)))
+            let started = Started::start(program, arguments);
+            if let (Ok(started), Ok(network)) = (&started, sys::network_namespace("thread-self")) {
+                self.memory.runs(started.number(), network);
+            }
+            Ok::<_, Failure>((room, started))
         });
         let (mut room, started) = started.map_err(Failure::Namespace)??;
         let mut started = started.map_err(|error| match error.kind() {
@@ -123,7 +130,9 @@ impl Relay {
         let mtu = usize::try_from(mtu).unwrap_or(usize::MAX);
         let queues = &mut self.queues;
         let ended = carry::carry(&mut room, queues, mtu, &mut inwards, &mut started, &signals);
-        Ok((ended.map_err(Failure::Lost)?, inwards.carried))
+        let (ended, carried) = (ended.map_err(Failure::Lost)?, inwards.carried);
+        self.memory.has_ended();
+        Ok((ended, carried))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the guardian must know of a program outside, in memory that it shares with us.
 
-use crate::sys::SharedNote;
+use crate::sys::{self, Namespace, SharedNote};
 use std::io;
 
 /// A bit for each port.
@@ -11,6 +11,8 @@ const PORTS: usize = (1 << 16) / 8;
 pub(super) struct Memory {
     note: SharedNote,
     used: Used,
+    /// The number of the program, and the inode of its network namespace, while it runs.
+    program: SharedNote,
 }
 
 /// What a program has used.
@@ -27,7 +29,29 @@ impl Memory {
         let mut note = SharedNote::new()?;
         let used = Used { datagrams: false, ports: vec![0; PORTS] };
         note.write(&used.to_bytes());
-        Ok(Self { note, used })
+        Ok(Self { note, used, program: SharedNote::new()? })
+    }
+
+    /// The program of this number runs in this network namespace.
+    pub(super) fn runs(&mut self, number: u32, network: Namespace) {
+        let inode = network.inode.to_ne_bytes();
+        self.program.write(&[&number.to_ne_bytes()[..], &inode].concat());
+    }
+
+    /// The program has ended: its number is somebody else's.
+    pub(super) fn has_ended(&mut self) {
+        self.program.write(&[]);
+    }
+
+    /// Kills the program, where it runs.
+    pub(super) fn kill(&self) {
+        let note = self.program.read();
+        if let Some((number, inode)) = note.split_first_chunk()
+            && let Some(inode) = inode.first_chunk()
+        {
+            let network = Namespace { inode: u64::from_ne_bytes(*inode) };
+            sys::kill(u32::from_ne_bytes(*number), network);
+        }
     }
 
     /// The program has sent something from this port, which has a connection or not.

@@ -1,6 +1,7 @@
 //! A program of the user's choice, with our standard streams, that ends with us.
 #![expect(unsafe_code, reason = "a step between fork and exec is unsafe to add")]
 
+use super::namespaces::{Namespace, network_namespace};
 use super::signals::Signals;
 use rustix::io::Errno;
 use rustix::process::{
@@ -55,6 +56,12 @@ impl Started {
         Ok(Self { child, end })
     }
 
+    /// Its number.
+    #[must_use]
+    pub fn number(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends it a signal. One that has ended gets none.
     pub fn signal(&self, signal: Signal) {
         let _gone = pidfd_send_signal(&self.end, signal).is_err();
@@ -69,6 +76,17 @@ impl Started {
         let number = |number: i32| u8::try_from(number).unwrap_or(u8::MAX);
         let signal = || Ending::Signal(number(status.signal().unwrap_or_default()));
         Ok(status.code().map_or_else(signal, |code| Ending::Status(number(code))))
+    }
+}
+
+/// Kills a program of this number, where it is in this network namespace: another one may have the number by now. For a
+/// program that has become another user, of which the kernel forgets that it was to end with its parent.
+pub fn kill(number: u32, network: Namespace) {
+    let pid = i32::try_from(number).ok().and_then(Pid::from_raw);
+    let Some(Ok(process)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else { return };
+    // From here on the number is that of this process, or of none.
+    if network_namespace(&number.to_string()).is_ok_and(|of_process| of_process == network) {
+        let _gone = pidfd_send_signal(&process, Signal::KILL).is_err();
     }
 }
 

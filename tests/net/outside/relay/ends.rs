@@ -210,7 +210,8 @@ fn a_server_of_datagrams_that_goes_on_is_swallowed_until_it_gives_up() {
     wire.assert_silent();
 }
 
-/// The program ends with portsight, whatever it thinks of signals.
+/// The program ends with portsight, whatever it thinks of signals, and also as another user: then the kernel forgets that
+/// it was to end it.
 #[test]
 #[ignore = "needs root and a network namespace: scripts/test"]
 fn a_program_does_not_outlive_portsight() {
@@ -218,17 +219,23 @@ fn a_program_does_not_outlive_portsight() {
         return;
     }
     let (world, _there) = with_neighbour();
-    let script = "trap '' TERM INT HUP; echo $$; while :; do sleep 0.1; done";
-    let (mut told, out) = std::io::pipe().unwrap();
-    let running = outside_shell(&world, script).to(out).start();
-    let mut digits = [0; 16];
-    let length = std::io::Read::read(&mut told, &mut digits).unwrap();
-    let pid = String::from_utf8_lossy(&digits[..length]).trim().to_owned();
-    let is_there = || fs::exists(format!("/proc/{pid}")).unwrap();
-    assert!(is_there());
-    running.signal(Signal::KILL);
-    drop(running.end());
-    assert!(within(10, || !is_there()), "process {pid} goes on");
+    for script in [
+        "trap '' TERM INT HUP; echo $$; while :; do sleep 0.1; done",
+        "echo $$; exec setpriv --reuid 65534 --clear-groups sleep 600",
+    ] {
+        let (mut told, out) = std::io::pipe().unwrap();
+        let running = outside_shell(&world, script).to(out).start();
+        let mut digits = [0; 16];
+        let length = std::io::Read::read(&mut told, &mut digits).unwrap();
+        let pid = String::from_utf8_lossy(&digits[..length]).trim().to_owned();
+        // It has become what it is to be.
+        sleep(Duration::from_millis(500));
+        let is_there = || fs::exists(format!("/proc/{pid}")).unwrap();
+        assert!(is_there());
+        running.signal(Signal::KILL);
+        drop(running.end());
+        assert!(within(10, || !is_there()), "process {pid} goes on: {script}");
+    }
 }
 
 /// SIGTERM is handed on, and what the program makes of it is its own affair.
