@@ -118,7 +118,7 @@ impl Left {
     }
 }
 
-/// Who answers datagrams of a program that has ended.
+/// Who answers datagrams of a program that has ended, and when the kernel itself may.
 struct Late {
     numbers: Numbers,
     queues: Option<Queues>,
@@ -133,13 +133,24 @@ impl Late {
         const MOST: u32 = 1024;
         // The process that had them may be there for a moment.
         self.queues = self.queues.take().or_else(|| Queues::of(self.numbers).ok());
-        let mut came = false;
+        // Of a datagram that has come in part the kernel says later that it gives up.
+        let mut came = parts_wait();
         if let Some(queues) = &mut self.queues {
             queues.take(MOST, |queued| came |= queued.queue == self.numbers.others);
         }
         self.last = if came { Some(Instant::now()) } else { self.last };
         self.last.is_some_and(|last| last.elapsed() < QUIET)
     }
+}
+
+/// Whether parts of packets wait for others, of whomever.
+fn parts_wait() -> bool {
+    let tables =
+        ["sockstat", "sockstat6"].map(|table| sys::network_table(table).unwrap_or_default());
+    tables.iter().flat_map(|table| table.lines()).any(|line| {
+        let waiting = line.split_once(": inuse ").filter(|(kind, _)| kind.starts_with("FRAG"));
+        waiting.is_some_and(|(_, rest)| !rest.starts_with("0 "))
+    })
 }
 
 /// Whether this kernel can end connections. Asked with one that there cannot be.

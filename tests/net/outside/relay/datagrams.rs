@@ -1,5 +1,6 @@
 //! Datagrams and pings between a program outside and this host.
 
+use super::super::safety::has_gone;
 use super::super::wire::Capture;
 use super::super::{can_inject, with_neighbour};
 use super::transfers::LAN_ONLY;
@@ -115,4 +116,41 @@ print(s.recv(100)[8:].decode())\"";
     let ping = ["ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", "10.77.0.2"];
     assert!(outside(&world, "", &ping).run().exits(1).stdout.contains("100% packet loss"));
     wire.assert_silent();
+}
+
+/// Of a datagram that has come in part the kernel says after some time that it gives up, to where it came from.
+#[test]
+#[ignore = "takes 25 s: scripts/test"]
+fn a_datagram_that_has_come_in_part_sends_nothing_afterwards() {
+    if !can_inject() {
+        return;
+    }
+    let (world, there) = with_neighbour();
+    for setting in ["ipv4/ipfrag_time", "ipv6/ip6frag_time"] {
+        std::fs::write(format!("/proc/sys/net/{setting}"), "6").unwrap();
+    }
+    let wire = Capture::of(&there);
+    let client = "
+import socket, struct
+a = socket.inet_aton
+six = lambda it: socket.inet_pton(socket.AF_INET6, it)
+s = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
+part = struct.pack('!HHHH', 4000, 9, 3000, 0) + bytes(1192)
+head = lambda sum: struct.pack('!BBHHHBBH', 0x45, 0, 1220, 7, 0x2000, 64, 17, sum) + a('10.77.0.254') + a('10.77.0.2')
+sum = sum(struct.unpack('!10H', head(0)))
+s.sendto(head(~(sum + (sum >> 16)) & 0xffff) + part, ('lan0', 0x800))
+head = struct.pack('!IHBB', 0x60000000, 1208, 44, 64) + six('fd77::270:73ff:fe00:7000') + six('fd77::2')
+s.sendto(head + struct.pack('!BBHI', 17, 0, 1, 7) + part, ('lan0', 0x86dd))";
+    drop(outside(&world, "", &["python3", "-c", client]).run().exits(0));
+    let parts = |name: &str| {
+        let text = std::fs::read_to_string(format!("/proc/thread-self/net/{name}")).unwrap();
+        text.lines().any(|line| line.starts_with("FRAG") && line.contains(": inuse 1 "))
+    };
+    assert!(parts("sockstat") && parts("sockstat6"), "they did not come");
+    assert!(super::super::safety::within(10, || !parts("sockstat") && !parts("sockstat6")));
+    std::thread::sleep(Duration::from_secs(1));
+    wire.assert_silent();
+    // The kernel gave up; so does the guardian in 15 s.
+    std::thread::sleep(Duration::from_secs(15));
+    has_gone("after the last part");
 }
