@@ -72,18 +72,43 @@ pub fn outline(packet: &[u8], mtu: usize, is_large: bool) -> Option<Outline> {
 
 /// Where the TCP header of a packet is.
 fn tcp_at(packet: &[u8]) -> Option<usize> {
+    content(packet).filter(|(kind, _)| *kind == TCP).map(|(_, at)| at)
+}
+
+/// What an IP packet carries, and where that is.
+fn content(packet: &[u8]) -> Option<(u8, usize)> {
     /// Headers of IPv6 that may stand before it: for each hop, for the destination, and for the route.
     const MORE: [u8; 3] = [0, 60, 43];
     if packet.first()? >> 4 == 4 {
         let at = usize::from(packet.first()? & 15) * 4;
-        return (*packet.get(9)? == TCP && at >= IPV4).then_some(at);
+        return (at >= IPV4).then_some((*packet.get(9)?, at));
     }
     let (mut kind, mut at) = (*packet.get(6)?, IPV6);
     while MORE.contains(&kind) {
         kind = *packet.get(at)?;
         at += (usize::from(*packet.get(at + 1)?) + 1) * 8;
     }
-    (kind == TCP).then_some(at)
+    Some((kind, at))
+}
+
+/// Whether a packet is a part of one (RFC 791, section 2.3; RFC 8200, section 4.5).
+#[must_use]
+pub fn is_part(packet: &[u8]) -> bool {
+    const PART: u8 = 44;
+    match packet.first().map(|first| first >> 4) {
+        // More parts follow, or this one is not the first.
+        Some(4) => packet.get(6..8).is_some_and(|part| part[0] & 0x3f != 0 || part[1] != 0),
+        _ => content(packet).is_some_and(|(kind, _)| kind == PART),
+    }
+}
+
+/// Whether a packet tells of neighbours and routers, which is done on a link only (RFC 4861, section 4).
+#[must_use]
+pub fn is_of_link(packet: &[u8]) -> bool {
+    let is_v6 = packet.first().is_some_and(|first| first >> 4 == 6);
+    content(packet).is_some_and(|(kind, at)| {
+        is_v6 && kind == ICMPV6 && packet.get(at).is_some_and(|kind| (133..=137).contains(kind))
+    })
 }
 
 /// The packet that says to its sender that a packet goes nowhere. `None` where none may be sent: in answer to an ICMP
@@ -188,6 +213,27 @@ mod tests {
     }
 
     #[test]
+    fn parts_and_what_is_of_the_link_are_known_behind_other_headers() {
+        let mut packet = packet4(3);
+        assert!(!is_part(&packet) && !is_part(&packet6(3)));
+        packet[6] = 0x40;
+        assert!(!is_part(&packet), "it may not be parted");
+        for part in [[0x20, 0], [0, 1], [1, 0]] {
+            packet.splice(6..8, part);
+            assert!(is_part(&packet));
+        }
+        let mut packet = packet6(3);
+        packet[40] = 44;
+        assert!(is_part(&packet));
+        packet[40] = ICMPV6;
+        for (kind, is) in [(128, false), (132, false), (133, true), (137, true), (138, false)] {
+            packet[48] = kind;
+            assert_eq!(is_of_link(&packet), is, "{kind}");
+        }
+        assert!(!is_of_link(&packet4(3)));
+    }
+
+    #[test]
     fn a_refusal_quotes_the_packet_and_comes_from_where_it_went() {
         let answer = unreachable(&packet4(3000)).unwrap();
         assert_eq!(ends(&answer).unwrap().0.to_string(), "10.0.0.9");
@@ -214,6 +260,7 @@ mod tests {
             let mut bytes = bytes;
             bytes.insert(0, version << 4 | 5);
             let _any = (ends(&bytes), outline(&bytes, 1500, true), unreachable(&bytes));
+            let _any = (is_part(&bytes), is_of_link(&bytes), tcp_port(&bytes));
         }
     }
 }

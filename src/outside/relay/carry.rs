@@ -167,10 +167,14 @@ impl<'a> Inwards<'a> {
             }
             return;
         }
-        match ip::tcp_port(packet) {
-            Some(port) => self.memory.remember(port, true),
-            None if ip::is_icmp(packet) => {}
-            None => self.memory.remember(0, false),
+        // There is no link: a neighbour that this host learnt of would stay.
+        if ip::is_of_link(packet) {
+            return;
+        }
+        match (ip::tcp_port(packet), ip::is_part(packet)) {
+            (Some(port), is_part) => self.memory.remember(port, !is_part),
+            (None, false) if ip::is_icmp(packet) => {}
+            (None, _) => self.memory.remember(0, false),
         }
         door.way.carry(packet, &mut self.frame);
         let injector = self.injectors.get(&door.device);

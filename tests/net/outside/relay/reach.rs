@@ -90,6 +90,26 @@ fn a_connection_whose_source_is_translated_sends_nothing_after_a_kill() {
     drop((web, servers));
 }
 
+/// What a neighbour tells of its link is not told: this host would keep it.
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn no_neighbour_is_learnt_from_a_program() {
+    if !can_inject() {
+        return;
+    }
+    let (world, _there) = with_neighbour();
+    let client = "
+import socket
+six = lambda it: socket.inet_pton(socket.AF_INET6, it)
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, 255)
+ask = bytes([135, 0, 0, 0, 0, 0, 0, 0]) + six('fd77::2') + bytes([1, 1, 2, 0x70, 0x73, 0, 0, 1])
+s.sendto(ask, ('fd77::2', 0))";
+    drop(outside(&world, "", &["python3", "-c", client]).run().exits(0));
+    let known = feed("ip", &["-6", "neigh"], "");
+    assert!(!known.contains("fd77::270:73ff:fe00:7000"), "{known}");
+}
+
 /// Only addresses of this host are reached.
 #[test]
 #[ignore = "needs root and a network namespace: scripts/test"]
