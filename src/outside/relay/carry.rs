@@ -50,8 +50,8 @@ impl Carried {
     }
 }
 
-/// Carries both ways until the program has ended, and what it had to send has been sent. Signals that end programs go to
-/// the program.
+/// Carries both ways until the program has ended, and what it had to send has been sent. Signals that come go to the
+/// program.
 pub(super) fn carry(
     room: &mut Room,
     queues: &mut Queues,

@@ -5,15 +5,16 @@ use rustix::process::Signal;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd as _, OwnedFd};
 
-/// The signals that end a program when a user or a supervisor wants that.
-const ENDS: [Signal; 4] = [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT];
+/// The signals that end programs when a user or a supervisor wants that, and those that mean what a program wants.
+const KEPT: [Signal; 6] =
+    [Signal::INT, Signal::TERM, Signal::HUP, Signal::QUIT, Signal::USR1, Signal::USR2];
 
 /// The bytes of `struct signalfd_siginfo`, where its number is, and where what sent it.
 const INFO: usize = 128;
 const NUMBER: usize = 0;
 const CODE: usize = 8;
 
-/// From when it is made, the signals that end programs wait in it.
+/// From when it is made, the signals that are kept wait in it.
 #[derive(Debug)]
 pub struct Signals(OwnedFd);
 
@@ -27,7 +28,7 @@ pub struct Came {
 }
 
 impl Signals {
-    /// Keeps the signals of this thread, and of those that it makes, from taking effect. Programs that it starts by
+    /// Keeps signals of this thread, and of those that it makes, from taking effect. Programs that it starts by
     /// [`super::command::Started`] have them as ever.
     ///
     /// # Errors
@@ -68,7 +69,7 @@ fn mask(how: libc::c_int) -> io::Result<libc::sigset_t> {
     unsafe {
         let mut set: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&raw mut set);
-        for signal in ENDS {
+        for signal in KEPT {
             libc::sigaddset(&raw mut set, signal.as_raw());
         }
         match libc::pthread_sigmask(how, &raw const set, std::ptr::null_mut()) {

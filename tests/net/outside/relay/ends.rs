@@ -247,7 +247,13 @@ fn signals_are_the_programs() {
     }
     let (world, there) = with_neighbour();
     let wire = Capture::of(&there);
-    for (signal, name) in [(Signal::TERM, "TERM"), (Signal::HUP, "HUP"), (Signal::INT, "INT")] {
+    for (signal, name) in [
+        (Signal::TERM, "TERM"),
+        (Signal::HUP, "HUP"),
+        (Signal::INT, "INT"),
+        (Signal::USR1, "USR1"),
+        (Signal::USR2, "USR2"),
+    ] {
         let script =
             format!("trap 'echo told; exit 7' {name}; echo ready; while :; do sleep 0.1; done");
         let (mut told, out) = std::io::pipe().unwrap();
