@@ -21,7 +21,10 @@ const LATE: Duration = Duration::from_secs(3);
 const QUIET: Duration = Duration::from_secs(15);
 /// When the kernel is not asked any more.
 const LONGEST: Duration = Duration::from_secs(130);
+/// How often it is looked at first, and after this time: to look into every namespace is work.
 const TICK: Duration = Duration::from_millis(50);
+const SOON: Duration = Duration::from_secs(1);
+const SELDOM: Duration = Duration::from_millis(500);
 
 /// What is to be ended.
 #[derive(Debug)]
@@ -47,7 +50,7 @@ impl Left {
             if !(is_open || may_answer) || began.elapsed() > LONGEST {
                 return;
             }
-            sys::pause(TICK);
+            sys::pause(if began.elapsed() < SOON { TICK } else { SELDOM });
         }
     }
 
