@@ -13,9 +13,12 @@ mod netstat;
 mod owners;
 mod portless;
 mod proxies;
+mod security;
 mod services;
 mod sock_diag;
+mod sshd;
 mod surroundings;
+mod systemd;
 mod units;
 
 pub use ancestors::{ancestors, supervisor};
@@ -24,10 +27,12 @@ pub use lookup::{Packet, exact, mac_of, neighbours, own_macs, way_from, way_to};
 pub use namespaces::{Across, Namespaces};
 pub use netstat::{Disagreement, Netstat, second_opinion};
 pub use proxies::{LeadsInto, a_proxy_may_take, leads_into};
+pub use security::security;
 pub use services::Services;
 pub use sock_diag::SockDiag;
 pub use surroundings::surroundings;
-pub use units::{containers_of, find_units};
+pub use systemd::{restrictions, unit_states};
+pub use units::{containers_of, find_units, own_unit};
 
 use crate::model::{Hides, Inode, Inventory, Seen, Socket};
 use crate::sys;

@@ -9,7 +9,7 @@ pub use linux::cgroup::{Cgroup2, CgroupPaths};
 pub use linux::client_socket::{
     Binding, Came, ClientSocket, bind_for_a_moment, connect_to_path, error_of,
 };
-pub use linux::clock::pause;
+pub use linux::clock::{pause, time_since_boot};
 pub use linux::guardian::Guardian;
 pub use linux::host::{
     boot_id, capabilities, effective_uid, host_name, kernel_release, kernel_version,
@@ -23,8 +23,8 @@ pub use linux::limits::raise_open_files;
 pub use linux::mounts::{Mount, mounts};
 pub use linux::namespaces::{
     Namespace, OpenNamespace, OpenNamespaces, cgroup_namespace_is_initial,
-    first_process_environment, in_namespaces, network_namespace, network_namespaces,
-    pid_namespace_is_initial,
+    first_process_environment, first_process_shares_network, in_namespaces, network_namespace,
+    network_namespaces, pid_namespace_is_initial,
 };
 pub use linux::netlink_socket::{NetlinkSocket, Protocol};
 pub use linux::nft::nft_list_table;
@@ -36,11 +36,15 @@ pub use linux::program::{Ended, Program, Unfinished, is_program};
 pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
 pub use linux::raw_sender::RawSender;
 pub use linux::resolve::{NoAddress, resolve};
+pub use linux::security::{kernel_log, security_label, security_modules};
 pub use linux::shared_memory::SharedNote;
 pub use linux::sysctl::{
     PacketCounters, balances_connections, conntrack_room, has_legacy_nat, ipsec_drops,
     local_port_range, network_table, packet_counters, programs_take_packets, tcp_counters,
     tracks_connections, udp_datagrams_received, unprivileged_port_start,
+};
+pub use linux::systemctl::{
+    Untold, manages_units, other_users_with_units, systemctl_show, unit_files,
 };
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::users::user_name;

@@ -1,6 +1,7 @@
 //! Bytes and the values they stand for: pure, without I/O and without `unsafe`. Anything may come in from
 //! outside; a message that is cut short or malformed yields an error or nothing, never a panic.
 
+pub mod denial;
 pub mod fdinfo;
 pub mod frame;
 pub mod link;
@@ -15,4 +16,5 @@ pub mod qdisc;
 pub mod route;
 pub mod service;
 pub mod sock_diag;
+pub mod systemd;
 pub mod unix_diag;

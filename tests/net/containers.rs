@@ -25,10 +25,10 @@ pub(crate) fn server(port: u16) -> String {
 }
 
 /// A directory of the test's own below /var/tmp: programs inside cannot reach that of the build.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = format!("/var/tmp/portsight-test-{name}-{}", std::process::id());
         fs::create_dir_all(&path).unwrap();
         Self(path.into())
@@ -74,14 +74,19 @@ fn item(report: &Value, port: u16) -> &Value {
 }
 
 /// A booted `systemd-nspawn`. Dropping it kills everything inside.
-struct Machine {
+pub(crate) struct Machine {
     nspawn: Child,
     _lines: BufReader<std::process::ChildStdout>,
 }
 
 impl Machine {
     /// Boots a system with these units (name and text) in the network namespace of this thread.
-    fn boot(cgroups: &Cgroups, scratch: &Scratch, units: &[(&str, String)], last: &str) -> Self {
+    pub(crate) fn boot(
+        cgroups: &Cgroups,
+        scratch: &Scratch,
+        units: &[(&str, String)],
+        last: &str,
+    ) -> Self {
         let directory = scratch.path("units");
         fs::create_dir_all(&directory).unwrap();
         for (name, text) in units {
@@ -93,6 +98,8 @@ impl Machine {
             .args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc", "systemd-nspawn"])
             .args(["-q", "--boot", "--volatile=overlay", "--register=no", "--keep-unit"])
             .args(["--console=read-only", "-D", SYSTEM])
+            // What IPAddressDeny= of a unit takes.
+            .args(["--capability=CAP_NET_ADMIN,CAP_BPF,CAP_PERFMON", "--system-call-filter=bpf"])
             .arg(format!("--bind-ro={directory}:/usr/local/lib/systemd/system"))
             .arg(format!("--bind-ro={}:/usr/local/bin/portsight", env!("CARGO_BIN_EXE_portsight")))
             .arg("systemd.unit=world.target")
@@ -115,7 +122,7 @@ impl Machine {
     }
 
     /// The first process inside.
-    fn first(&self) -> String {
+    pub(crate) fn first(&self) -> String {
         let child = |id: String| {
             let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
             children.split_whitespace().next().expect("it has a child").to_owned()

@@ -3,7 +3,7 @@
 use super::forwarded::inside;
 use super::inside::{self, Serves, named};
 use super::words::holder;
-use super::{Case, Facts, Found};
+use super::{Case, Facts, Found, units};
 use crate::model::{Certainty, Code, Hides, Owner, Seen, Socket, TakenBy, elapsed};
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -13,6 +13,11 @@ pub(super) fn found(facts: &Facts, case: &Case) -> Option<Found> {
     let Some(opened) = case.attempt.opened.as_ref() else {
         return from_the_network(facts, case, &takers);
     };
+    if (opened.ended || opened.waits.is_some())
+        && let Some(found) = units::of_opened(facts, case, &takers)
+    {
+        return Some(found);
+    }
     if opened.ended {
         return Some(ended(facts, case, &takers));
     }

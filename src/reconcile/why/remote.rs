@@ -2,7 +2,7 @@
 
 use super::refused::is_about_binding;
 use super::words::{behind, holder};
-use super::{Case, Decided, Facts, Found, There};
+use super::{Case, Decided, Facts, Found, There, unit_filter};
 use crate::model::{
     Answer, Attempt, Certainty, ClientAttempt, Code, Evidence, Icmp, Journey, Outcome, Reached,
     RuleId, Rulebook, Socket, Way,
@@ -18,6 +18,8 @@ pub struct Remote {
     pub word: String,
     /// From where each probe seemed to come: `10.77.0.254 by lan0`.
     pub places: BTreeSet<String>,
+    /// Their addresses.
+    pub sources: Vec<IpAddr>,
     /// Whether every address of this host was meant, and none was named.
     pub every_address: bool,
     /// The machine that was asked over ssh; `None` where a packet only seems to come from there.
@@ -135,6 +137,9 @@ pub(super) fn lost(facts: &Facts, case: &Case, taker: Option<&Socket>) -> Option
             found.next("sysctl net.ipv4.conf.all.rp_filter")
         }
         (Reached::Host(None), Some(socket)) => {
+            if let Some(found) = unit_filter::drops(facts, case, socket) {
+                return Some(found.seen("trace", "every rule lets it pass"));
+            }
             let text = format!(
                 "every rule lets it pass, and it is dropped before {}: by a filter of the socket or its cgroup",
                 holder(&socket.held)

@@ -1,11 +1,8 @@
 //! Asking the program `nft` what a table says, for rules that are not understood here.
 
-use super::program::Program;
+use super::program::{DIRECTORIES, Program, of_system};
 use std::path::Path;
 use std::time::Duration;
-
-/// Where it may be. A path that the user chose is not among them: portsight may have more rights than its user.
-const DIRECTORIES: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
 
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -17,9 +14,7 @@ const BOUND: usize = 8 << 20;
 /// when there is no such program, it refuses, or it says too much or too late.
 #[must_use]
 pub fn nft_list_table(family: &str, table: &str) -> Option<String> {
-    let program = DIRECTORIES.iter().map(|directory| Path::new(directory).join("nft"));
-    let program = program.into_iter().find(|program| program.is_file())?;
-    listed_by(&program, &["-a", "-s", "list", "table", family, table], PATIENCE, BOUND)
+    listed_by(&of_system("nft")?, &["-a", "-s", "list", "table", family, table], PATIENCE, BOUND)
 }
 
 fn listed_by(
