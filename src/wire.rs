@@ -4,6 +4,7 @@
 pub mod denial;
 pub mod fdinfo;
 pub mod frame;
+pub mod ip;
 pub mod link;
 pub mod neighbour;
 pub mod netlink;
@@ -13,8 +14,10 @@ pub mod packet;
 pub mod packet_diag;
 pub mod proc_net;
 pub mod qdisc;
+pub mod queue;
 pub mod route;
 pub mod service;
+pub mod setup;
 pub mod sock_diag;
 pub mod systemd;
 pub mod unix_diag;

@@ -38,6 +38,13 @@ pub fn find_units(inventory: &mut Inventory, surroundings: &Surroundings) {
     inventory.gaps.extend(gaps);
 }
 
+/// The unit that we run in ourselves; `None` where there is none, or it cannot be read.
+#[must_use]
+pub fn own_unit() -> Option<Unit> {
+    let text = Procfs::open().and_then(|procfs| procfs.own_cgroups()).ok()?;
+    by_lines(&text, &by_lines(&text, &Place::default())).unit
+}
+
 /// The containers that these processes run in, each once.
 #[must_use]
 pub fn containers_of(processes: &[u32]) -> Vec<Container> {
@@ -51,13 +58,6 @@ pub fn containers_of(processes: &[u32]) -> Vec<Container> {
     }
     let mut names = Names::default();
     found.into_iter().map(|container| names.container(container)).collect()
-}
-
-/// The unit that we run in ourselves; `None` where there is none, or it cannot be read.
-#[must_use]
-pub fn own_unit() -> Option<Unit> {
-    let text = Procfs::open().and_then(|procfs| procfs.own_cgroups()).ok()?;
-    by_lines(&text, &by_lines(&text, &Place::default())).unit
 }
 
 /// What could not be seen, by what would let us see it. Where the owner of a socket is not known either, and root

@@ -7,6 +7,7 @@ const RTM_GETLINK: u16 = 18;
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
@@ -41,6 +42,8 @@ pub struct Device {
     pub is_up: bool,
     /// Its address, where it is one of Ethernet (`ARPHRD_ETHER`); zeros for a device whose packets have no such header.
     pub mac: [u8; 6],
+    /// The largest packet that it takes, in bytes.
+    pub mtu: u32,
     /// Whether an XDP program sees its frames before the kernel makes packets of them (`XDP_ATTACHED_DRV`, `_HW`,
     /// `_MULTI`).
     pub native_xdp: bool,
@@ -62,6 +65,7 @@ pub fn device(payload: &[u8]) -> Option<Device> {
         index: netlink::u32_at(INDEX, payload)?,
         is_up: netlink::u32_at(FLAGS, payload)? & IFF_UP != 0,
         mac: mac.and_then(|mac| mac.try_into().ok()).unwrap_or_default(),
+        mtu: attribute(attributes, IFLA_MTU).and_then(|mtu| netlink::u32_at(0, mtu))?,
         native_xdp: attached.is_some_and(|attached| !NOT_NATIVE.contains(&attached)),
     })
 }
@@ -150,10 +154,12 @@ mod tests {
             payload[INDEX] = 7;
             payload[FLAGS] = 1;
             netlink::push_attribute(&mut payload, IFLA_ADDRESS, &[2, 0, 0, 0, 0, 9]);
+            netlink::push_attribute(&mut payload, IFLA_MTU, &1500_u32.to_ne_bytes());
             netlink::push_attribute(&mut payload, IFLA_XDP, &xdp);
             device(&payload).unwrap()
         };
-        let ethernet = Device { index: 7, is_up: true, mac: [2, 0, 0, 0, 0, 9], native_xdp: false };
+        let mac = [2, 0, 0, 0, 0, 9];
+        let ethernet = Device { index: 7, is_up: true, mac, mtu: 1500, native_xdp: false };
         assert_eq!(entry(1, 0), ethernet);
         assert_eq!(entry(1, 2), ethernet, "generic XDP sees what is injected");
         assert!(entry(1, 1).native_xdp && entry(1, 4).native_xdp);

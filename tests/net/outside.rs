@@ -7,6 +7,7 @@ mod internet;
 mod journey;
 mod nat;
 mod refused;
+mod relay;
 mod rules;
 mod rulesets;
 mod safety;

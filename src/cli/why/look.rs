@@ -117,7 +117,6 @@ impl Looker<'_> {
         } else {
             Seen::Skipped("not asked for")
         };
-        self.look_onward(&mut cases, &after, &published, from_network);
         let at_port: Vec<&Socket> = after.at(endpoint).collect();
         let units = if why::wants_units(&cases, &at_port) {
             self.systemd.units(endpoint, self.services, &mut gaps)
@@ -125,6 +124,7 @@ impl Looker<'_> {
             Seen::Skipped("not asked for")
         };
         let restrictions = Systemd::restrictions(why::silent_unit(&cases, &at_port), &mut gaps);
+        self.look_onward(&mut cases, &after, &published, from_network);
         Facts {
             asked: self.asked.clone(),
             service: self.services.name(endpoint).map(str::to_owned),

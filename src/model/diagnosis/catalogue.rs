@@ -138,8 +138,8 @@ pub(super) const ENTRIES: [Entry; 58] = [
         text: "The unit, or the container that the port leads to, is being started, or is started again and again, or runs \
                for a few seconds and does not listen yet.",
         evidence: "As R01, and a unit as for R11 that is activating, or has been running for less than ten seconds. Or \
-               nothing is at the port inside the container, and its runtime (Docker, Podman) says that its health \
-               check is `starting` (root). `possible` where a socket listens and the host itself refuses.",
+               nothing is at the port inside the container, and its runtime (Docker, Podman) says that its health check \
+               is `starting` (root). `possible` where a socket listens and the host itself refuses, or has come since.",
         fix: "Wait: portsight why TARGET --wait 30s; where it is started again and again, journalctl -u UNIT.",
         most: Likely,
         tested: true,
