@@ -3,9 +3,12 @@
 
 pub mod fdinfo;
 pub mod frame;
+pub mod iptables_list;
+pub mod kfree_skb;
 pub mod link;
 pub mod neighbour;
 pub mod netlink;
+pub mod nf_log;
 pub mod nf_tables;
 pub mod nf_trace;
 pub mod packet;
@@ -15,4 +18,5 @@ pub mod qdisc;
 pub mod route;
 pub mod service;
 pub mod sock_diag;
+pub mod tc_filter;
 pub mod unix_diag;

@@ -2,6 +2,7 @@
 
 pub(super) mod batch;
 pub(super) mod bpf;
+pub(super) mod bpf_programs;
 pub(super) mod cgroup;
 pub(super) mod client_socket;
 pub(super) mod clock;
@@ -17,6 +18,7 @@ pub(super) mod namespaces;
 mod netlink_group;
 pub(super) mod netlink_socket;
 pub(super) mod nft;
+pub(super) mod perf;
 pub(super) mod probe_socket;
 pub(super) mod procfs;
 pub(super) mod program;
@@ -25,6 +27,8 @@ pub(super) mod raw_sender;
 pub(super) mod resolve;
 pub(super) mod shared_memory;
 mod socket_filter;
+pub(super) mod symbols;
 pub(super) mod sysctl;
 pub(super) mod terminal;
+pub(super) mod tracefs;
 pub(super) mod users;

@@ -79,11 +79,20 @@ impl NetlinkSocket {
     /// # Errors
     /// When the kernel has no such group, or does not let us hear it.
     pub fn join(&mut self, group: u32, room: usize) -> io::Result<()> {
-        sockopt::set_socket_recv_buffer_size_force(&self.fd, room)
-            .or_else(|_not_privileged| sockopt::set_socket_recv_buffer_size(&self.fd, room))?;
+        self.enlarge(room)?;
         // A socket without a name of its own hears no group.
         bind(&self.fd, &netlink::SocketAddrNetlink::new(0, 0))?;
         netlink_group::join(&self.fd, group)
+    }
+
+    /// Makes room for so many bytes of what comes, as far as the kernel gives it.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn enlarge(&self, room: usize) -> io::Result<()> {
+        sockopt::set_socket_recv_buffer_size_force(&self.fd, room)
+            .or_else(|_not_privileged| sockopt::set_socket_recv_buffer_size(&self.fd, room))?;
+        Ok(())
     }
 
     /// Hands each datagram that has come to `take`, and waits for none. Returns whether the kernel had to drop some.
