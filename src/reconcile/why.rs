@@ -8,6 +8,7 @@
 mod bind;
 mod blocked;
 mod connected;
+mod ended;
 mod facts;
 mod forwarded;
 mod opening;
@@ -28,8 +29,8 @@ pub use remote::{Probed, Remote};
 pub use there::{There, judge_there};
 
 use crate::model::{
-    Certainty, Code, Delivery, Diagnosis, Evidence, Outcome, Resolved, Rule, RuleId, Transport,
-    Tried, Why,
+    Certainty, Chain, Code, Delivery, Diagnosis, Evidence, Outcome, Resolved, Rule, RuleId,
+    TableFamily, Transport, Tried, Why,
 };
 
 /// What stands for a rule that is not known.
@@ -80,11 +81,17 @@ impl Found {
     /// Names a rule, and the command that shows it.
     fn with_rule(self, Decided { rule, .. }: &Decided) -> Self {
         let Rule { id: RuleId { chain, handle }, text, .. } = rule;
-        let handle = handle.map_or_else(String::new, |handle| format!(" handle {handle}"));
+        let family = chain.table.family;
+        let word = if family.is_legacy() { "rule" } else { "handle" };
+        let handle = handle.map_or_else(String::new, |number| format!(" {word} {number}"));
         let text = text.as_deref().map_or_else(String::new, |text| format!(": {text}"));
-        let chain = format!("{} {} {}", chain.table.family.name(), chain.table.name, chain.name);
-        let found = self.seen("rule", format!("{chain}{handle}{text}"));
-        found.next(format!("sudo nft -a list chain {chain}"))
+        let place = format!("{} {} {}", family.name(), chain.table.name, chain.name);
+        let command = match family {
+            TableFamily::LegacyIp => legacy_command("iptables-legacy", chain),
+            TableFamily::LegacyIp6 => legacy_command("ip6tables-legacy", chain),
+            _ => format!("sudo nft -a list chain {place}"),
+        };
+        self.seen("rule", format!("{place}{handle}{text}")).next(command)
     }
 
     fn diagnosis(self) -> Diagnosis {
@@ -95,6 +102,11 @@ impl Found {
             next: self.next,
         }
     }
+}
+
+/// What lists a chain of the old `ip_tables`.
+fn legacy_command(program: &str, chain: &Chain) -> String {
+    format!("sudo {program} -t {} -S {}", chain.table.name, chain.name)
 }
 
 /// Says why it fails, or that it does not.

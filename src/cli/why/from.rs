@@ -4,7 +4,7 @@ use super::super::network::{addresses_inside, rulebook, unavailable};
 use super::super::request;
 use super::look::{Looker, read_around};
 use crate::model::{
-    Answer, Asked, Attempt, Gap, Hides, Journey, Need, PortSet, Resolution, Rulebook,
+    Answer, Asked, Attempt, Gap, Hides, Journey, Need, PortSet, Resolution, Rulebook, Target,
 };
 use crate::outside::{self, Outside, Post, Unavailable, Wanted};
 use crate::probe;
@@ -40,6 +40,11 @@ impl Found {
             took: self.took,
             journey: self.journey.as_deref(),
         }
+    }
+
+    /// Where to, from where, and its way, where that was traced.
+    pub(super) fn way(&self) -> Option<(&Target, IpAddr, &Journey)> {
+        Some((&self.post.target, self.attempt.source?.ip(), self.journey.as_deref()?))
     }
 }
 
@@ -147,8 +152,13 @@ impl Looker<'_> {
         let nothing = Rulebook::default();
         let rules = probed().filter_map(|probed| Some(probed.decided(&nothing)?.rule.id));
         let rulebook = rulebook(&rules.collect());
+        let filters = self.filters(&before, found.iter().filter_map(Found::way));
         let case = |probed: Probed<'_>| {
-            let mut case = probed.case(&rulebook);
+            let mut case = probed.case(
+                &rulebook,
+                &filters,
+                self.taker(&before, probed.to.ip(), probed.device),
+            );
             if let Some(journey) = probed.journey {
                 read_around(&mut case, journey);
             }

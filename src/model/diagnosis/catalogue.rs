@@ -370,7 +370,7 @@ pub(super) const ENTRIES: [Entry; 57] = [
                attempt.",
         fix: "Look at what attaches a filter to the program's socket (SO_ATTACH_FILTER, seccomp tools, tracing \
                tools).",
-        most: Likely,
+        most: Proved,
         tested: true,
     },
     Entry {
@@ -391,10 +391,10 @@ pub(super) const ENTRIES: [Entry; 57] = [
         title: "systemd's filter of the unit drops it",
         text: "IPAddressDeny= or SocketBindDeny= of the unit drops packets by BPF, which the firewall's rules do not \
                show.",
-        evidence: "The settings of the unit. This version does not ask systemd.",
+        evidence: "The kernel's own word for the drop, SOCKET_FILTER, and a program at the cgroup of the unit.",
         fix: "systemctl show -p IPAddressDeny,IPAddressAllow UNIT.",
-        most: Possible,
-        tested: false,
+        most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::T07,

@@ -2,9 +2,9 @@
 
 use super::{Manager, Remote, words};
 use crate::model::{
-    Asked, Certainty, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook, Inventory,
-    Journey, Lookup, Neighbour, Outcome, Passage, Policy, Port, Published, Reached, Resolution,
-    Rule, RuleId, Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
+    Asked, Certainty, Checkpoint, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook,
+    Inventory, Journey, Lookup, Neighbour, Outcome, Passage, Policy, Port, Published, Reached,
+    Resolution, Rule, RuleId, Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -27,6 +27,8 @@ pub struct Case {
     pub decided: Option<Decided>,
     /// How far a trace has seen one more such packet come.
     pub reached: Option<Reached>,
+    /// What ended it, where that is no rule.
+    pub ended: Option<Checkpoint>,
 }
 
 /// A rule or a policy that ended a packet or its answer, as the kernel traced it.
@@ -84,6 +86,7 @@ impl Case {
             neighbour: Neighbour::NotAsked,
             decided: None,
             reached: None,
+            ended: None,
         }
     }
 
@@ -113,7 +116,13 @@ impl Case {
 impl Case {
     /// Whether a trace saw the packet come to the sockets of this host, as it was sent, and no rule end its answer.
     pub(super) fn came_in(&self) -> bool {
-        self.reached == Some(Reached::Host(None)) && self.decided.is_none()
+        let is_ended = self.decided.is_some() || self.is_ended();
+        self.reached == Some(Reached::Host(None)) && !is_ended
+    }
+
+    /// Whether the kernel told that something that is no rule ended it.
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.as_ref().is_some_and(Checkpoint::is_told)
     }
 
     /// Where rules of NAT hand it on to, when none ends it.

@@ -34,6 +34,7 @@ fn case(to: &str, outcome: Outcome, error: Option<&str>) -> Case {
         neighbour: Neighbour::NotAsked,
         decided: None,
         reached: None,
+        ended: None,
     }
 }
 
