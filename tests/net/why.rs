@@ -3,6 +3,7 @@
 mod bind;
 mod blocked;
 mod connected;
+mod ended;
 mod from;
 mod names;
 mod opening;
