@@ -11,19 +11,24 @@ mod namespaces;
 mod netstat;
 mod owners;
 mod portless;
+mod security;
 mod services;
 mod sock_diag;
+mod sshd;
 mod surroundings;
+mod systemd;
 mod units;
 
 pub use ancestors::{ancestors, supervisor};
 pub use lookup::{Packet, exact, neighbours, way_from, way_to};
 pub use namespaces::{Across, Namespaces};
 pub use netstat::{Disagreement, Netstat, second_opinion};
+pub use security::security;
 pub use services::Services;
 pub use sock_diag::SockDiag;
 pub use surroundings::surroundings;
-pub use units::find_units;
+pub use systemd::{restrictions, unit_states};
+pub use units::{find_units, own_unit};
 
 use crate::model::{Hides, Inode, Inventory, Seen, Socket};
 use crate::sys;

@@ -14,10 +14,12 @@ pub mod probe;
 pub mod process;
 pub mod published;
 pub mod rule;
+pub mod security;
 pub mod seen;
 pub mod service;
 pub mod socket;
 pub mod unit;
+pub mod unit_state;
 pub mod verdict;
 pub mod who;
 pub mod why;
@@ -40,12 +42,14 @@ pub use rule::{
     Backend, Base, Chain, ChainKind, Chains, Hook, Policy, Rule, RuleId, Rulebook, Table,
     TableFamily,
 };
+pub use security::Security;
 pub use seen::{Need, Seen};
 pub use service::{
     Access, Certificate, Http, Identity, Protocol, Recognised, Risk, Severity, Spoken, Tls,
 };
 pub use socket::{Cookie, Inventory, Queue, Scope, Socket, SocketState};
 pub use unit::{Container, Manager, Runtime, Surroundings, Unit};
+pub use unit_state::{Activity, BindRule, Network, Opening, Restrictions, UnitState};
 pub use verdict::{
     Certainty, Check, Door, How, PortFinding, State, Tally, VantageSummary, Verdict, VerdictFrom,
     View,

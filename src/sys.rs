@@ -13,7 +13,7 @@ pub use linux::cgroup::{Cgroup2, CgroupPaths};
 pub use linux::client_socket::{
     Binding, Came, ClientSocket, bind_for_a_moment, connect_to_path, error_of,
 };
-pub use linux::clock::pause;
+pub use linux::clock::{pause, time_since_boot};
 pub use linux::guardian::Guardian;
 pub use linux::host::{
     boot_id, capabilities, effective_uid, host_name, kernel_release, kernel_version,
@@ -27,8 +27,8 @@ pub use linux::limits::raise_open_files;
 pub use linux::mounts::{Mount, mounts};
 pub use linux::namespaces::{
     Namespace, OpenNamespace, OpenNamespaces, cgroup_namespace_is_initial,
-    first_process_environment, in_namespaces, network_namespace, network_namespaces,
-    pid_namespace_is_initial,
+    first_process_environment, first_process_shares_network, in_namespaces, network_namespace,
+    network_namespaces, pid_namespace_is_initial,
 };
 pub use linux::netlink_socket::{NetlinkSocket, Protocol};
 pub use linux::nft::{legacy_list_table, nft_list_table};
@@ -41,6 +41,7 @@ pub use linux::program::{Ended, Program, Unfinished, is_program};
 pub use linux::raw_receiver::{Heard, RawPacket, RawReceiver};
 pub use linux::raw_sender::RawSender;
 pub use linux::resolve::{NoAddress, resolve};
+pub use linux::security::{kernel_log, security_label, security_modules};
 pub use linux::shared_memory::SharedNote;
 pub use linux::symbols::kernel_functions;
 pub use linux::sysctl::{
@@ -48,6 +49,9 @@ pub use linux::sysctl::{
     legacy_tables, local_port_range, network_table, packet_counters, packet_logger,
     programs_take_packets, reverse_path_filter, set_packet_logger, tcp_counters,
     tracks_connections, udp_datagrams_received, unprivileged_port_start,
+};
+pub use linux::systemctl::{
+    Untold, manages_units, other_users_with_units, systemctl_show, unit_files,
 };
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::tracefs::tracepoint_format;

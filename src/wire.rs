@@ -1,6 +1,7 @@
 //! Bytes and the values they stand for: pure, without I/O and without `unsafe`. Anything may come in from
 //! outside; a message that is cut short or malformed yields an error or nothing, never a panic.
 
+pub mod denial;
 pub mod fdinfo;
 pub mod frame;
 pub mod iptables_list;
@@ -18,5 +19,6 @@ pub mod qdisc;
 pub mod route;
 pub mod service;
 pub mod sock_diag;
+pub mod systemd;
 pub mod tc_filter;
 pub mod unix_diag;

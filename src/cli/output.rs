@@ -140,7 +140,7 @@ fn capability(hides: Hides) -> &'static str {
     match hides {
         Hides::Sockets | Hides::Holders | Hides::OtherKinds => "cap_sys_admin",
         Hides::Published => "cap_net_admin",
-        Hides::Owners | Hides::Units | Hides::Views => "cap_sys_ptrace",
+        Hides::Owners | Hides::Units | Hides::Reasons | Hides::Views => "cap_sys_ptrace",
     }
 }
 

@@ -5,6 +5,7 @@ mod from;
 mod look;
 mod proxy;
 mod ssh;
+mod systemd;
 mod target;
 
 use super::about::Started;
@@ -27,6 +28,7 @@ use anyhow::{Context, Result, bail};
 use bind::Place;
 use look::Looker;
 use std::time::{Duration, Instant};
+use systemd::Systemd;
 use target::Target;
 
 /// How long nothing may come back: the kernel sends its second SYN after a second.
@@ -59,7 +61,8 @@ pub(super) fn run(args: &args::Why, printer: &Printer) -> Result<Exit> {
     sys::catch_interrupt().context("cannot catch SIGINT")?;
     let surroundings = inventory::surroundings();
     let (services, surroundings) = (&services, &surroundings);
-    let asker = Asker { subject: &subject, from: from.as_ref(), services, surroundings };
+    let systemd = &Systemd::default();
+    let asker = Asker { subject: &subject, from: from.as_ref(), services, surroundings, systemd };
     asker.must_lead_here()?;
     let report = asker.until(wait);
     let exit = exit(&report);
@@ -147,6 +150,7 @@ struct Asker<'a> {
     from: Option<&'a Origin>,
     services: &'a Services,
     surroundings: &'a Surroundings,
+    systemd: &'a Systemd,
 }
 
 impl Asker<'_> {
@@ -200,7 +204,7 @@ impl Asker<'_> {
     fn ask(&self, patience: Duration) -> Why {
         match self.subject {
             Subject::Bind(place) => {
-                let facts = bind::look(place, self.services, self.surroundings);
+                let facts = bind::look(place, self.services, self.surroundings, self.systemd);
                 let mut report = why::bind(&facts);
                 let at_port = facts.inventory.sockets.iter();
                 let mut open = at_port.filter(|socket| !socket.state.is_connection());
@@ -230,8 +234,8 @@ impl Asker<'_> {
     }
 
     fn looker<'a>(&'a self, asked: &'a Asked) -> Looker<'a> {
-        let (services, surroundings) = (self.services, self.surroundings);
-        Looker { asked, services, surroundings, variable: environment }
+        let Asker { services, surroundings, systemd, .. } = *self;
+        Looker { asked, services, surroundings, systemd, variable: environment }
     }
 
     /// Whether a quick try ends otherwise than the last whole look: only then is another one worth its time.

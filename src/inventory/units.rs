@@ -38,6 +38,13 @@ pub fn find_units(inventory: &mut Inventory, surroundings: &Surroundings) {
     inventory.gaps.extend(gaps);
 }
 
+/// The unit that we run in ourselves; `None` where there is none, or it cannot be read.
+#[must_use]
+pub fn own_unit() -> Option<Unit> {
+    let text = Procfs::open().and_then(|procfs| procfs.own_cgroups()).ok()?;
+    by_lines(&text, &by_lines(&text, &Place::default())).unit
+}
+
 /// What could not be seen, by what would let us see it. Where the owner of a socket is not known either, and root
 /// would not help, its own gap or the item says so.
 fn gaps(inventory: &Inventory) -> impl Iterator<Item = Gap> {

@@ -39,6 +39,8 @@ pub enum Hides {
     Owners,
     /// The unit or the container of a socket that is listed.
     Units,
+    /// Why it fails: a service of systemd that should have the port, or a denial.
+    Reasons,
     /// What a client on this host would get: a requested view was not run, or not to its end.
     Views,
     /// Where a port leads that the firewall publishes: no socket of this network namespace is missing.

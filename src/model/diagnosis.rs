@@ -61,6 +61,7 @@ pub enum Code {
     B06,
     B07,
     B08,
+    B09,
     U01,
     N01,
     N02,

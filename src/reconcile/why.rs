@@ -6,11 +6,13 @@
 //! could contradict it could not be seen.
 
 mod bind;
+mod bind_units;
 mod blocked;
 mod connected;
 mod ended;
 mod facts;
 mod forwarded;
+mod naming;
 mod opening;
 mod path;
 mod refused;
@@ -19,17 +21,22 @@ mod said;
 mod silent;
 mod there;
 mod udp;
+mod unit_filter;
+mod units;
 mod words;
 
 pub use bind::{BindFacts, Bound, bind};
+pub use bind_units::bind_wants_units;
 pub use facts::{Case, Decided, Facts, Proxy};
+pub use naming::programs_of;
 pub use opening::Manager;
 pub use path::{PathFacts, path};
 pub use remote::{Probed, Remote};
 pub use there::{There, judge_there};
+pub use units::{silent_unit, wants_units};
 
 use crate::model::{
-    Certainty, Chain, Code, Delivery, Diagnosis, Evidence, Outcome, Resolved, Rule, RuleId,
+    Certainty, Chain, Code, Delivery, Diagnosis, Evidence, Hides, Outcome, Resolved, Rule, RuleId,
     TableFamily, Transport, Tried, Why,
 };
 
@@ -274,6 +281,10 @@ fn also_checked(facts: &Facts, primary: Option<Code>) -> Vec<String> {
         if facts.elsewhere.known().is_some() {
             checked.push("other network namespaces".to_owned());
         }
+        let hidden = facts.gaps.iter().any(|gap| gap.hides == Hides::Reasons);
+        if facts.units.known().is_some() && !hidden {
+            checked.push("units of systemd".to_owned());
+        }
     }
     checked
 }
@@ -281,6 +292,9 @@ fn also_checked(facts: &Facts, primary: Option<Code>) -> Vec<String> {
 /// What may be so as well, without evidence that decides it.
 fn hints(facts: &Facts, primary: Option<Code>) -> Vec<String> {
     let mut hints = Vec::new();
+    if primary == Some(Code::R01) {
+        hints.extend(units::hints(facts));
+    }
     let nothing_here = matches!(primary, Some(Code::R01 | Code::R02));
     let loopback = facts.cases.iter().any(|case| case.address().is_loopback());
     if nothing_here && loopback && facts.surroundings.container.known().is_some() {

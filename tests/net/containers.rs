@@ -16,7 +16,7 @@ use std::process::{Child, Command, Stdio};
 const SYSTEM: &str = "/var/tmp/portsight-worlds/system";
 
 /// A server at 127.0.0.1: what it says when it listens goes to its standard output.
-fn server(port: u16) -> String {
+pub(crate) fn server(port: u16) -> String {
     format!(
         "import socket, time; s = socket.socket(); s.bind(('127.0.0.1', {port})); s.listen(); \
          print('port {port} is open', flush=True); time.sleep(1000)"
@@ -24,10 +24,10 @@ fn server(port: u16) -> String {
 }
 
 /// A directory of the test's own below /var/tmp: programs inside cannot reach that of the build.
-struct Scratch(PathBuf);
+pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = format!("/var/tmp/portsight-test-{name}-{}", std::process::id());
         fs::create_dir_all(&path).unwrap();
         Self(path.into())
@@ -45,7 +45,7 @@ impl Drop for Scratch {
 }
 
 /// Whether the world can be: root, its file system and its programs.
-fn can_run(programs: &[&str]) -> bool {
+pub(crate) fn can_run(programs: &[&str]) -> bool {
     let lacks = |program: &&&str| {
         let places = ["/usr/bin", "/usr/sbin", "/usr/lib/podman"];
         !places.iter().any(|place| Path::new(place).join(program).exists())
@@ -73,14 +73,19 @@ fn item(report: &Value, port: u16) -> &Value {
 }
 
 /// A booted `systemd-nspawn`. Dropping it kills everything inside.
-struct Machine {
+pub(crate) struct Machine {
     nspawn: Child,
     _lines: BufReader<std::process::ChildStdout>,
 }
 
 impl Machine {
     /// Boots a system with these units (name and text) in the network namespace of this thread.
-    fn boot(cgroups: &Cgroups, scratch: &Scratch, units: &[(&str, String)], last: &str) -> Self {
+    pub(crate) fn boot(
+        cgroups: &Cgroups,
+        scratch: &Scratch,
+        units: &[(&str, String)],
+        last: &str,
+    ) -> Self {
         let directory = scratch.path("units");
         fs::create_dir_all(&directory).unwrap();
         for (name, text) in units {
@@ -92,6 +97,8 @@ impl Machine {
             .args(["--pid", "--fork", "--kill-child=KILL", "--mount-proc", "systemd-nspawn"])
             .args(["-q", "--boot", "--volatile=overlay", "--register=no", "--keep-unit"])
             .args(["--console=read-only", "-D", SYSTEM])
+            // What IPAddressDeny= of a unit takes.
+            .args(["--capability=CAP_NET_ADMIN,CAP_BPF,CAP_PERFMON", "--system-call-filter=bpf"])
             .arg(format!("--bind-ro={directory}:/usr/local/lib/systemd/system"))
             .arg(format!("--bind-ro={}:/usr/local/bin/portsight", env!("CARGO_BIN_EXE_portsight")))
             .arg("systemd.unit=world.target")
@@ -114,7 +121,7 @@ impl Machine {
     }
 
     /// The first process inside.
-    fn first(&self) -> String {
+    pub(crate) fn first(&self) -> String {
         let child = |id: String| {
             let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
             children.split_whitespace().next().expect("it has a child").to_owned()

@@ -10,7 +10,9 @@ mod opening;
 mod refused;
 mod silent;
 mod ssh;
+mod systemctl;
 mod udp;
+mod units;
 mod words;
 
 use crate::run::{Prepared, Run, mount_for_this_thread};

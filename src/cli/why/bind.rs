@@ -1,8 +1,11 @@
 //! The facts for `why --bind`, and for the path of a Unix socket.
 
+use super::systemd::Systemd;
 use crate::inventory::{self, Across, Extra, Namespaces, Services, SockDiag};
-use crate::model::{Hides, Port, Portless, PortlessKind, Socket, Surroundings, Transport};
-use crate::reconcile::why::{BindFacts, Bound, PathFacts};
+use crate::model::{
+    Endpoint, Hides, Port, Portless, PortlessKind, Seen, Socket, Surroundings, Transport,
+};
+use crate::reconcile::why::{self, BindFacts, Bound, PathFacts};
 use crate::sys::{self, Binding};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -35,7 +38,12 @@ pub(super) fn bound(place: &Place) -> Vec<Bound> {
 }
 
 /// Everything that bears on a bind.
-pub(super) fn look(place: &Place, services: &Services, surroundings: &Surroundings) -> BindFacts {
+pub(super) fn look(
+    place: &Place,
+    services: &Services,
+    surroundings: &Surroundings,
+    systemd: &Systemd,
+) -> BindFacts {
     let bound = bound(place);
     let what = SockDiag::with([Extra::Connections, Extra::TimeWait]).at(place.port);
     let mut source = Across { namespaces: &Namespaces::ours(), what };
@@ -47,6 +55,25 @@ pub(super) fn look(place: &Place, services: &Services, surroundings: &Surroundin
         inventory::find_units(&mut inventory, surroundings);
     }
     inventory.sockets.sort_by_key(Socket::endpoint);
+    let mut gaps = std::mem::take(&mut inventory.gaps);
+    let endpoint = Endpoint { port: place.port, transport: place.transport };
+    let units = if why::bind_wants_units(&bound, &inventory) {
+        systemd.units(endpoint, services, &mut gaps)
+    } else {
+        Seen::Skipped("not asked for")
+    };
+    let unprivileged_from = sys::unprivileged_port_start();
+    let may_bind_low = sys::capabilities().iter().any(|name| name == "cap_net_bind_service");
+    let lacks_privilege =
+        !may_bind_low && unprivileged_from.is_some_and(|from| place.port.get() < from);
+    let denied = !lacks_privilege && bound.iter().any(Bound::is_denied);
+    let own_unit = if denied { inventory::own_unit() } else { None };
+    let own = Systemd::restrictions(own_unit.as_ref(), &mut gaps);
+    let security = denied.then(|| {
+        let (security, gap) = inventory::security(place.port);
+        gaps.extend(gap);
+        security
+    });
     let local = sys::local_addresses().unwrap_or_default();
     let addresses = |list: &[sys::LocalAddress]| -> Vec<IpAddr> {
         list.iter().map(|local| local.address).collect()
@@ -58,10 +85,14 @@ pub(super) fn look(place: &Place, services: &Services, surroundings: &Surroundin
         bound,
         local: addresses(&local.usable),
         tentative: addresses(&local.tentative),
-        unprivileged_from: sys::unprivileged_port_start(),
-        may_bind_low: sys::capabilities().iter().any(|name| name == "cap_net_bind_service"),
+        unprivileged_from,
+        may_bind_low,
         ephemeral: sys::local_port_range(),
-        gaps: std::mem::take(&mut inventory.gaps),
+        service: services.name(endpoint).map(str::to_owned),
+        units,
+        own,
+        security,
+        gaps,
         inventory,
     }
 }

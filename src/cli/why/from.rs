@@ -171,6 +171,7 @@ impl Looker<'_> {
         let remote = Remote {
             word: place.word.clone(),
             places: found.iter().map(from).collect(),
+            sources: found.iter().map(|found| found.post.source).collect(),
             every_address: meant.is_none(),
             there: None,
         };

@@ -2,6 +2,7 @@
 
 use super::super::network::rulebook;
 use super::proxy;
+use super::systemd::Systemd;
 use crate::firewall;
 use crate::inventory::{self, Across, Namespaces, Packet, Services, SockDiag};
 use crate::model::{
@@ -11,7 +12,7 @@ use crate::model::{
 };
 use crate::outside::Outside;
 use crate::probe::{self, Call, Progress};
-use crate::reconcile::why::{Case, Decided, Facts, Proxy};
+use crate::reconcile::why::{self, Case, Decided, Facts, Proxy};
 use crate::reconcile::{self, Scene};
 use crate::sys::{self, LocalAddresses, NoAddress};
 use std::collections::BTreeSet;
@@ -33,6 +34,8 @@ pub(super) struct Looker<'a> {
     pub(super) services: &'a Services,
     /// What we run in.
     pub(super) surroundings: &'a Surroundings,
+    /// Who asks systemd.
+    pub(super) systemd: &'a Systemd,
     /// A variable of the environment.
     pub(super) variable: fn(&str) -> Option<String>,
 }
@@ -109,8 +112,18 @@ impl Looker<'_> {
         } else {
             Seen::Skipped("not asked for")
         };
+        let at_port: Vec<&Socket> = after.at(endpoint).collect();
+        let units = if why::wants_units(&cases, &at_port) {
+            self.systemd.units(endpoint, self.services, &mut gaps)
+        } else {
+            Seen::Skipped("not asked for")
+        };
+        let restrictions = Systemd::restrictions(why::silent_unit(&cases, &at_port), &mut gaps);
         Facts {
             asked: self.asked.clone(),
+            service: self.services.name(endpoint).map(str::to_owned),
+            units,
+            restrictions,
             cases,
             before,
             after,

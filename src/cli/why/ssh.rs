@@ -135,7 +135,9 @@ impl Looker<'_> {
             direct: traced.direct,
         };
         let word = login.word.clone();
-        let remote = Remote { word, places, every_address: false, there: Some(there) };
+        let sources = sources.into_iter().flatten().collect();
+        let there = Some(there);
+        let remote = Remote { word, places, sources, every_address: false, there };
         let facts = Facts { remote: Some(remote), gaps, ..facts };
         let mut report = why::judge_there(&facts, answer.told.as_ref());
         report.evidence.extend(answer.not_understood.map(|text| Evidence {

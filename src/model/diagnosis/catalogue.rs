@@ -4,7 +4,7 @@ use super::{Code, Entry};
 use crate::model::Certainty::{Likely, Possible, Proved};
 
 /// One entry for each code, in the order of the codes.
-pub(super) const ENTRIES: [Entry; 57] = [
+pub(super) const ENTRIES: [Entry; 58] = [
     Entry {
         code: Code::R01,
         slug: "nothing-listens",
@@ -120,42 +120,50 @@ pub(super) const ENTRIES: [Entry; 57] = [
         code: Code::R11,
         slug: "unit-failed",
         title: "The service that should listen has failed",
-        text: "A unit of systemd that names the port or the program is in the state failed.",
-        evidence: "The state of the unit. This version does not ask systemd.",
-        fix: "systemctl status UNIT, then systemctl reset-failed UNIT and start it.",
-        most: Possible,
-        tested: false,
+        text: "A unit of systemd that opens the port, names it, or has the name of the service is in the state failed.",
+        evidence: "As R01, and the state of a unit: `proved` for a socket unit that opens the port; `likely` for a \
+               service with the port in its command (--port 8080, 0.0.0.0:8080) or its variables (PORT=8080), or of \
+               the program that the port is registered for. A service that runs once or by a timer does not count, nor \
+               one that starts a client.",
+        fix: "systemctl status UNIT; journalctl -u UNIT -n 20; systemctl reset-failed UNIT, and start it.",
+        most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R12,
         slug: "still-starting",
         title: "The service is still starting",
-        text: "The unit is activating, or the process is a few seconds old and does not listen yet.",
-        evidence: "The state of the unit, or a young process of that name. This version does not ask systemd.",
-        fix: "Wait: portsight why TARGET --wait 30s.",
-        most: Possible,
-        tested: false,
+        text: "The unit is being started, or is started again and again, or runs for a few seconds and does not listen \
+               yet.",
+        evidence: "As R01, and a unit as for R11 that is activating, or has been running for less than ten seconds. \
+               `possible` where a socket listens and the host itself refuses.",
+        fix: "Wait: portsight why TARGET --wait 30s; where it is started again and again, journalctl -u UNIT.",
+        most: Likely,
+        tested: true,
     },
     Entry {
         code: Code::R13,
         slug: "unit-inactive",
         title: "The service is installed and not running",
-        text: "A unit that names the port exists and is not active.",
-        evidence: "The state of the unit. This version does not ask systemd.",
-        fix: "systemctl enable --now UNIT.",
-        most: Possible,
-        tested: false,
+        text: "A unit that is about the port is there and is not active: it was stopped, was never started, or is \
+               masked.",
+        evidence: "As R01, and a unit as for R11 that is inactive, while none that is about the port runs.",
+        fix: "systemctl enable --now UNIT; systemctl unmask UNIT first, where it is masked.",
+        most: Likely,
+        tested: true,
     },
     Entry {
         code: Code::R14,
         slug: "socket-unit",
         title: "A socket unit of systemd decides the port",
         text: "systemd opens the socket, so the port in the program's own configuration is ignored.",
-        evidence: "A listener of systemd at another port than the configuration names. This version does not read \
-               configurations.",
-        fix: "systemctl edit NAME.socket.",
-        most: Possible,
-        tested: false,
+        evidence: "As R01, and a socket unit that runs and opens another port for the service whose command names \
+               this one; or one that opens this port and gave up, since the service that it starts fails (`proved`). \
+               Or a connection to a socket of systemd that nobody serves, and the state of the service. Of \
+               configuration files that of sshd is read.",
+        fix: "systemctl edit NAME.socket; or mend the service, then reset-failed and start NAME.socket.",
+        most: Proved,
+        tested: true,
     },
     Entry {
         code: Code::R15,
@@ -389,10 +397,12 @@ pub(super) const ENTRIES: [Entry; 57] = [
         code: Code::T06,
         slug: "unit-ip-filter",
         title: "systemd's filter of the unit drops it",
-        text: "IPAddressDeny= or SocketBindDeny= of the unit drops packets by BPF, which the firewall's rules do not \
-               show.",
-        evidence: "The kernel's own word for the drop, SOCKET_FILTER, and a program at the cgroup of the unit.",
-        fix: "systemctl show -p IPAddressDeny,IPAddressAllow UNIT.",
+        text: "IPAddressDeny= of the unit, or of a slice above it, drops packets by BPF, which the firewall's rules do \
+               not show.",
+        evidence: "Silence, a listener with room in its queue whose drops rise with each attempt (or a trace that \
+               every rule lets pass), and settings of its unit that deny the address of the client and do not allow \
+               it; or the kernel's own word, SOCKET_FILTER, and a program at the cgroup of the unit.",
+        fix: "systemctl show -p IPAddressDeny,IPAddressAllow UNIT, then systemctl edit UNIT.",
         most: Proved,
         tested: true,
     },
@@ -571,10 +581,25 @@ pub(super) const ENTRIES: [Entry; 57] = [
         code: Code::B08,
         slug: "security-module",
         title: "A security module forbids it",
-        text: "SELinux (name_bind) or AppArmor denies the program the port.",
-        evidence: "EACCES where no privilege is missing. The denial itself is in the log of the kernel. Not tested \
-               against a real one.",
+        text: "SELinux (name_bind), AppArmor or Landlock denies the program the port. A filter of system calls \
+               (seccomp) or a program of BPF at the control group looks the same.",
+        evidence: "EACCES or EPERM where no privilege is missing; the active modules, the label of the process, and \
+               for root the denials that the kernel's log has of this port. Where auditd runs, they are in its log \
+               instead, which is not read. Tested with Landlock, not with SELinux or AppArmor.",
         fix: "semanage port -a -t TYPE -p tcp PORT, or the profile of AppArmor; see ausearch -m avc.",
+        most: Possible,
+        tested: true,
+    },
+    Entry {
+        code: Code::B09,
+        slug: "unit-may-not-bind",
+        title: "The unit does not let its programs bind the port",
+        text: "SocketBindDeny= of a unit of systemd, or of a slice above it, keeps its programs from the port. Others \
+               may bind it.",
+        evidence: "EPERM, and the settings of the unit that the command runs in; or success here, and the settings \
+               of the unit that names the port. That the kernel applies them is not seen. Not tested against a \
+               systemd that can apply them.",
+        fix: "systemctl show -p SocketBindDeny,SocketBindAllow UNIT, then systemctl edit UNIT.",
         most: Possible,
         tested: false,
     },

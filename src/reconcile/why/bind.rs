@@ -1,10 +1,10 @@
 //! Why a bind fails.
 
-use super::Found;
 use super::words::{binding, holder};
+use super::{Found, bind_units};
 use crate::model::{
-    Certainty, Code, Errno, Evidence, Family, Gap, Inventory, OwnersUnknownReason, Port, Socket,
-    SocketState, Transport, Tried, Why,
+    Certainty, Code, Errno, Evidence, Family, Gap, Inventory, OwnersUnknownReason, Port,
+    Restrictions, Security, Seen, Socket, SocketState, Transport, Tried, UnitState, Why,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,6 +19,14 @@ pub struct Bound {
     pub reuse: Result<(), Errno>,
     /// What it said to one that sets `IPV6_V6ONLY`; for IPv4 as `plain`.
     pub v6_only: Result<(), Errno>,
+}
+
+impl Bound {
+    /// Whether it was denied, which is another thing than that somebody has the port.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        self.plain.as_ref().is_err_and(|errno| errno.is("EACCES") || errno.is("EPERM"))
+    }
 }
 
 /// Everything that was found out.
@@ -44,6 +52,14 @@ pub struct BindFacts {
     pub may_bind_low: bool,
     /// The range of source ports.
     pub ephemeral: Option<(u16, u16)>,
+    /// The service that the port is registered for.
+    pub service: Option<String>,
+    /// What systemd says of the units that may be about the port; absent where no systemd runs.
+    pub units: Seen<Vec<UnitState>>,
+    /// What the unit that we run in may not do, where that was asked for.
+    pub own: Option<Restrictions>,
+    /// What is known of security modules, where it was denied.
+    pub security: Option<Security>,
     /// What could not be seen.
     pub gaps: Vec<Gap>,
 }
@@ -58,7 +74,10 @@ pub fn bind(facts: &BindFacts) -> Why {
         facts.bound.len() == 1 || !(errno.is("EAFNOSUPPORT") || errno.is("EADDRNOTAVAIL"))
     };
     let first = failed().find(counts);
-    let found = first.and_then(|(bound, errno)| found(facts, bound, errno));
+    let found = match first {
+        Some((bound, errno)) => found(facts, bound, errno),
+        None => bind_units::that_may_not(facts),
+    };
     let mut evidence: Vec<Evidence> = facts
         .bound
         .iter()
@@ -71,6 +90,7 @@ pub fn bind(facts: &BindFacts) -> Why {
         })
         .collect();
     evidence.extend(found.iter().flat_map(|found| found.evidence.clone()));
+    evidence.extend(bind_units::evidence(facts));
     Why {
         target: facts.target.clone(),
         from: None,
@@ -88,7 +108,9 @@ fn found(facts: &BindFacts, bound: &Bound, errno: &Errno) -> Option<Found> {
     match errno.name.as_str() {
         "EADDRINUSE" => in_use(facts, bound),
         "EADDRNOTAVAIL" => Some(no_address(facts, bound)),
-        "EACCES" | "EPERM" => Some(denied(facts)),
+        "EACCES" | "EPERM" => {
+            Some(bind_units::forbids(facts, bound).unwrap_or_else(|| denied(facts)))
+        }
         _ => None,
     }
 }
@@ -193,7 +215,11 @@ fn by_socket(facts: &BindFacts, bound: &Bound, socket: &Socket) -> Found {
         _ => "",
     };
     let text = format!("{who} holds {at}{does}");
-    Found::new(Code::B01, sure, text).seen("holder", at).next(next)
+    let found = Found::new(Code::B01, sure, text).seen("holder", at).next(next);
+    match socket.held.unit.known() {
+        Some(unit) => found.seen("unit", unit.name.clone()),
+        None => found,
+    }
 }
 
 fn no_address(facts: &BindFacts, bound: &Bound) -> Found {
@@ -221,9 +247,19 @@ fn denied(facts: &BindFacts) -> Found {
                 .next("sudo setcap cap_net_bind_service+ep PROGRAM")
         }
         _ => {
-            let text =
-                "the kernel denies the port, and no privilege is missing: a security module does";
-            Found::new(Code::B08, Certainty::Possible, text).next("sudo ausearch -m avc -ts recent")
+            let text = "the kernel denies the port, and no privilege is missing: a security module, a filter of \
+                        system calls, or a BPF program does";
+            let mut found = Found::new(Code::B08, Certainty::Possible, text);
+            if let Some(Security { modules, label, denials }) = &facts.security {
+                if let Seen::Known(modules) = modules {
+                    found = found.seen("security modules", modules.join(", "));
+                }
+                if let Some(label) = label {
+                    found = found.seen("own label", label);
+                }
+                found = denials.iter().fold(found, |found, it| found.seen("kernel log", it));
+            }
+            found.next("sudo ausearch -m avc -ts recent")
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The connection was opened: is it of any use?
 
 use super::words::holder;
-use super::{Case, Facts, Found};
+use super::{Case, Facts, Found, units};
 use crate::model::{Certainty, Code, Owner, Seen, Socket, TakenBy, elapsed};
 use std::collections::BTreeSet;
 
@@ -12,6 +12,11 @@ const PROXIES: [&str; 6] =
 pub(super) fn found(facts: &Facts, case: &Case) -> Option<Found> {
     let opened = case.attempt.opened.as_ref()?;
     let takers = facts.takers(case);
+    if (opened.ended || opened.waits.is_some())
+        && let Some(found) = units::of_opened(facts, case, &takers)
+    {
+        return Some(found);
+    }
     if opened.ended {
         return Some(ended(facts, case, &takers));
     }

@@ -1,7 +1,7 @@
 //! Nothing came back, and something that is no rule is the reason.
 
 use super::words::{behind, holder};
-use super::{Case, Facts, Found, Remote};
+use super::{Case, Facts, Found, Remote, unit_filter};
 use crate::model::{Certainty, Checkpoint, Code, Hook, Place, Reached, Seen, Socket};
 use std::collections::BTreeSet;
 
@@ -13,6 +13,9 @@ pub(super) fn found(facts: &Facts, case: &Case, taker: Option<&Socket>) -> Optio
     // Behind all rules and without a socket nothing is there that could.
     let is_lost = case.reached != Some(Reached::Host(None)) || taker.is_some();
     ((is_remote && is_lost) || ended.is_told()).then_some(())?;
+    if let Some(found) = taker.and_then(|socket| by_unit(facts, case, ended, socket)) {
+        return Some(found);
+    }
     let text = &ended.text;
     let code = code(ended, taker);
     let said = match code {
@@ -29,14 +32,28 @@ pub(super) fn found(facts: &Facts, case: &Case, taker: Option<&Socket>) -> Optio
         (false, _) => Certainty::Likely,
     };
     let mut found = Found::new(code, sure, said).seen("checkpoint", evidence(ended));
-    if let Some(dropped) = &ended.dropped {
-        let place = dropped.location.as_ref().map_or_else(String::new, |at| format!(" in {at}"));
-        found = found.seen("kernel", format!("it dropped the probe: {}{place}", dropped.reason));
-    }
+    found = in_the_kernels_words(found, ended);
     for command in commands(facts, case, ended, taker) {
         found = found.next(command);
     }
     Some(found)
+}
+
+fn in_the_kernels_words(found: Found, ended: &Checkpoint) -> Found {
+    let Some(dropped) = &ended.dropped else { return found };
+    let place = dropped.location.as_ref().map_or_else(String::new, |at| format!(" in {at}"));
+    found.seen("kernel", format!("it dropped the probe: {}{place}", dropped.reason))
+}
+
+/// The settings of the socket's unit, where they say that it is so.
+fn by_unit(facts: &Facts, case: &Case, ended: &Checkpoint, socket: &Socket) -> Option<Found> {
+    matches!(ended.place, Place::Cgroup | Place::Socket).then_some(())?;
+    let found = unit_filter::drops(facts, case, socket)?;
+    if ended.place == Place::Cgroup && ended.is_told() {
+        let found = Found { certainty: Certainty::Proved, ..found };
+        return Some(in_the_kernels_words(found, ended));
+    }
+    Some(found.seen("trace", "every rule lets it pass"))
 }
 
 fn code(ended: &Checkpoint, taker: Option<&Socket>) -> Code {

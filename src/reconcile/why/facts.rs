@@ -4,7 +4,8 @@ use super::{Manager, Remote, words};
 use crate::model::{
     Asked, Certainty, Checkpoint, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook,
     Inventory, Journey, Lookup, Neighbour, Outcome, Passage, Policy, Port, Published, Reached,
-    Resolution, Rule, RuleId, Rulebook, Seen, Socket, Step, Surroundings, Transport, Way,
+    Resolution, Restrictions, Rule, RuleId, Rulebook, Seen, Socket, Step, Surroundings, Transport,
+    UnitState, Way,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -166,6 +167,12 @@ pub struct Facts {
     pub elsewhere: Seen<Vec<Socket>>,
     /// The ports that rules publish; a gap says where some could not be read.
     pub published: Seen<Vec<Published>>,
+    /// The service that the port is registered for.
+    pub service: Option<String>,
+    /// What systemd says of the units that may be about the port; absent where no systemd runs.
+    pub units: Seen<Vec<UnitState>>,
+    /// What keeps packets out of the unit that listens, where that was asked for.
+    pub restrictions: Option<Restrictions>,
     /// Whether the kernel tracks connections here: only then can it hand a packet to another address or port.
     pub tracks_connections: bool,
     /// Whether the table of tracked connections has no room.

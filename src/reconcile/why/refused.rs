@@ -2,7 +2,7 @@
 
 use super::forwarded::forwarded;
 use super::words::{at, binding, holder};
-use super::{Case, Facts, Found};
+use super::{Case, Facts, Found, units};
 use crate::model::{Certainty, Code, Family, Passage, Port, Scope, Socket, SocketState};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -201,8 +201,21 @@ fn url(facts: &Facts, host: &str, port: Port) -> String {
 /// Nobody has the port here.
 fn nothing(facts: &Facts, case: &Case, sure: Certainty) -> Found {
     let port = facts.asked.port;
+    let reset_too = |found: Found| match case.passage {
+        Some(passage) if passage.delivered < 2 => {
+            let text = "a firewall rule resets it as well: this host's own stack did not answer";
+            found.seen("counters", format!("{text} ({})", counters(&passage)))
+        }
+        _ => found,
+    };
+    if let Some(found) = units::in_trouble(facts, case, sure) {
+        return reset_too(found);
+    }
     if let Some(socket) = facts.elsewhere.known().and_then(|sockets| sockets.first()) {
         return in_namespace(facts, socket);
+    }
+    if let Some(found) = units::idle(facts, case, true) {
+        return reset_too(found);
     }
     if let Some(socket) = near_miss(facts) {
         let text = format!(
@@ -214,15 +227,14 @@ fn nothing(facts: &Facts, case: &Case, sure: Certainty) -> Found {
         let next = format!("portsight why {}", facts.target_at(socket.port));
         return found.seen("listener", binding(socket)).next(next);
     }
-    let mut found = Found::new(Code::R01, sure, format!("nothing listens on port {port} here"));
-    match case.passage {
-        Some(passage) if passage.delivered < 2 => {
-            let text = "a firewall rule resets it as well: this host's own stack did not answer";
-            found = found.seen("counters", format!("{text} ({})", counters(&passage)));
-        }
-        _ => {}
+    if let Some(found) = units::idle(facts, case, false) {
+        return reset_too(found);
     }
-    found.next(format!("portsight why {} --wait 1m", facts.target()))
+    let found = Found::new(Code::R01, sure, format!("nothing listens on port {port} here"));
+    let found = units::beside(facts)
+        .into_iter()
+        .fold(found, |found, (unit, state)| found.seen(&unit, state));
+    reset_too(found).next(format!("portsight why {} --wait 1m", facts.target()))
 }
 
 fn in_namespace(facts: &Facts, socket: &Socket) -> Found {

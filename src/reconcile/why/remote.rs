@@ -18,6 +18,8 @@ pub struct Remote {
     pub word: String,
     /// From where each probe seemed to come: `10.77.0.254 by lan0`.
     pub places: BTreeSet<String>,
+    /// Their addresses.
+    pub sources: Vec<IpAddr>,
     /// Whether every address of this host was meant, and none was named.
     pub every_address: bool,
     /// The machine that was asked over ssh; `None` where a packet only seems to come from there.

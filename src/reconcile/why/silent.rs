@@ -3,7 +3,7 @@
 use super::forwarded::forwarded;
 use super::refused::counters;
 use super::words::{behind, binding, holder};
-use super::{Case, Facts, Found, ended};
+use super::{Case, Facts, Found, ended, unit_filter};
 use crate::model::{
     Certainty, Code, Hook, Lookup, Neighbour, Passage, Queue, Reached, Seen, Socket, Way,
 };
@@ -108,10 +108,14 @@ fn at_socket(facts: &Facts, case: &Case, socket: &Socket, lost: Lost) -> Option<
     let dropped = drops(facts, socket).is_some_and(|dropped| dropped > 0);
     // What the kernel itself told of it says more.
     if dropped && !case.is_ended() && matches!(lost, Lost::AtTheSocket | Lost::Unclear) {
+        let rising = "they rise with each attempt";
+        if let Some(found) = unit_filter::drops(facts, case, socket) {
+            return Some(found.seen("drops of the socket", rising));
+        }
         let text =
-            format!("What comes reaches the socket of {who} and is dropped there: it has a filter");
+            format!("what comes reaches the socket of {who} and is dropped there: it has a filter");
         let found = Found::new(Code::T04, Certainty::Likely, text);
-        let found = found.seen("drops of the socket", "they rise with each attempt");
+        let found = found.seen("drops of the socket", rising);
         return Some(found.next(format!("portsight who {port}")));
     }
     None

@@ -38,15 +38,15 @@ fn case(to: &str, outcome: Outcome, error: Option<&str>) -> Case {
     }
 }
 
-fn refused(to: &str) -> Case {
+pub(super) fn refused(to: &str) -> Case {
     case(to, Outcome::Refused, Some("ECONNREFUSED"))
 }
 
-fn silent(to: &str) -> Case {
+pub(super) fn silent(to: &str) -> Case {
     case(to, Outcome::TimedOut, None)
 }
 
-fn open(to: &str) -> Case {
+pub(super) fn open(to: &str) -> Case {
     let mut case = case(to, Outcome::Connected, None);
     case.attempt.opened = Some(Opened { taken: TakenBy::Probed, ended: false, waits: None });
     case
@@ -105,6 +105,9 @@ pub(super) fn facts(cases: Vec<Case>, sockets: Vec<Socket>) -> Facts {
         after: inventory,
         elsewhere: Seen::Skipped("not asked for"),
         published: Seen::Known(Vec::new()),
+        service: None,
+        units: Seen::Skipped("not asked for"),
+        restrictions: None,
         tracks_connections: false,
         conntrack_is_full: false,
         local: vec!["127.0.0.1".parse().unwrap(), "::1".parse().unwrap()],
@@ -118,7 +121,7 @@ pub(super) fn facts(cases: Vec<Case>, sockets: Vec<Socket>) -> Facts {
     }
 }
 
-fn gap(reason: &str, hides: Hides) -> Gap {
+pub(super) fn gap(reason: &str, hides: Hides) -> Gap {
     Gap { what: "x".into(), reason: reason.into(), need: None, hides }
 }
 

@@ -1,7 +1,7 @@
 //! UDP: an answer, an error, or a silence that may be quite in order.
 
 use super::words::holder;
-use super::{Case, Facts, Found, blocked, ended, refused, silent};
+use super::{Case, Facts, Found, blocked, ended, refused, silent, unit_filter};
 use crate::model::{Certainty, Code, Delivery, Outcome, Transport};
 
 pub(super) fn found(facts: &Facts, case: &Case) -> Option<Found> {
@@ -62,6 +62,14 @@ fn silent(facts: &Facts, case: &Case) -> Found {
         let told = "nobody refuses, as this host would without a rule";
         return found.seen("answer", told).by_rule(case.decided.as_ref());
     };
+    // Datagrams that are dropped there count as delivered.
+    let to_socket = case.came_in() || matches!(case.delivery, Some(Ok(Delivery::Queued)));
+    if to_socket
+        && silent::drops(facts, socket).is_some_and(|drops| drops > 0)
+        && let Some(found) = unit_filter::drops(facts, case, socket)
+    {
+        return found.seen("drops of the socket", "they rise with each attempt");
+    }
     let who = holder(&socket.held);
     let silent = |certainty, what: &str| {
         let text = format!("datagrams arrive at {who}, which does not answer this one");

@@ -52,6 +52,17 @@ pub fn network_namespace(process: &str) -> io::Result<Namespace> {
     Ok(Namespace { inode: status.st_ino })
 }
 
+/// Whether the first process, and with it what a service manager starts, is in our network namespace. Each namespace
+/// has the files of `/proc/PID/net` for itself, and anybody may ask for their numbers. `None` where `/proc` hides it.
+#[must_use]
+pub fn first_process_shares_network() -> Option<bool> {
+    let number = |process: &str| {
+        let status = rustix::fs::stat(format!("/proc/{process}/net/dev")).ok()?;
+        Some((status.st_dev, status.st_ino))
+    };
+    Some(number("1")? == number("thread-self")?)
+}
+
 /// A network namespace that is kept open, so that it can be entered.
 #[derive(Debug)]
 pub struct OpenNamespace {

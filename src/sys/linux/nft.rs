@@ -1,12 +1,9 @@
 //! Asking the programs `nft` and `iptables-legacy` what a table says, for rules that are not understood here.
 
-use super::program::Program;
+use super::program::{DIRECTORIES, Program, of_system};
 use crate::model::Family;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
-
-/// Where it may be. A path that the user chose is not among them: portsight may have more rights than its user.
-const DIRECTORIES: [&str; 4] = ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin"];
 
 /// How long it may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -18,7 +15,7 @@ const BOUND: usize = 8 << 20;
 /// when there is no such program, it refuses, or it says too much or too late.
 #[must_use]
 pub fn nft_list_table(family: &str, table: &str) -> Option<String> {
-    listed_by(&found("nft")?, &["-a", "-s", "list", "table", family, table], PATIENCE, BOUND)
+    listed_by(&of_system("nft")?, &["-a", "-s", "list", "table", family, table], PATIENCE, BOUND)
 }
 
 /// What `iptables-legacy` lists of a table of the old `ip_tables` of a family in our thread's network namespace, one rule
@@ -29,12 +26,7 @@ pub fn legacy_list_table(family: Family, table: &str) -> Option<String> {
         Family::Ipv4 => "iptables-legacy",
         Family::Ipv6 => "ip6tables-legacy",
     };
-    listed_by(&found(program)?, &["-t", table, "-S"], PATIENCE, BOUND)
-}
-
-fn found(program: &str) -> Option<PathBuf> {
-    let places = DIRECTORIES.iter().map(|directory| Path::new(directory).join(program));
-    places.into_iter().find(|program| program.is_file())
+    listed_by(&of_system(program)?, &["-t", table, "-S"], PATIENCE, BOUND)
 }
 
 fn listed_by(

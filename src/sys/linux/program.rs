@@ -8,12 +8,23 @@ use std::fs::File;
 use std::io::{self, Read, Seek as _, Write as _};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 /// Of what it writes to standard error so much is kept.
 const ERRORS: usize = 8 << 10;
+
+/// Where the programs of the system may be. A path that the user chose is not among them: portsight may have more
+/// rights than its user.
+pub(super) const DIRECTORIES: [&str; 5] =
+    ["/usr/sbin", "/sbin", "/usr/local/sbin", "/usr/bin", "/bin"];
+
+/// The program of the system with this name.
+pub(super) fn of_system(name: &str) -> Option<PathBuf> {
+    let mut paths = DIRECTORIES.iter().map(|directory| Path::new(directory).join(name));
+    paths.find(|path| is_program(path))
+}
 
 /// A program, and what it may take.
 #[derive(Debug, Clone, Copy)]
@@ -68,8 +79,8 @@ impl Program<'_> {
     pub fn run(&self) -> Result<Ended, Unfinished> {
         #[expect(
             clippy::disallowed_methods,
-            reason = "the one place that starts programs: nft for rules that are not understood here, ssh to ask another \
-                      machine"
+            reason = "the one place that starts programs: nft for rules that are not understood here, systemctl for units, \
+                      ssh to ask another machine"
         )]
         let mut command = Command::new(self.path);
         command.args(self.arguments).current_dir("/").stdin(self.stdin()?);

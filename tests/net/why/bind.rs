@@ -2,10 +2,12 @@
 
 use super::{answer, assert_says, assert_told, evidence, text};
 use crate::holder::holder;
-use crate::run::in_own_process_namespace;
+use crate::run::{before_exec, in_own_process_namespace};
 use crate::sockets::{tcp, udp};
 use crate::truth::LAN;
 use crate::world::{World, feed};
+use std::fs::{self, File};
+use std::io;
 use std::net::{TcpListener, TcpStream};
 
 #[test]
@@ -68,6 +70,48 @@ fn privileges_addresses_and_families_are_told_apart() {
     assert_says(&world, "--bind 0.0.0.0:27621", "B01 proved");
     assert_says(&world, "--bind 0.0.0.0:27622", "works");
     assert_says(&world, "--bind [::]:27622", "B01 proved");
+}
+
+/// Landlock is a security module that a program sets up for itself, without root.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn a_security_module_that_denies_is_possible_and_a_lacking_privilege_is_not_taken_for_one() {
+    let world = World::new();
+    let log_of_all = fs::read_to_string("/proc/sys/kernel/dmesg_restrict").unwrap().trim() == "0";
+    for ordinary in [false, true] {
+        let run = world.prepare("why --bind 127.0.0.1:27650 -o json");
+        let run = if ordinary { run.by_ordinary_user() } else { run };
+        let (told, run) = answer(run.with(|command| before_exec(command, deny_binds)));
+        assert_eq!(told, "B08 possible", "{run:#?}");
+        assert!(run.document()["evidence"].to_string().contains("EACCES"), "{run:#?}");
+        // Others may read the log only where the kernel lets everybody, and root not in a user namespace.
+        let unread =
+            run.document()["incomplete"].to_string().contains("what SELinux and AppArmor denied");
+        let hidden = if ordinary { !log_of_all } else { File::open("/dev/kmsg").is_err() };
+        assert_eq!(unread, hidden, "{run:#?}");
+    }
+    // Near miss: the privilege is what is missing, and nobody is asked for denials.
+    let run = world.prepare("why --bind 80 -o json").by_ordinary_user();
+    let (told, run) = answer(run);
+    assert_eq!(told, "B04 proved", "{run:#?}");
+    assert!(!run.document()["incomplete"].to_string().contains("SELinux"), "{run:#?}");
+}
+
+/// Lets this process bind no port of TCP any more (`landlock(7)`).
+fn deny_binds() -> io::Result<()> {
+    const BIND_TCP: u64 = 1;
+    // What is handled of the file system, of the network, and of scopes.
+    let handled = [0, BIND_TCP, 0_u64];
+    // SAFETY: landlock_create_ruleset(2) gets the address and the size of words that live through the call; the other
+    // calls take numbers only.
+    let failed = unsafe {
+        let size = size_of_val(&handled);
+        let rules = libc::syscall(libc::SYS_landlock_create_ruleset, handled.as_ptr(), size, 0);
+        rules < 0
+            || libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
+            || libc::syscall(libc::SYS_landlock_restrict_self, rules, 0) != 0
+    };
+    if failed { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
 #[test]

@@ -33,6 +33,7 @@ fn probed(probes: &[(&str, Answer, Journey)], sockets: Vec<Socket>) -> Facts {
     let remote = Remote {
         word: "lan".into(),
         places: ["10.0.0.9 by eth0".to_owned()].into(),
+        sources: vec!["10.0.0.9".parse().unwrap()],
         every_address: true,
         there: None,
     };

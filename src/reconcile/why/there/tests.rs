@@ -41,6 +41,7 @@ fn asked(attempt: ClientAttempt, sockets: Vec<Socket>) -> Facts {
     let remote = Remote {
         word: "ssh:me@web1".into(),
         places: ["10.0.0.9 by bash".to_owned()].into(),
+        sources: vec!["10.0.0.9".parse().unwrap()],
         every_address: false,
         there: Some(there),
     };

@@ -1,0 +1,141 @@
+//! Asking the program `systemctl` what systemd knows of its units.
+
+use super::program::{DIRECTORIES, Ended, Program, Unfinished, of_system};
+use crate::model::Manager;
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+const NAME: &str = "systemctl";
+
+/// How long an answer may take. A manager that is busy is not waited for much longer than a silent port.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How much of an answer is read: more is none that is worth its memory.
+const BOUND: usize = 8 << 20;
+
+/// Why it told nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum Untold {
+    /// There is no such program.
+    #[error("there is no program {NAME}")]
+    Missing,
+    /// It was not run to its end.
+    #[error("{NAME}: {0}")]
+    Unfinished(#[from] Unfinished),
+    /// It failed, with these words.
+    #[error("{NAME} fails: {0}")]
+    Failed(String),
+}
+
+/// Whether this manager of units is here: the system's as `sd_booted(3)` has it, a user's by its socket.
+#[must_use]
+pub fn manages_units(manager: Manager) -> bool {
+    match manager {
+        Manager::System => Path::new("/run/systemd/system").is_dir(),
+        Manager::User(uid) => runtime_directory(uid).join("systemd/private").exists(),
+        Manager::Inner => false,
+    }
+}
+
+/// How many users beside this one are logged in, or have services of their own: each may ask only the own manager.
+#[must_use]
+pub fn other_users_with_units(own: u32) -> usize {
+    let users = entries(Path::new("/run/user")).filter_map(|(name, _)| name.parse::<u32>().ok());
+    users.filter(|uid| *uid != own).count()
+}
+
+/// What `systemctl show` prints of these properties of these units (names, or patterns for those that are loaded);
+/// without units, of the manager itself.
+///
+/// # Errors
+/// When there is no such program, it fails, or says too much or too late.
+pub fn systemctl_show(
+    manager: Manager,
+    properties: &[&str],
+    units: &[&str],
+) -> Result<String, Untold> {
+    let properties = format!("--property={}", properties.join(","));
+    let mut arguments = vec!["show", "--no-pager", "--no-ask-password", &properties];
+    let (path, mut runtime) = (DIRECTORIES.join(":"), String::new());
+    if let Manager::User(uid) = manager {
+        arguments.push("--user");
+        runtime = runtime_directory(uid).display().to_string();
+    }
+    arguments.push("--");
+    arguments.extend(units);
+    // Without a user the variable is empty, and not looked at.
+    let environment = [("LC_ALL", "C"), ("PATH", &path), ("XDG_RUNTIME_DIR", &runtime)];
+    let program = Program {
+        path: &of_system(NAME).ok_or(Untold::Missing)?,
+        arguments: &arguments,
+        environment: Some(&environment),
+        input: "",
+        patience: PATIENCE,
+        bound: BOUND,
+    };
+    let Ended { status, output, errors } = program.run()?;
+    if status == Some(0) {
+        return Ok(String::from_utf8_lossy(&output).into_owned());
+    }
+    let errors = String::from_utf8_lossy(&errors);
+    let complaint = errors.lines().map(str::trim).find(|line| !line.is_empty());
+    Err(Untold::Failed(match (complaint, status) {
+        (Some(complaint), _) => complaint.to_owned(),
+        (None, Some(status)) => format!("exit status {status}"),
+        (None, None) => "a signal ended it".to_owned(),
+    }))
+}
+
+/// How much of a unit file is read.
+const FILE: u64 = 64 << 10;
+
+/// The files of services and socket units in these directories, those that change them (`web.service.d/*.conf`) with the
+/// name of the unit that they change: calls `take` with the name and the text. Gives how many could not be read.
+pub fn unit_files(directories: &[String], mut take: impl FnMut(&str, &str)) -> usize {
+    let is_unit = |name: &str| name.ends_with(".service") || name.ends_with(".socket");
+    let mut unread = 0;
+    for (name, path) in directories.iter().flat_map(|directory| entries(Path::new(directory))) {
+        let files = match name.strip_suffix(".d") {
+            Some(changed) if is_unit(changed) => entries(&path)
+                .filter(|(file, _)| Path::new(file).extension().is_some_and(|it| it == "conf"))
+                .map(|(_, file)| (changed.to_owned(), file))
+                .collect(),
+            _ if is_unit(&name) => vec![(name, path)],
+            _ => continue,
+        };
+        for (unit, file) in files {
+            match text(&file) {
+                Ok(Some(text)) => take(&unit, &text),
+                Ok(None) => {}
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(_) => unread += 1,
+            }
+        }
+    }
+    unread
+}
+
+/// The names and paths in a directory; none where there is no such directory.
+fn entries(directory: &Path) -> impl Iterator<Item = (String, PathBuf)> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
+}
+
+/// The beginning of a file; `None` for what is no file, as the `/dev/null` of a masked unit. What a user put there in
+/// its place is not waited for.
+fn text(path: &Path) -> io::Result<Option<String>> {
+    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Ok(None);
+    }
+    let mut bytes = Vec::new();
+    file.take(FILE).read_to_end(&mut bytes)?;
+    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
+}
+
+fn runtime_directory(uid: u32) -> PathBuf {
+    PathBuf::from(format!("/run/user/{uid}"))
+}
