@@ -5,12 +5,14 @@
 mod ancestors;
 mod ask;
 mod cgroup_path;
+mod container_health;
 mod container_names;
 mod lookup;
 mod namespaces;
 mod netstat;
 mod owners;
 mod portless;
+mod proxies;
 mod security;
 mod services;
 mod sock_diag;
@@ -20,15 +22,17 @@ mod systemd;
 mod units;
 
 pub use ancestors::{ancestors, supervisor};
-pub use lookup::{Packet, exact, neighbours, way_from, way_to};
+pub use container_health::is_starting;
+pub use lookup::{Packet, exact, mac_of, neighbours, own_macs, way_from, way_to};
 pub use namespaces::{Across, Namespaces};
 pub use netstat::{Disagreement, Netstat, second_opinion};
+pub use proxies::{LeadsInto, a_proxy_may_take, leads_into};
 pub use security::security;
 pub use services::Services;
 pub use sock_diag::SockDiag;
 pub use surroundings::surroundings;
 pub use systemd::{restrictions, unit_states};
-pub use units::{find_units, own_unit};
+pub use units::{containers_of, find_units, own_unit};
 
 use crate::model::{Hides, Inode, Inventory, Seen, Socket};
 use crate::sys;

@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod expectation;
 pub mod held;
 pub mod journey;
+pub mod onward;
 pub mod portless;
 pub mod probe;
 pub mod process;
@@ -32,6 +33,7 @@ pub use endpoint::{Endpoint, Family, Interface, Port, PortSet, Transport};
 pub use expectation::{Expectation, Expected};
 pub use held::{Held, Inode};
 pub use journey::{Decision, Journey, Reached, Reply, Step};
+pub use onward::{Inside, Onward, is_proxy};
 pub use portless::{Portless, PortlessKind};
 pub use probe::{
     Answer, Attempt, Delivery, DroppedBy, Icmp, Lookup, Method, Sweep, TakenBy, Target, Vantage,

@@ -23,7 +23,7 @@ mod taken;
 mod tcp;
 mod udp;
 
-pub use connect::{Call, connect};
+pub use connect::{Call, connect, connect_and_stay};
 pub use delay::nothing_delays;
 pub use delivery::deliveries;
 pub use drops::dropped_by;

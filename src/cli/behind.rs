@@ -1,10 +1,10 @@
 //! The sockets that the firewall hands packets on to, in whichever network namespace they are.
 
-use super::place::addresses;
+use super::place::{addresses, homes};
 use crate::inventory::{self, Across, Namespaces, Services, SockDiag};
 use crate::model::{Inventory, Socket, Surroundings, Transport};
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 /// The socket at each of these addresses and ports, with its owners and its container, as far as it is found. An address
 /// that several namespaces have leads to none of them.
@@ -22,16 +22,10 @@ pub(super) fn behind(
     let all = inventory::take(&mut source, services);
     let mut found = BTreeMap::new();
     for (transport, to) in targets {
-        let has = |place: &&(Option<String>, Vec<IpAddr>)| place.1.contains(&to.ip());
-        let mut homes = places.iter().filter(has);
-        let ours = places.iter().find(|(netns, _)| netns.is_none()).filter(has);
-        let ((Some((netns, _)), ..) | (None, Some((netns, _)), None)) =
-            (ours, homes.next(), homes.next())
-        else {
-            continue;
-        };
+        let homes = homes(&places, to.ip());
+        let [netns] = homes.as_slice() else { continue };
         let takes = |socket: &&Socket| {
-            socket.held.netns == *netns
+            socket.held.netns.as_deref() == *netns
                 && socket.transport == *transport
                 && socket.port.get() == to.port()
                 && socket.state.serves()

@@ -32,6 +32,16 @@ pub(super) fn addresses(namespaces: &Namespaces) -> Vec<(Option<String>, Vec<IpA
     read.filter_map(|(netns, addresses)| Some((netns, addresses.ok()?))).collect()
 }
 
+/// The network namespaces that have an address: ours alone, where it has it.
+pub(super) fn homes(
+    places: &[(Option<String>, Vec<IpAddr>)],
+    address: IpAddr,
+) -> Vec<Option<&str>> {
+    let has = places.iter().filter(|(_, addresses)| addresses.contains(&address));
+    let homes: Vec<Option<&str>> = has.map(|(netns, _)| netns.as_deref()).collect();
+    if homes.contains(&None) { vec![None] } else { homes }
+}
+
 /// Joins both sides of each published port, as the rules of each network namespace tell.
 pub(super) fn link(inventory: &mut Inventory, namespaces: &Namespaces) {
     let read = || {

@@ -3,6 +3,7 @@
 mod bind;
 mod from;
 mod look;
+mod onward;
 mod proxy;
 mod ssh;
 mod systemd;

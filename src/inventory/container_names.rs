@@ -138,12 +138,14 @@ pub(super) fn supervised(words: &[String]) -> Option<(String, String)> {
     if program.rsplit('/').next() != Some("conmon") {
         return None;
     }
-    let value = |short: &str, long: &str| {
-        let mut pairs = arguments.iter().zip(arguments.iter().skip(1));
-        let (_, value) = pairs.find(|(word, _)| *word == short || *word == long)?;
-        Some(value.clone())
-    };
-    Some((value("-c", "--cid")?, value("-n", "--name")?))
+    Some((value(arguments, "-c", "--cid")?, value(arguments, "-n", "--name")?))
+}
+
+/// What follows an option, in its short form or its long one.
+pub(super) fn value(arguments: &[String], short: &str, long: &str) -> Option<String> {
+    let mut pairs = arguments.iter().zip(arguments.iter().skip(1));
+    let (_, value) = pairs.find(|(word, _)| *word == short || *word == long)?;
+    Some(value.clone())
 }
 
 #[cfg(test)]

@@ -3,10 +3,10 @@
 use super::ask;
 use crate::model::{Lookup, Neighbour, Transport, Way};
 use crate::sys::{self, NetlinkSocket, Protocol};
-use crate::wire::neighbour;
 use crate::wire::netlink::AnswerError;
 use crate::wire::route::{self, Route};
 use crate::wire::sock_diag::{self, state};
+use crate::wire::{link, neighbour};
 use std::collections::HashMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -89,6 +89,24 @@ pub fn neighbours(addresses: &[IpAddr]) -> Result<Vec<Neighbour>, String> {
         None => Neighbour::NotAsked,
     };
     Ok(addresses.iter().map(state).collect())
+}
+
+/// The Ethernet address of a neighbour on the link; `None` where it has not answered, or the kernel does not tell.
+#[must_use]
+pub fn mac_of(address: IpAddr) -> Option<[u8; 6]> {
+    let its = |payload: &[u8]| {
+        neighbour::address(payload).filter(|it| *it == address)?;
+        neighbour::mac(payload)
+    };
+    let (rows, _) = ask::rows(Protocol::Route, neighbour::dump, its);
+    rows.first().copied()
+}
+
+/// The Ethernet addresses of the devices in the network namespace of our thread.
+#[must_use]
+pub fn own_macs() -> Vec<[u8; 6]> {
+    let (devices, _) = ask::rows(Protocol::Route, link::dump, link::device);
+    devices.into_iter().map(|device| device.mac).filter(|mac| *mac != [0; 6]).collect()
 }
 
 fn one(netlink: &mut NetlinkSocket, packet: &Packet) -> Result<Lookup, AnswerError> {

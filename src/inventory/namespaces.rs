@@ -93,6 +93,24 @@ impl Namespaces {
         Self { others: Vec::new(), ours: true, gaps: Vec::new() }
     }
 
+    /// The processes in each that is not ours, by its name, as far as they may be looked at.
+    pub fn processes(&self) -> impl Iterator<Item = (String, &[u32])> {
+        self.others.iter().map(|namespace| (label(namespace), namespace.processes.as_slice()))
+    }
+
+    /// The name of the one that a file stands for, of those that are not ours.
+    #[must_use]
+    pub fn behind(&self, path: &str) -> Option<String> {
+        let inode = OpenNamespace::at(path).ok()?.inode;
+        self.others.iter().find(|namespace| namespace.inode == inode).map(label)
+    }
+
+    /// What could not be looked at.
+    #[must_use]
+    pub fn gaps(&self) -> &[Gap] {
+        &self.gaps
+    }
+
     /// What `work` finds in each, with its name; `None` for ours. What it needs is asked within the namespace.
     pub fn visit<T: Send>(
         &self,

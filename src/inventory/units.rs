@@ -4,8 +4,8 @@
 use super::cgroup_path::{self, Found, Place};
 use super::container_names::{Names, supervised};
 use crate::model::{
-    Gap, Held, Hides, Inventory, Need, Owner, OwnersUnknownReason, Runtime, Seen, Surroundings,
-    Unit,
+    Container, Gap, Held, Hides, Inventory, Need, Owner, OwnersUnknownReason, Runtime, Seen,
+    Surroundings, Unit,
 };
 use crate::sys::{Cgroup2, CgroupPaths, Procfs};
 use std::collections::{HashMap, HashSet};
@@ -43,6 +43,21 @@ pub fn find_units(inventory: &mut Inventory, surroundings: &Surroundings) {
 pub fn own_unit() -> Option<Unit> {
     let text = Procfs::open().and_then(|procfs| procfs.own_cgroups()).ok()?;
     by_lines(&text, &by_lines(&text, &Place::default())).unit
+}
+
+/// The containers that these processes run in, each once.
+#[must_use]
+pub fn containers_of(processes: &[u32]) -> Vec<Container> {
+    let Ok(procfs) = Procfs::open() else { return Vec::new() };
+    let own = by_lines(&procfs.own_cgroups().unwrap_or_default(), &Place::default());
+    let mut found: Vec<Found> = Vec::new();
+    for pid in processes {
+        let Ok(Some(text)) = procfs.cgroups(*pid) else { continue };
+        let container = by_lines(&text, &own).container;
+        found.extend(container.filter(|container| !found.contains(container)));
+    }
+    let mut names = Names::default();
+    found.into_iter().map(|container| names.container(container)).collect()
 }
 
 /// What could not be seen, by what would let us see it. Where the owner of a socket is not known either, and root

@@ -241,6 +241,23 @@ impl Rulebook {
         rule.or_else(|| there().next()).map(|(step, _)| &step.rule)
     }
 
+    /// The rule that gave a packet another destination: the last that took it on its way through a chain of NAT, of
+    /// those that are asked before it is routed. Later ones change the source.
+    #[must_use]
+    pub fn translated_by<'j>(&self, steps: &'j [Step]) -> Option<&'j RuleId> {
+        let mut is_nat = false;
+        let mut found = None;
+        for (step, hook) in steps.iter().zip(self.hooks(steps)) {
+            is_nat = self.base(&step.rule).map_or(is_nat, |base| base.kind == ChainKind::Nat);
+            let before_routing = matches!(hook, Some(Hook::Prerouting | Hook::Output));
+            let takes = step.verdict == Decision::Accept && step.rule.handle.is_some();
+            if is_nat && before_routing && takes {
+                found = Some(&step.rule);
+            }
+        }
+        found
+    }
+
     /// A rule in words, as far as it was asked for.
     #[must_use]
     pub fn rule(&self, id: &RuleId) -> Rule {
@@ -289,6 +306,38 @@ mod tests {
         }
         let rule = rulebook.let_in_by(&journey)?;
         Some(format!("{} {:?}", rule.chain.name, rule.handle))
+    }
+
+    #[test]
+    fn the_rule_that_gave_another_destination_is_of_nat_and_before_the_routing() {
+        let table = Table { family: TableFamily::Ip, name: "t".into() };
+        let chain = |name: &str| Chain { table: table.clone(), name: name.to_owned() };
+        let base = |hook, kind| Some(Base { hook, kind, priority: 0, policy: Policy::Accept });
+        let chains = [
+            ("raw", base(Hook::Output, ChainKind::Filter)),
+            ("nat", base(Hook::Output, ChainKind::Nat)),
+            ("docker", None),
+            ("out", base(Hook::Output, ChainKind::Filter)),
+            ("masquerade", base(Hook::Postrouting, ChainKind::Nat)),
+        ];
+        let chains = chains.into_iter().map(|(name, base)| (chain(name), base)).collect();
+        let rulebook = Rulebook { chains, ..Rulebook::default() };
+        let found = |steps: &[(&str, Option<u64>, Decision)]| {
+            let steps: Vec<Step> = steps
+                .iter()
+                .map(|(name, handle, verdict)| {
+                    let rule = RuleId { chain: chain(name), handle: *handle };
+                    Step { rule, verdict: verdict.clone() }
+                })
+                .collect();
+            rulebook.translated_by(&steps).map(|rule| (rule.chain.name.clone(), rule.handle))
+        };
+        let accept = |name| (name, Some(4), Decision::Accept);
+        let jump = ("nat", Some(3), Decision::Jump("docker".into()));
+        let way = [accept("raw"), jump, accept("docker"), accept("out"), accept("masquerade")];
+        assert_eq!(found(&way), Some(("docker".to_owned(), Some(4))));
+        let untouched = [accept("raw"), ("nat", None, Decision::Accept), accept("masquerade")];
+        assert_eq!(found(&untouched), None);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Puts together what the kernel tells of each probe, packet by packet and decision by decision.
 
 use super::table::{
-    LOCAL_IN, LOCAL_OUT, PROBE_END, PROBE_FORWARDED, PROBE_IN, REPLY_END, REPLY_OUT, is_ours,
+    LOCAL_AWAY, LOCAL_IN, LOCAL_OUT, PROBE_END, PROBE_FORWARDED, PROBE_IN, REPLY_END, REPLY_OUT,
+    is_ours,
 };
 use crate::model::{
     Answer, Chain, Decision, Dropped, Icmp, Journey, Port, Reached, Reply, RuleId, Step, Table,
@@ -91,7 +92,7 @@ impl Follower {
     pub(super) fn take(&mut self, event: &Event<'_>) {
         let whose = match &event.headers {
             Some(headers) => {
-                let whose = self.whose(headers);
+                let whose = self.whose(headers).or_else(|| self.known(event.packet, headers));
                 match whose {
                     Some(whose) => self.packets.insert(event.packet, whose),
                     None => self.packets.remove(&event.packet),
@@ -199,6 +200,13 @@ impl Follower {
         }
     }
 
+    /// Whose packet it is that has its source from us, and a destination that NAT has given it since it set out.
+    fn known(&self, packet: u32, headers: &Headers) -> Option<Whose> {
+        let by_ports = matches!(self.keys, Keys::Ports) && headers.source == self.way.source;
+        let known = self.packets.get(&packet).filter(|_| by_ports);
+        known.copied().filter(|whose| !whose.is_reply)
+    }
+
     /// Whether the end of a probe's story is known.
     pub(super) fn is_settled(&self, port: Port) -> bool {
         self.stories.get(&port).is_some_and(Story::is_settled)
@@ -254,6 +262,10 @@ impl Story {
                 self.reached = Some(Reached::Host(elsewhere));
             }
             (PROBE_FORWARDED, false) => self.reached = Some(Reached::Through(headers.target)),
+            // Every packet of this host to itself comes by here, so only another destination says something.
+            (LOCAL_AWAY, false) if headers.target != sent_to => {
+                self.reached = Some(Reached::Through(headers.target));
+            }
             (PROBE_IN | REPLY_OUT | LOCAL_OUT, true) => self.reply_sets_out(headers),
             (REPLY_END | LOCAL_IN, true) => {
                 self.reply_sets_out(headers);

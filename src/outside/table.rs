@@ -16,6 +16,7 @@ pub(super) const PROBE_FORWARDED: &str = "probe_fwd";
 pub(super) const REPLY_OUT: &str = "reply_out";
 pub(super) const REPLY_END: &str = "reply_end";
 pub(super) const LOCAL_OUT: &str = "local_out";
+pub(super) const LOCAL_AWAY: &str = "local_away";
 pub(super) const LOCAL_IN: &str = "local_in";
 
 const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
@@ -121,6 +122,8 @@ fn batch(table: &str, probes: &Probes, seq: u32) -> Batch {
         (REPLY_OUT, Hook::Output, FIRST),
         (REPLY_END, Hook::Postrouting, LAST),
         (LOCAL_OUT, Hook::Output, FIRST),
+        // Before NAT changes the source, by which it is known.
+        (LOCAL_AWAY, Hook::Postrouting, FIRST),
         (LOCAL_IN, Hook::Input, LAST),
     ] {
         batch.chain(table, chain, hook, priority);
@@ -169,6 +172,7 @@ fn batch(table: &str, probes: &Probes, seq: u32) -> Batch {
         let traced = if transport == Transport::Tcp { probe().syn() } else { probe() };
         batch.rule(table, LOCAL_OUT, &traced.trace().accept());
         batch.rule(table, LOCAL_OUT, &reply().trace().accept());
+        batch.rule(table, LOCAL_AWAY, &probe().accept());
         batch.rule(table, LOCAL_IN, &probe().accept());
         batch.rule(table, LOCAL_IN, &reply().accept());
     }

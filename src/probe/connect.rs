@@ -35,10 +35,7 @@ pub struct Call {
 /// Connects to all of these at once, and tells of each what came of it, in their order.
 #[must_use]
 pub fn connect(calls: &[Call]) -> Vec<ClientAttempt> {
-    let one = |call: &Call| {
-        let ports = source_ports(call.to);
-        attempt(call, ClientSocket::new(call.transport, Family::of(call.to.ip()), ports))
-    };
+    let one = |call: &Call| attempt(call, client(call), MOMENTS);
     thread::scope(|scope| {
         let started: Vec<_> = calls.iter().map(|call| scope.spawn(move || one(call))).collect();
         let ended = started.into_iter().zip(calls).map(|(thread, call)| {
@@ -47,6 +44,17 @@ pub fn connect(calls: &[Call]) -> Vec<ClientAttempt> {
         });
         ended.collect()
     })
+}
+
+/// Connects to one, and waits so long for the other end to close it or to say something.
+#[must_use]
+pub fn connect_and_stay(call: &Call, moments: Duration) -> ClientAttempt {
+    attempt(call, client(call), moments)
+}
+
+fn client(call: &Call) -> std::io::Result<ClientSocket> {
+    let ports = source_ports(call.to);
+    ClientSocket::new(call.transport, Family::of(call.to.ip()), ports)
 }
 
 /// The ports to connect from: the one that is connected to is none of them.
@@ -68,7 +76,7 @@ fn failed(call: &Call, errno: Errno, elapsed: Duration) -> ClientAttempt {
     }
 }
 
-fn attempt(call: &Call, socket: std::io::Result<ClientSocket>) -> ClientAttempt {
+fn attempt(call: &Call, socket: std::io::Result<ClientSocket>, moments: Duration) -> ClientAttempt {
     let socket = match socket {
         Ok(socket) => socket,
         Err(error) => return failed(call, sys::error_of(&error), Duration::ZERO),
@@ -107,14 +115,15 @@ fn attempt(call: &Call, socket: std::io::Result<ClientSocket>) -> ClientAttempt 
         Came::Nothing => ended(Outcome::TimedOut),
         Came::Error(errno, icmp) => ClientAttempt { icmp, ..failed(call, errno, elapsed) },
         Came::Open if call.transport == Transport::Udp => ended(Outcome::Connected),
-        Came::Open => {
-            ClientAttempt { opened: Some(opened(call, &socket)), ..ended(Outcome::Connected) }
-        }
+        Came::Open => ClientAttempt {
+            opened: Some(opened(call, &socket, moments)),
+            ..ended(Outcome::Connected)
+        },
     }
 }
 
 /// Looks at an open connection for some moments, and longer where nobody has accepted it.
-fn opened(call: &Call, socket: &ClientSocket) -> Opened {
+fn opened(call: &Call, socket: &ClientSocket, moments: Duration) -> Opened {
     let start = Instant::now();
     let connection = call.device.zip(socket.source().ok());
     let connection = connection.map(|(device, from)| Connection { from, to: call.to, device });
@@ -122,7 +131,7 @@ fn opened(call: &Call, socket: &ClientSocket) -> Opened {
         Some(connection) => OtherEnds::new().of(connection, || socket.is_up()),
         None => TakenBy::Unknown("the other end is not of this host".to_owned()),
     };
-    let mut time = MOMENTS;
+    let mut time = moments;
     loop {
         sys::wait_readable(std::iter::once(socket), time.saturating_sub(start.elapsed()));
         if let Some(ended) = socket.ended() {

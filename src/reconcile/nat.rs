@@ -90,7 +90,7 @@ fn published_port(rule: &Published, behind: &Translator, socket: &Socket) -> Opt
 }
 
 /// The port that becomes this one, the first of several.
-fn source_port(rule: &Published, target: Port) -> Option<Port> {
+pub(super) fn source_port(rule: &Published, target: Port) -> Option<Port> {
     let first = *rule.ports.start();
     let candidate = match rule.target_port {
         TargetPort::Same => target,

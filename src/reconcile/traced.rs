@@ -3,8 +3,8 @@
 use super::case::{Case, Judged, story};
 use super::checkpoint::{self, Scene};
 use crate::model::{
-    Answer, Certainty, ChainKind, Checkpoint, Decision, Hook, How, Journey, Lookup, Place, Reached,
-    RuleId, Seen, Socket, State, Step, Transport, Verdict,
+    Answer, Certainty, Checkpoint, Decision, Hook, How, Journey, Lookup, Place, Reached, RuleId,
+    Seen, Socket, State, Step, Transport, Verdict,
 };
 use std::net::SocketAddr;
 
@@ -30,7 +30,7 @@ impl Case<'_> {
         };
         let translated = match journey.reached {
             Reached::Through(_) | Reached::Away(_) | Reached::Host(Some(_)) => {
-                self.translated_by(journey)
+                self.rulebook.translated_by(&journey.steps)
             }
             _ => None,
         };
@@ -70,20 +70,6 @@ impl Case<'_> {
         let hook = self.rulebook.hook_at(steps, rule);
         let hook = hook.map_or(Seen::Skipped("the chains could not be read"), Seen::Known);
         Judged { hook, rule: Seen::Known(self.rulebook.rule(rule)), ..judged }
-    }
-
-    /// The rule that gave the probe another destination: the last that took it on its way through a chain of NAT.
-    fn translated_by<'j>(&self, journey: &'j Journey) -> Option<&'j RuleId> {
-        let mut kind = None;
-        let mut found = None;
-        for step in &journey.steps {
-            kind = self.rulebook.base(&step.rule).map(|base| base.kind).or(kind);
-            let takes = step.verdict == Decision::Accept && step.rule.handle.is_some();
-            if kind == Some(ChainKind::Nat) && takes {
-                found = Some(&step.rule);
-            }
-        }
-        found
     }
 
     /// How a rule stopped the probe: by what it sent back, or what it says where the kernel held that back.

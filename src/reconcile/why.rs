@@ -12,6 +12,7 @@ mod connected;
 mod ended;
 mod facts;
 mod forwarded;
+mod inside;
 mod naming;
 mod opening;
 mod path;
@@ -27,7 +28,7 @@ mod words;
 
 pub use bind::{BindFacts, Bound, bind};
 pub use bind_units::bind_wants_units;
-pub use facts::{Case, Decided, Facts, Proxy};
+pub use facts::{Case, Decided, Facts, Proxy, redirection};
 pub use naming::programs_of;
 pub use opening::Manager;
 pub use path::{PathFacts, path};
@@ -36,7 +37,7 @@ pub use there::{There, judge_there};
 pub use units::{silent_unit, wants_units};
 
 use crate::model::{
-    Certainty, Chain, Code, Delivery, Diagnosis, Evidence, Hides, Outcome, Resolved, Rule, RuleId,
+    Certainty, Chain, Code, Delivery, Diagnosis, Evidence, Hides, Outcome, Resolved, Rule,
     TableFamily, Transport, Tried, Why,
 };
 
@@ -80,25 +81,20 @@ impl Found {
     /// A rule that a trace has shown is the best evidence.
     fn by_rule(self, decided: Option<&Decided>) -> Self {
         match decided {
-            Some(decided) => Self { certainty: Certainty::Proved, ..self }.with_rule(decided),
+            Some(decided) => Self { certainty: Certainty::Proved, ..self }.with_rule(&decided.rule),
             None => self.seen("rule", NOT_TRACED).next("sudo nft -a list ruleset"),
         }
     }
 
     /// Names a rule, and the command that shows it.
-    fn with_rule(self, Decided { rule, .. }: &Decided) -> Self {
-        let Rule { id: RuleId { chain, handle }, text, .. } = rule;
-        let family = chain.table.family;
-        let word = if family.is_legacy() { "rule" } else { "handle" };
-        let handle = handle.map_or_else(String::new, |number| format!(" {word} {number}"));
-        let text = text.as_deref().map_or_else(String::new, |text| format!(": {text}"));
-        let place = format!("{} {} {}", family.name(), chain.table.name, chain.name);
-        let command = match family {
+    fn with_rule(self, rule: &Rule) -> Self {
+        let chain = &rule.id.chain;
+        let command = match chain.table.family {
             TableFamily::LegacyIp => legacy_command("iptables-legacy", chain),
             TableFamily::LegacyIp6 => legacy_command("ip6tables-legacy", chain),
-            _ => format!("sudo nft -a list chain {place}"),
+            _ => format!("sudo nft -a list chain {}", words::chain(chain)),
         };
-        self.seen("rule", format!("{place}{handle}{text}")).next(command)
+        self.seen("rule", words::rule(rule)).next(command)
     }
 
     fn diagnosis(self) -> Diagnosis {
@@ -155,6 +151,7 @@ pub fn judge(facts: &Facts) -> Why {
     let mut evidence: Vec<Evidence> = lookup_evidence(facts).into_iter().collect();
     evidence.extend(facts.remote.iter().filter_map(Remote::evidence));
     evidence.extend(primary.iter().flat_map(|found| found.evidence.clone()));
+    evidence.extend(forwarded::evidence(facts).filter(|_| works && primary.is_none()));
     let tried = facts
         .cases
         .iter()
@@ -298,7 +295,11 @@ fn hints(facts: &Facts, primary: Option<Code>) -> Vec<String> {
     let nothing_here = matches!(primary, Some(Code::R01 | Code::R02));
     let loopback = facts.cases.iter().any(|case| case.address().is_loopback());
     if nothing_here && loopback && facts.surroundings.container.known().is_some() {
-        hints.push(format!("{} (possible)", Code::R24.entry().title));
+        let host = facts.gateway.map_or_else(String::new, |gateway| {
+            let at = words::at(&gateway.to_string(), facts.asked.port);
+            format!("; the host may be what its packets pass: portsight why {at}")
+        });
+        hints.push(format!("{} (possible{host})", Code::R24.entry().title));
     }
     if nothing_here && facts.kernel.to_lowercase().contains("microsoft") {
         hints.push(format!("{} (possible)", Code::R18.entry().title));

@@ -7,6 +7,7 @@ const RTM_GETNEIGH: u16 = 30;
 /// The size of `struct ndmsg`.
 const NDMSG: usize = 12;
 const NDA_DST: u16 = 1;
+const NDA_LLADDR: u16 = 2;
 /// `NUD_INCOMPLETE | NUD_FAILED`.
 const SILENT: u16 = 0x01 | 0x20;
 
@@ -25,6 +26,13 @@ pub fn address(payload: &[u8]) -> Option<IpAddr> {
         16 => Some(Ipv6Addr::from(<[u8; 16]>::try_from(value).ok()?).into()),
         _ => None,
     }
+}
+
+/// The Ethernet address of the neighbour that an entry stands for, where it has answered.
+#[must_use]
+pub fn mac(payload: &[u8]) -> Option<[u8; 6]> {
+    let value = attribute(payload.get(NDMSG..)?, NDA_LLADDR).filter(|_| !is_silent(payload))?;
+    value.try_into().ok()
 }
 
 /// Whether the neighbour that an entry stands for was asked for and has not answered.
@@ -50,6 +58,20 @@ mod tests {
         assert_eq!(entry(&Ipv6Addr::LOCALHOST.octets()), Some(Ipv6Addr::LOCALHOST.into()));
         assert_eq!(entry(&[1, 2, 3, 4, 5, 6]), None, "that of a bridge");
         assert_eq!(address(&[0; 3]), None);
+    }
+
+    #[test]
+    fn a_neighbour_that_has_answered_has_its_hardware() {
+        let entry = |state: u8, value: &[u8]| {
+            let mut payload = vec![0; NDMSG];
+            payload.splice(8..9, [state]);
+            netlink::push_attribute(&mut payload, NDA_LLADDR, value);
+            mac(&payload)
+        };
+        assert_eq!(entry(0x02, &[2, 4, 6, 8, 10, 12]), Some([2, 4, 6, 8, 10, 12]));
+        assert_eq!(entry(0x20, &[2, 4, 6, 8, 10, 12]), None, "it answers no more");
+        assert_eq!(entry(0x02, &[2, 4]), None, "no Ethernet");
+        assert_eq!(mac(&[0; 3]), None);
     }
 
     #[test]

@@ -11,6 +11,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// A Debian with systemd and Python.
 const SYSTEM: &str = "/var/tmp/portsight-worlds/system";
@@ -214,27 +215,30 @@ fn a_real_systemd_names_its_units() {
 }
 
 /// Containers of podman with a store of their own. Dropping it removes them.
-struct Podman {
+pub(crate) struct Podman {
     scratch: Scratch,
     parent: String,
 }
 
 impl Podman {
-    fn new() -> Self {
-        let parent = format!("portsight-test-podman-{}", std::process::id());
-        Self { scratch: Scratch::new("podman"), parent }
+    pub(crate) fn new() -> Self {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("pod{}", COUNT.fetch_add(1, Ordering::Relaxed));
+        let parent = format!("portsight-test-{name}-{}", std::process::id());
+        Self { scratch: Scratch::new(&name), parent }
     }
 
-    fn call(&self, words: &[&str]) -> String {
+    pub(crate) fn call(&self, words: &[&str]) -> String {
         let at = |name| self.scratch.path(name);
-        let (root, run, state) = (at("root"), at("run"), at("state"));
+        // The path of a socket, with the id of a container in it, has no more than 107 characters.
+        let (root, run, state) = (at("root"), at("run"), at("s"));
         let ours = ["--root", &root, "--runroot", &run, "--tmpdir", &state, "--runtime", "runc"];
         let manager = ["--cgroup-manager", "cgroupfs"];
         feed("podman", &[&ours[..], &manager, words].concat(), "").trim().to_owned()
     }
 
     /// Starts a container of this name with a server at a port; gives its id.
-    fn run(&self, name: &str, network: &[&str], port: u16, script: &str) -> String {
+    pub(crate) fn run(&self, name: &str, network: &[&str], port: u16, script: &str) -> String {
         let parent = format!("/{}", self.parent);
         let binary = format!("{}:/portsight:ro", env!("CARGO_BIN_EXE_portsight"));
         let fixed = ["run", "-d", "--name", name, "--cgroup-parent", &parent, "-v", &binary];

@@ -1,10 +1,10 @@
 //! The facts for `why --from`: a port of this host as somebody on the network finds it.
 
-use super::super::network::{addresses_inside, rulebook, unavailable};
+use super::super::network::{addresses_inside, unavailable};
 use super::super::request;
-use super::look::{Looker, read_around};
+use super::look::{Looker, read_around, rules_of};
 use crate::model::{
-    Answer, Asked, Attempt, Gap, Hides, Journey, Need, PortSet, Resolution, Rulebook, Target,
+    Answer, Asked, Attempt, Gap, Hides, Journey, Need, PortSet, Resolution, Target,
 };
 use crate::outside::{self, Outside, Post, Unavailable, Wanted};
 use crate::probe;
@@ -149,9 +149,8 @@ impl Looker<'_> {
         let found =
             if posts.is_empty() { Vec::new() } else { place.probe(&posts, self.asked, &mut gaps) };
         let probed = || found.iter().map(|found| found.probed(self.asked));
-        let nothing = Rulebook::default();
-        let rules = probed().filter_map(|probed| Some(probed.decided(&nothing)?.rule.id));
-        let rulebook = rulebook(&rules.collect());
+        let rulebook =
+            rules_of(|rulebook| probed().flat_map(|probed| probed.rules(rulebook)).collect());
         let filters = self.filters(&before, found.iter().filter_map(Found::way));
         let case = |probed: Probed<'_>| {
             let mut case = probed.case(
@@ -176,7 +175,7 @@ impl Looker<'_> {
             there: None,
         };
         let untraced = place.gap("the kernel's trace does not tell the rule");
-        let mut facts = self.facts(resolution, before, cases, untraced);
+        let mut facts = self.facts(resolution, before, cases, untraced, true);
         // Where nothing was probed, what else is not known does not matter.
         if !found.is_empty() {
             gaps.append(&mut facts.gaps);

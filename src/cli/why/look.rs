@@ -7,8 +7,8 @@ use crate::firewall;
 use crate::inventory::{self, Across, Namespaces, Packet, Services, SockDiag};
 use crate::model::{
     Asked, ClientAttempt, Endpoint, Filters, Gap, Hides, Interface, Inventory, Journey, Need,
-    Outcome, PortSet, Published, Resolution, Resolved, Seen, Socket, Surroundings, Target,
-    Transport, Vantage, Way,
+    Outcome, PortSet, Published, Resolution, Resolved, RuleId, Rulebook, Seen, Socket,
+    Surroundings, Target, Transport, Vantage, Way,
 };
 use crate::outside::Outside;
 use crate::probe::{self, Call, Progress};
@@ -82,7 +82,7 @@ impl Looker<'_> {
             self.look_closer(case, &local);
         }
         let untraced = self.trace(&mut cases, &local, &before);
-        Facts { proxy: self.proxy(), ..self.facts(resolution, before, cases, untraced) }
+        Facts { proxy: self.proxy(), ..self.facts(resolution, before, cases, untraced, false) }
     }
 
     /// What of this host bears on these cases.
@@ -92,13 +92,19 @@ impl Looker<'_> {
         before: Inventory,
         mut cases: Vec<Case>,
         untraced: Gap,
+        from_network: bool,
     ) -> Facts {
         let local = sys::local_addresses().unwrap_or_default();
         let mut after = self.table();
         let endpoint = self.endpoint();
         self.ask_lookups(&mut cases);
         self.find_owners(&mut after);
-        let failed = cases.iter().any(|case| case.attempt.outcome != Outcome::Connected);
+        self.wait_for_proxies(&mut cases, &after);
+        let is_served = |case: &Case| match &case.attempt.opened {
+            Some(opened) => !opened.ended && opened.waits.is_none(),
+            None => case.attempt.outcome == Outcome::Connected,
+        };
+        let failed = !cases.iter().all(is_served);
         let mut gaps = std::mem::take(&mut after.gaps);
         let tracks_connections = failed && probe::tracks_connections();
         let published =
@@ -108,7 +114,7 @@ impl Looker<'_> {
             case.attempt.outcome == Outcome::Refused && matches!(case.way, Way::Local(_))
         });
         let elsewhere = if is_free && refused {
-            self.elsewhere(&mut gaps)
+            self.elsewhere(&after, &mut gaps)
         } else {
             Seen::Skipped("not asked for")
         };
@@ -119,6 +125,7 @@ impl Looker<'_> {
             Seen::Skipped("not asked for")
         };
         let restrictions = Systemd::restrictions(why::silent_unit(&cases, &at_port), &mut gaps);
+        self.look_onward(&mut cases, &after, &published, from_network);
         Facts {
             asked: self.asked.clone(),
             service: self.services.name(endpoint).map(str::to_owned),
@@ -136,10 +143,22 @@ impl Looker<'_> {
             remote: None,
             proxy: None,
             surroundings: self.surroundings.clone(),
+            gateway: self.gateway(),
             kernel: sys::kernel_release(),
             gaps,
             untraced,
             resolution,
+        }
+    }
+
+    /// The router of the way to everywhere, where we are in a container.
+    fn gateway(&self) -> Option<IpAddr> {
+        /// An address of nobody (RFC 5737).
+        const NOBODY: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
+        self.surroundings.container.known()?;
+        match inventory::way_to(NOBODY.into(), 0) {
+            Way::Out { gateway, .. } => gateway,
+            _ => None,
         }
     }
 
@@ -223,10 +242,13 @@ impl Looker<'_> {
         }
         drop(outside);
         let told = || failed.iter().zip(&journeys);
-        let rules = told().filter_map(|(case, journey)| {
-            Some(Decided::rule(journey.as_ref()?, case.attempt.outcome)?.0.clone())
+        let rulebook = rules_of(|rulebook| {
+            let of_one = |(case, journey): (&&mut Case, &Option<Arc<Journey>>)| {
+                let rules = |it| Decided::rules(it, case.attempt.outcome, rulebook);
+                journey.as_deref().map(rules).unwrap_or_default()
+            };
+            told().flat_map(of_one).collect()
         });
-        let rulebook = rulebook(&rules.collect());
         let ways =
             || failed.iter().zip(&journeys).filter_map(|(case, it)| Some((case, it.as_deref()?)));
         let targets: Vec<Target> = ways()
@@ -242,6 +264,7 @@ impl Looker<'_> {
             let Some(journey) = journey.as_deref() else { continue };
             case.decided = Decided::of(journey, case.attempt.outcome, &rulebook);
             case.reached = Some(journey.reached);
+            case.translated = rulebook.translated_by(&journey.steps).map(|it| rulebook.rule(it));
             if let (Outcome::TimedOut, Way::Local(device)) = (case.attempt.outcome, &case.way) {
                 let address = case.attempt.to.ip();
                 case.ended = reconcile::ended(&Scene {
@@ -305,34 +328,6 @@ impl Looker<'_> {
         for (case, lands) in local.zip(lands) {
             case.lands = lands;
         }
-    }
-
-    /// The sockets of other network namespaces at the port.
-    fn elsewhere(&self, gaps: &mut Vec<Gap>) -> Seen<Vec<Socket>> {
-        let namespaces = match Namespaces::all() {
-            Ok(namespaces) => namespaces,
-            Err(error) => return Seen::Failed(error.to_string()),
-        };
-        let what = SockDiag::default().at(self.asked.port);
-        let mut source = Across { namespaces: &namespaces, what };
-        let mut found = inventory::take(&mut source, self.services);
-        let endpoint = self.endpoint();
-        found.sockets.retain(|socket| {
-            socket.held.netns.is_some() && socket.endpoint() == endpoint && socket.state.serves()
-        });
-        let denied = found.gaps.iter().any(|gap| gap.need == Some(Need::Root));
-        if found.sockets.is_empty() && denied {
-            gaps.push(Gap {
-                what: "the other network namespaces".to_owned(),
-                reason: "only root may look into them".to_owned(),
-                need: Some(Need::Root),
-                hides: Hides::Views,
-            });
-            return Seen::Denied(Need::Root);
-        }
-        inventory::find_owners(&mut found, &mut source);
-        inventory::find_units(&mut found, self.surroundings);
-        Seen::Known(found.sockets)
     }
 
     /// The proxy for the URL, tried where it is of this host.
@@ -407,6 +402,14 @@ pub(super) fn addresses_in_hosts(name: &str) -> Vec<IpAddr> {
 
 fn cases(calls: Vec<(Call, Way)>, attempts: Vec<ClientAttempt>) -> Vec<Case> {
     calls.into_iter().zip(attempts).map(|((_, way), attempt)| Case::unasked(attempt, way)).collect()
+}
+
+/// The chains, and the rules that are wanted of them. Without the chains nobody knows which rule on the way of a packet
+/// is one of NAT.
+pub(super) fn rules_of(wanted: impl FnOnce(&Rulebook) -> Vec<RuleId>) -> Rulebook {
+    let mut found = rulebook(&BTreeSet::new());
+    found.rules = firewall::rules(&wanted(&found).into_iter().collect());
+    found
 }
 
 /// Reads the rules that were asked before the one that decided a case.

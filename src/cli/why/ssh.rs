@@ -7,13 +7,12 @@ mod login;
 mod reply;
 
 use super::from::{Found, probes};
-use super::look::{Looker, addresses_in_hosts, read_around};
-use crate::cli::network::rulebook;
+use super::look::{Looker, addresses_in_hosts, read_around, rules_of};
 use crate::document;
 use crate::inventory;
 use crate::model::{
-    Asked, ClientAttempt, Evidence, Gap, Hides, Need, Outcome, Resolution, Resolved, Rulebook,
-    Told, Transport, Way, Why,
+    Asked, ClientAttempt, Evidence, Gap, Hides, Need, Outcome, Resolution, Resolved, Told,
+    Transport, Way, Why,
 };
 use crate::outside::{self, Post, Unavailable, Wanted};
 use crate::reconcile::why::{self, Case, Facts, Remote, There};
@@ -124,7 +123,7 @@ impl Looker<'_> {
         let places = places(&answer, &sources);
         let has_any_of_ours = cases.iter().any(|case| matches!(case.way, Way::Local(_)));
         let resolution = resolution(self.asked, host, &answer, &cases);
-        let mut facts = self.facts(resolution, before, cases, traced.untraced);
+        let mut facts = self.facts(resolution, before, cases, traced.untraced, true);
         if has_any_of_ours {
             gaps.append(&mut facts.gaps);
         }
@@ -186,8 +185,7 @@ impl Looker<'_> {
             };
             let Some(found): Option<&Found> = found.first() else { continue };
             let probed = found.probed(self.asked);
-            let rule = probed.decided(&Rulebook::default()).map(|decided| decided.rule.id);
-            let (rulebook, table) = (rulebook(&rule.into_iter().collect()), self.table());
+            let (rulebook, table) = (rules_of(|rulebook| probed.rules(rulebook)), self.table());
             let filters = self.filters(&table, found.way().into_iter());
             let taker = self.taker(&table, to, probed.device);
             let here = case.confirm(&probed, &rulebook, &filters, taker);

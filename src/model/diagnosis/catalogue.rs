@@ -20,9 +20,11 @@ pub(super) const ENTRIES: [Entry; 58] = [
         code: Code::R02,
         slug: "near-miss-port",
         title: "A server listens on a port that looks like it",
-        text: "Nothing listens on this port, but something does on one that differs in a single digit, by two \
-               swapped digits, or that is the usual one of the same service.",
-        evidence: "As R01, and a listener at such a port.",
+        text: "Nothing listens on this port, but something does on one that differs in a single digit, by two swapped \
+               digits, or that is the usual one of the same service. Or a container listens on it, and is published \
+               at another port of this host.",
+        evidence: "As R01, and a listener at such a port; or one in a container to which a rule of NAT or a proxy \
+               leads from another port (root).",
         fix: "Use that port, or start the server that was meant.",
         most: Likely,
         tested: true,
@@ -133,10 +135,11 @@ pub(super) const ENTRIES: [Entry; 58] = [
         code: Code::R12,
         slug: "still-starting",
         title: "The service is still starting",
-        text: "The unit is being started, or is started again and again, or runs for a few seconds and does not listen \
-               yet.",
-        evidence: "As R01, and a unit as for R11 that is activating, or has been running for less than ten seconds. \
-               `possible` where a socket listens and the host itself refuses.",
+        text: "The unit, or the container that the port leads to, is being started, or is started again and again, or runs \
+               for a few seconds and does not listen yet.",
+        evidence: "As R01, and a unit as for R11 that is activating, or has been running for less than ten seconds. Or \
+               nothing is at the port inside the container, and its runtime (Docker, Podman) says that its health check \
+               is `starting` (root). `possible` where a socket listens and the host itself refuses, or has come since.",
         fix: "Wait: portsight why TARGET --wait 30s; where it is started again and again, journalctl -u UNIT.",
         most: Likely,
         tested: true,
@@ -171,7 +174,9 @@ pub(super) const ENTRIES: [Entry; 58] = [
         title: "The port is open inside a container and not published",
         text: "The program listens in the network namespace of a container, and no port of the host leads there. \
                EXPOSE publishes nothing.",
-        evidence: "A reset, no listener here, and one at the port in the network namespace of a container (root).",
+        evidence: "A reset, no listener here, one at the port in the network namespace of a container, and neither a \
+               rule of NAT nor a proxy of containers that leads there (root). What other programs hand on is not \
+               known.",
         fix: "Publish it, as with -p 8080:80, or connect to the container's own address.",
         most: Likely,
         tested: true,
@@ -181,7 +186,8 @@ pub(super) const ENTRIES: [Entry; 58] = [
         slug: "other-namespace",
         title: "It listens in another network namespace",
         text: "A socket listens on the port in another network namespace of this host, which has other addresses.",
-        evidence: "A reset, no listener here, and one at the port in another network namespace (root).",
+        evidence: "A reset, no listener here, and one at the port in another network namespace, in which no process \
+               of a container is (root).",
         fix: "Run the client there (ip netns exec, nsenter), or forward the port.",
         most: Likely,
         tested: true,
@@ -202,9 +208,11 @@ pub(super) const ENTRIES: [Entry; 58] = [
         slug: "forwarded-to-closed",
         title: "A rule forwards the port to where nothing answers",
         text: "Destination NAT sends the connection to another address or port, and that one refuses or is silent.",
-        evidence: "A refusal or silence, and a rule of destination NAT that takes the port (root); without root, a \
-               refusal of this host's stack although a socket listens, where connections are tracked.",
-        fix: "Mend the target of the rule: the container's port, or the server behind it.",
+        evidence: "A refusal or silence, and a rule of destination NAT that takes the port (root), which a trace \
+               shows at work; what is behind it is read in its network namespace. Without root, where connections are \
+               tracked: a refusal that is no packet of this host, or one of this host's stack although a socket \
+               listens.",
+        fix: "Let the program inside listen on 0.0.0.0 and on the port that the rule leads to, or mend the rule.",
         most: Proved,
         tested: true,
     },
@@ -258,11 +266,11 @@ pub(super) const ENTRIES: [Entry; 58] = [
         slug: "inside-container",
         title: "localhost is the container, not the host",
         text: "Inside a container, 127.0.0.1 is the container itself. A server of the host is not there.",
-        evidence: "We run in a container and the target is a loopback address. What the host has cannot be seen from \
-               inside.",
+        evidence: "We run in a container, the target is a loopback address, and nothing listens there. What the host \
+               has cannot be seen from inside, so this is a hint beside R01 and never the reason.",
         fix: "Use host.docker.internal, the gateway's address, or the name of the service.",
         most: Possible,
-        tested: false,
+        tested: true,
     },
     Entry {
         code: Code::H01,
@@ -302,10 +310,12 @@ pub(super) const ENTRIES: [Entry; 58] = [
         code: Code::H04,
         slug: "no-neighbour",
         title: "Nobody on the link answers for the address",
-        text: "The address should be on a network of this host, but nobody answers ARP (or neighbour discovery) for \
-               it: the machine or the container is gone.",
+        text: "The address, or the one that a rule of NAT forwards the port to, should be on a network of this host, \
+               but nobody answers ARP (or neighbour discovery) for it: the machine or the container is gone.",
         evidence: "After some 3 s ICMP 3/1 (ICMPv6 1/3) from this host itself, and an incomplete neighbour entry. \
-               Within 1 s only the entry, and the certainty is `likely`.",
+               Within 1 s only the entry, and the certainty is `likely`. Where the port is forwarded to takes root; \
+               without it an ICMP error that comes later than a rule would send it is `possible`, and after a second \
+               `likely`.",
         fix: "Look whether the machine or the container is up and has that address.",
         most: Proved,
         tested: true,
@@ -351,8 +361,9 @@ pub(super) const ENTRIES: [Entry; 58] = [
         title: "This host's own output rules drop it",
         text: "Nothing comes back: the packet, or the answer of the server, is stopped in the output path of this \
                host.",
-        evidence: "Silence, and counters that show that a packet was sent and never left; for UDP the error EPERM. \
-               The rule itself takes a trace.",
+        evidence: "Silence, and counters that show that a packet was sent and never came in; for UDP the error EPERM. \
+               The rule itself takes a trace. Without root, where connections are tracked, it may have been forwarded \
+               instead, and the certainty is `possible`.",
         fix: "Find the rule in the output chain and let the port through.",
         most: Proved,
         tested: true,
@@ -491,11 +502,16 @@ pub(super) const ENTRIES: [Entry; 58] = [
         code: Code::C04,
         slug: "proxy-without-backend",
         title: "The port is published, and nothing behind it answers",
-        text: "A proxy of a container runtime accepts the connection and closes it, since the program inside does \
-               not listen, or only on its own loopback address.",
-        evidence: "The connection was up, its end came within moments, and the listener is a proxy of containers.",
-        fix: "Let the program inside listen on 0.0.0.0, and look whether it is up.",
-        most: Likely,
+        text: "A proxy of a container runtime (docker-proxy, rootlessport, pasta) takes the connection and closes it, \
+               since the program inside does not listen, listens on another port, or on its own loopback address \
+               only. Or a program (conmon) keeps the port for a container, and the rule of NAT that should hand the \
+               connection on is gone, as after a reload of the firewall.",
+        evidence: "The connection was up, its end came within half a second, without data, and the listener is a \
+               proxy of containers; `proved` where root sees that nothing inside takes it. For conmon: the connection \
+               is up, nobody accepts it, and no rule publishes the port. From a place on the network no connection is \
+               opened, and a proxy is `possible` there.",
+        fix: "Let the program inside listen on 0.0.0.0, and look whether it is up; for conmon podman network reload.",
+        most: Proved,
         tested: true,
     },
     Entry {

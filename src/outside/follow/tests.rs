@@ -246,3 +246,30 @@ fn what_was_known_comes_back_where_nothing_new_is_told() {
     let reached = [22, 23, 24].map(|number| follower.end(port(number)).journey.reached);
     assert_eq!(reached, [Reached::Rules, Reached::Host(None), Reached::Nothing]);
 }
+
+/// The kernel gives a packet of this host to itself another destination on its way out, and its port is no key then.
+#[test]
+fn a_destination_that_a_packet_of_ours_gets_on_its_way_out_is_seen() {
+    let reached = |told: &[(&'static str, &str, &str)]| {
+        let mut follower = Follower::new(TABLE.into(), way(), Keys::Ports);
+        follower.begin(port(80));
+        for (chain, source, target) in told {
+            let headers = Headers { source: source.parse().unwrap(), ..syn(80, target) };
+            follower.take(&passes(1, chain, headers));
+        }
+        follower.end(port(80)).journey.reached
+    };
+    let us = "10.0.0.9:40000";
+    let out = (LOCAL_OUT, us, "10.0.0.1:80");
+    let to = |text: &str| text.parse().unwrap();
+    let away = (LOCAL_AWAY, us, "10.88.0.2:8080");
+    assert_eq!(reached(&[out, away]), Reached::Through(to("10.88.0.2:8080")));
+    let here = (LOCAL_IN, us, "10.88.0.2:8080");
+    assert_eq!(reached(&[out, away, here]), Reached::Host(Some(to("10.88.0.2:8080"))));
+    let same = [out, (LOCAL_AWAY, us, "10.0.0.1:80"), (LOCAL_IN, us, "10.0.0.1:80")];
+    assert_eq!(reached(&same), Reached::Host(None));
+    // Near misses: a packet of somebody else with the same number, and one that was not heard of before.
+    let other = (LOCAL_AWAY, "10.0.0.8:40000", "10.88.0.2:8080");
+    assert_eq!(reached(&[out, other]), Reached::Rules);
+    assert_eq!(reached(&[away]), Reached::Nothing);
+}

@@ -1,7 +1,7 @@
 //! An error came back that says more than a refusal: of a firewall, of the link, or of this host's own routing.
 
 use super::words::{self, holder};
-use super::{Case, Facts, Found};
+use super::{Case, Facts, Found, forwarded};
 use crate::model::{Certainty, Code, Hook, Icmp, Neighbour, Way, elapsed};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -9,11 +9,30 @@ use std::time::Duration;
 /// From then on an error is no answer, but what becomes of a question to the link that nobody answers.
 const SLOW: Duration = Duration::from_millis(900);
 
+/// What a rule sends back comes sooner.
+const NO_RULE: Duration = Duration::from_millis(50);
+
 /// An ICMP error came back.
 pub(super) fn by_icmp(facts: &Facts, case: &Case) -> Option<Found> {
     let error = case.attempt.icmp.as_ref()?;
+    if let Some(found) = forwarded::gone(facts, case) {
+        return Some(found);
+    }
     let ipv4 = case.address().is_ipv4();
     let unreachable = [(3, 1), (1, 3)].contains(&(error.kind, error.code));
+    // An address of this host has no neighbour, so it is one that a rule hands it on to; and no rule waits.
+    if unreachable && case.device().is_some() && case.attempt.elapsed >= NO_RULE {
+        let sure =
+            if case.attempt.elapsed >= SLOW { Certainty::Likely } else { Certainty::Possible };
+        let text = format!(
+            "a rule forwards port {} to an address for which nobody on the link answers: the container or machine is \
+             gone",
+            facts.asked.port
+        );
+        let found = Found::new(Code::H04, sure, text);
+        let found = found.seen("ICMP", format!("{error} in {}", elapsed(case.attempt.elapsed)));
+        return Some(found.next(format!("sudo portsight why {}", facts.target())));
+    }
     if unreachable && (case.attempt.elapsed >= SLOW || case.neighbour == Neighbour::Silent) {
         let sure = match case.neighbour {
             Neighbour::Silent => Certainty::Proved,

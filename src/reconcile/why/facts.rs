@@ -3,9 +3,9 @@
 use super::{Manager, Remote, words};
 use crate::model::{
     Asked, Certainty, Checkpoint, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook,
-    Inventory, Journey, Lookup, Neighbour, Outcome, Passage, Policy, Port, Published, Reached,
-    Resolution, Restrictions, Rule, RuleId, Rulebook, Seen, Socket, Step, Surroundings, Transport,
-    UnitState, Way,
+    Inside, Inventory, Journey, Lookup, Neighbour, Onward, Outcome, Passage, Policy, Port,
+    Published, Reached, Resolution, Restrictions, Rule, RuleId, Rulebook, Seen, Socket, Step,
+    Surroundings, Transport, UnitState, Way,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -26,10 +26,14 @@ pub struct Case {
     pub neighbour: Neighbour,
     /// What decided against it, by a trace.
     pub decided: Option<Decided>,
+    /// The rule of NAT that gave it another destination, by a trace.
+    pub translated: Option<Rule>,
     /// How far a trace has seen one more such packet come.
     pub reached: Option<Reached>,
     /// What ended it, where that is no rule.
     pub ended: Option<Checkpoint>,
+    /// Where connections go on to, and what is there.
+    pub onward: Option<Onward>,
 }
 
 /// A rule or a policy that ended a packet or its answer, as the kernel traced it.
@@ -61,9 +65,15 @@ impl Decided {
         })
     }
 
-    /// The rule or policy that did.
+    /// The rules and policies on the way of a packet that explain what became of it: the one that ended it, and that
+    /// of NAT. The chains of the rulebook say which that is.
     #[must_use]
-    pub fn rule(journey: &Journey, outcome: Outcome) -> Option<(&RuleId, &[Step])> {
+    pub fn rules(journey: &Journey, outcome: Outcome, rulebook: &Rulebook) -> Vec<RuleId> {
+        let decided = Self::rule(journey, outcome).map(|(rule, _)| rule);
+        decided.into_iter().chain(rulebook.translated_by(&journey.steps)).cloned().collect()
+    }
+
+    fn rule(journey: &Journey, outcome: Outcome) -> Option<(&RuleId, &[Step])> {
         let stopped = journey.stopped_by().map(|rule| (rule, journey.steps.as_slice()));
         let of_reply = || {
             let silent = outcome == Outcome::TimedOut;
@@ -86,8 +96,10 @@ impl Case {
             delivery: None,
             neighbour: Neighbour::NotAsked,
             decided: None,
+            translated: None,
             reached: None,
             ended: None,
+            onward: None,
         }
     }
 
@@ -126,8 +138,15 @@ impl Case {
         self.ended.as_ref().is_some_and(Checkpoint::is_told)
     }
 
+    /// Whether no trace has shown that it comes to this host's sockets as it was sent, or what ends it.
+    #[must_use]
+    pub fn may_be_redirected(&self) -> bool {
+        !self.came_in() && self.decided.is_none()
+    }
+
     /// Where rules of NAT hand it on to, when none ends it.
-    pub(super) fn handed_on(&self) -> Option<SocketAddr> {
+    #[must_use]
+    pub fn handed_on(&self) -> Option<SocketAddr> {
         match self.reached {
             Some(Reached::Host(Some(to)) | Reached::Through(to) | Reached::Away(to))
                 if self.decided.is_none() =>
@@ -163,8 +182,8 @@ pub struct Facts {
     pub before: Inventory,
     /// What was bound after them, with owners.
     pub after: Inventory,
-    /// The sockets of other network namespaces at the port; unknown where they could not be looked into.
-    pub elsewhere: Seen<Vec<Socket>>,
+    /// The other network namespaces with a server at the port; unknown where they could not be looked into.
+    pub elsewhere: Seen<Vec<Inside>>,
     /// The ports that rules publish; a gap says where some could not be read.
     pub published: Seen<Vec<Published>>,
     /// The service that the port is registered for.
@@ -187,12 +206,29 @@ pub struct Facts {
     pub proxy: Option<Proxy>,
     /// The container that we are in.
     pub surroundings: Surroundings,
+    /// The router of the way to everywhere, where we are in a container: often the host itself.
+    pub gateway: Option<IpAddr>,
     /// The release of the kernel.
     pub kernel: String,
     /// What could not be seen.
     pub gaps: Vec<Gap>,
     /// Why no rule is known where one must have decided.
     pub untraced: Gap,
+}
+
+/// The rule of destination NAT among these that takes packets to a port of an address.
+#[must_use]
+pub fn redirection(
+    published: &[Published],
+    Endpoint { port, transport }: Endpoint,
+    address: IpAddr,
+) -> Option<&Published> {
+    published.iter().find(|rule| {
+        rule.transport == transport
+            && rule.leads_to(port).is_some()
+            && rule.address.is_none_or(|at| at == address)
+            && rule.family.is_none_or(|family| family == Family::of(address))
+    })
 }
 
 impl Facts {
@@ -224,13 +260,7 @@ impl Facts {
 
     /// The rule of destination NAT that takes packets to an address.
     pub(super) fn redirection(&self, address: IpAddr) -> Option<&Published> {
-        let Endpoint { port, transport } = self.endpoint();
-        self.published.known()?.iter().find(|rule| {
-            rule.transport == transport
-                && rule.leads_to(port).is_some()
-                && rule.address.is_none_or(|at| at == address)
-                && rule.family.is_none_or(|family| family == Family::of(address))
-        })
+        redirection(self.published.known()?, self.endpoint(), address)
     }
 
     /// `localhost:3000`, as a word for the command line.

@@ -2,7 +2,7 @@
 
 use super::forwarded::forwarded;
 use super::words::{at, binding, holder};
-use super::{Case, Facts, Found, units};
+use super::{Case, Facts, Found, inside, units};
 use crate::model::{Certainty, Code, Family, Passage, Port, Scope, Socket, SocketState};
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -17,7 +17,7 @@ pub(super) fn found(facts: &Facts, case: &Case) -> Found {
     }
     let found = no_taker(facts, case, device);
     match &case.decided {
-        Some(decided) => found.with_rule(decided),
+        Some(decided) => found.with_rule(&decided.rule),
         None => found,
     }
 }
@@ -211,8 +211,8 @@ fn nothing(facts: &Facts, case: &Case, sure: Certainty) -> Found {
     if let Some(found) = units::in_trouble(facts, case, sure) {
         return reset_too(found);
     }
-    if let Some(socket) = facts.elsewhere.known().and_then(|sockets| sockets.first()) {
-        return in_namespace(facts, socket);
+    if let Some(found) = inside::elsewhere(facts) {
+        return found;
     }
     if let Some(found) = units::idle(facts, case, true) {
         return reset_too(found);
@@ -235,23 +235,6 @@ fn nothing(facts: &Facts, case: &Case, sure: Certainty) -> Found {
         .into_iter()
         .fold(found, |found, (unit, state)| found.seen(&unit, state));
     reset_too(found).next(format!("portsight why {} --wait 1m", facts.target()))
-}
-
-fn in_namespace(facts: &Facts, socket: &Socket) -> Found {
-    let port = facts.asked.port;
-    let netns = socket.held.netns.as_deref().unwrap_or("another one");
-    let who = holder(&socket.held);
-    let found = if socket.held.container.known().is_some() {
-        let text = format!(
-            "{who} listens on {port} inside a container, and no port of this host leads there"
-        );
-        Found::new(Code::R15, Certainty::Likely, text)
-    } else {
-        let text = format!("{who} listens on {port} in the network namespace {netns}, not here");
-        Found::new(Code::R17, Certainty::Likely, text)
-    };
-    let next = format!("sudo portsight who {port} --netns all");
-    found.seen("listener", format!("{} in {netns}", binding(socket))).next(next)
 }
 
 /// A listener at a port that looks like the one that was asked for.

@@ -3,7 +3,7 @@
 use super::refused::is_about_binding;
 use super::{Case, Decided, Facts, Found, There};
 use crate::model::{
-    Answer, Attempt, Checkpoint, ClientAttempt, Evidence, Filters, Icmp, Journey, Outcome,
+    Answer, Attempt, Checkpoint, ClientAttempt, Evidence, Filters, Icmp, Journey, Outcome, RuleId,
     Rulebook, Socket, Way,
 };
 use crate::reconcile::checkpoint::{self, Scene};
@@ -65,9 +65,14 @@ impl Probed<'_> {
         }
     }
 
-    /// What decided against it, where a rule or a policy did.
+    /// The rules and policies on its way that explain what became of it.
     #[must_use]
-    pub fn decided(&self, rulebook: &Rulebook) -> Option<Decided> {
+    pub fn rules(&self, rulebook: &Rulebook) -> Vec<RuleId> {
+        let explain = |journey| Decided::rules(journey, self.outcome().0, rulebook);
+        self.journey.map(explain).unwrap_or_default()
+    }
+
+    fn decided(&self, rulebook: &Rulebook) -> Option<Decided> {
         Decided::of(self.journey?, self.outcome().0, rulebook)
     }
 
@@ -99,6 +104,9 @@ impl Probed<'_> {
         };
         Case {
             decided: self.decided(rulebook),
+            translated: self.journey.and_then(|journey| {
+                rulebook.translated_by(&journey.steps).map(|rule| rulebook.rule(rule))
+            }),
             reached: self.journey.map(|journey| journey.reached),
             ended: self.ended(rulebook, filters, taker),
             ..Case::unasked(attempt, Way::Local(self.device))

@@ -141,6 +141,9 @@ fn dropped(facts: &Facts, case: &Case, taker: Option<&Socket>, lost: Lost) -> Fo
         None => matches!(lost, Lost::GoingOut | Lost::AnswerGoingOut),
     };
     let behind = behind(facts, taker);
+    // Then it may have been handed on.
+    let unread =
+        facts.tracks_connections && facts.published.known().is_none() && case.decided.is_none();
     let of_answer = case.decided.is_some() && case.reached == Some(Reached::Host(None));
     let what = match lost {
         Lost::AnswerGoingOut | Lost::AnswerComingIn => "drops the answer",
@@ -149,7 +152,8 @@ fn dropped(facts: &Facts, case: &Case, taker: Option<&Socket>, lost: Lost) -> Fo
     };
     let (code, text) = if is_output {
         let what = if what == "drops the answer" { what } else { "drops it on the way out" };
-        (Code::T02, format!("this host's own output path {what}{behind}"))
+        let or = if unread { ", or a rule forwards it to where nobody answers" } else { "" };
+        (Code::T02, format!("this host's own output path {what}{or}{behind}"))
     } else if hook == Some(Hook::Forward) {
         let text =
             "a firewall of this host drops it on its way through, to where a rule hands it on";
@@ -161,9 +165,7 @@ fn dropped(facts: &Facts, case: &Case, taker: Option<&Socket>, lost: Lost) -> Fo
     let sure = match lost {
         Lost::AtTheSocket | Lost::Unclear if taker.is_none() => Certainty::Possible,
         Lost::AtTheSocket => Certainty::Possible,
-        Lost::Unclear if facts.tracks_connections && facts.published.known().is_none() => {
-            Certainty::Possible
-        }
+        Lost::Unclear | Lost::GoingOut if unread => Certainty::Possible,
         _ => Certainty::Likely,
     };
     let mut found = Found::new(code, sure, text);

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::model::{
-    Asked, Backend, Chain, ClientAttempt, Errno, Gap, Hides, Hook, Icmp, Inventory, Lookup, Need,
-    Neighbour, Opened, Owner, Passage, Policy, Port, Process, Published, Queue, Resolution, Role,
-    Seen, Socket, SocketState, Surroundings, Table, TableFamily, TakenBy, TargetPort, Through, Way,
+    Asked, Backend, Chain, ClientAttempt, Container, Errno, Gap, Hides, Hook, Icmp, Inventory,
+    Lookup, Need, Neighbour, Opened, Owner, Passage, Policy, Port, Process, Published, Queue,
+    Resolution, Role, RuleId, Runtime, Seen, Socket, SocketState, Surroundings, Table, TableFamily,
+    TakenBy, TargetPort, Through, Way,
 };
 use crate::reconcile::tests::listener;
 use std::time::Duration;
@@ -16,7 +17,7 @@ fn errno(name: &str) -> Errno {
 }
 
 /// An attempt at an address of this host.
-fn case(to: &str, outcome: Outcome, error: Option<&str>) -> Case {
+pub(super) fn case(to: &str, outcome: Outcome, error: Option<&str>) -> Case {
     Case {
         attempt: ClientAttempt {
             to: to.parse().unwrap(),
@@ -33,8 +34,10 @@ fn case(to: &str, outcome: Outcome, error: Option<&str>) -> Case {
         delivery: None,
         neighbour: Neighbour::NotAsked,
         decided: None,
+        translated: None,
         reached: None,
         ended: None,
+        onward: None,
     }
 }
 
@@ -115,6 +118,7 @@ pub(super) fn facts(cases: Vec<Case>, sockets: Vec<Socket>) -> Facts {
         remote: None,
         proxy: None,
         surroundings: Surroundings { container: Seen::Absent, netns: Seen::Absent },
+        gateway: None,
         kernel: "6.18.0".into(),
         gaps: Vec::new(),
         untraced: gap("not traced", Hides::Published),
@@ -343,9 +347,56 @@ fn the_accept_queue_and_the_end_of_a_connection_are_told() {
 }
 
 #[test]
+fn who_takes_a_connection_is_not_taken_for_who_keeps_the_port() {
+    let beside = |taken| {
+        let mut case = open("127.0.0.1:80");
+        case.attempt.opened = Some(Opened { taken, ended: false, waits: None });
+        let facts = facts(vec![case], vec![owned_by("127.0.0.1", 42, "conmon")]);
+        judge(&facts).attempts.pop().unwrap().socket
+    };
+    assert_eq!(beside(TakenBy::Nobody), "handed on elsewhere, past conmon 42");
+    assert_eq!(beside(TakenBy::Probed), "conmon 42");
+}
+
+#[test]
 fn a_bound_socket_is_told_after_every_listener() {
     let bound = Socket { state: SocketState::Bound, ..listener("127.0.0.1") };
     let refused = || vec![refused("127.0.0.1:80")];
     assert_eq!(told(&facts(refused(), vec![bound.clone()])), "R10 proved");
     assert_eq!(told(&facts(refused(), vec![bound, listener("::1")])), "R05 proved");
+}
+
+/// What nobody can see from here is said beside a reason, and never as one.
+#[test]
+fn a_container_and_wsl_around_us_are_hints_where_nothing_listens() {
+    let hints = |facts: Facts| {
+        let why = judge(&facts);
+        let told = why.also_checked.into_iter().filter(|it| it.contains("(possible"));
+        (told.collect::<Vec<_>>(), why.diagnosis.map(|it| it.code))
+    };
+    let container =
+        Container { id: Seen::Skipped("x"), name: Seen::Skipped("x"), runtime: Runtime::Podman };
+    let in_container = |facts: Facts, gateway: Option<&str>| Facts {
+        surroundings: Surroundings {
+            container: Seen::Known(container.clone()),
+            netns: Seen::Absent,
+        },
+        gateway: gateway.map(|it| it.parse().unwrap()),
+        ..facts
+    };
+    let nothing = |to: &str| facts(vec![refused(to)], Vec::new());
+    let localhost = "localhost is the container, not the host (possible";
+    let (told, code) = hints(in_container(nothing("127.0.0.1:80"), Some("10.88.0.1")));
+    let host = "; the host may be what its packets pass: portsight why 10.88.0.1:80)";
+    assert_eq!((told, code), (vec![format!("{localhost}{host}")], Some(Code::R01)));
+    let (told, _) = hints(in_container(nothing("[::1]:80"), None));
+    assert_eq!(told, [format!("{localhost})")]);
+    let none = |facts: Facts| assert_eq!(hints(facts).0, Vec::<String>::new());
+    none(nothing("127.0.0.1:80"));
+    none(in_container(nothing("192.0.2.1:80"), None));
+    none(in_container(facts(vec![refused("127.0.0.1:80")], vec![listener("::1")]), None));
+    let kernel = "5.15.153.1-microsoft-standard-WSL2".to_owned();
+    let (told, code) = hints(Facts { kernel, ..nothing("127.0.0.1:80") });
+    assert_eq!(told, ["The port is on the other side of WSL (possible)"]);
+    assert_eq!(code, Some(Code::R01));
 }

@@ -37,6 +37,7 @@ impl Case {
             self.decided = traced.decided;
             self.reached = traced.reached;
             self.ended = traced.ended;
+            self.translated = traced.translated;
             // A tool tells the error only, and the trace of the same what was behind it.
             let is_icmp = matches!(probed.attempt.answer, Answer::Icmp(_));
             if is_icmp && self.attempt.icmp.is_none() {

@@ -1,7 +1,7 @@
 //! The words that several reasons share.
 
-use super::{Case, Facts};
-use crate::model::{Held, Port, Seen, Socket, SocketState, TakenBy, Way};
+use super::{Case, Facts, forwarded, inside};
+use crate::model::{Chain, Held, Port, Rule, RuleId, Seen, Socket, SocketState, TakenBy, Way};
 use std::net::{IpAddr, SocketAddr};
 
 /// `localhost:3000`, `[::1]:3000`.
@@ -19,8 +19,9 @@ pub(super) fn holder(held: &Held) -> String {
         return format!("{} {}", owner.process.name, owner.process.pid);
     }
     match (&held.container, &held.unit, &held.user, &held.uid) {
-        (Seen::Known(container), ..) => match &container.name {
-            Seen::Known(name) => format!("container {name}"),
+        (Seen::Known(container), ..) => match (&container.name, &container.id) {
+            (Seen::Known(name), _) => format!("container {name}"),
+            (_, Seen::Known(id)) => format!("container {}", inside::short(id)),
             _ => "a container".to_owned(),
         },
         (_, Seen::Known(unit), ..) => unit.name.clone(),
@@ -37,6 +38,19 @@ pub(super) fn binding(socket: &Socket) -> String {
         Seen::Known(interface) => format!("{address} on {}", interface.name),
         _ => address.to_string(),
     }
+}
+
+/// `ip nat PREROUTING`.
+pub(super) fn chain(chain: &Chain) -> String {
+    format!("{} {} {}", chain.table.family.name(), chain.table.name, chain.name)
+}
+
+/// Where a rule stands and what it says: `ip nat PREROUTING handle 4: tcp dport 80 dnat to 10.88.0.2`.
+pub(super) fn rule(Rule { id: RuleId { chain: at, handle }, text, .. }: &Rule) -> String {
+    let word = if at.table.family.is_legacy() { "rule" } else { "handle" };
+    let handle = handle.map_or_else(String::new, |number| format!(" {word} {number}"));
+    let text = text.as_deref().map_or_else(String::new, |text| format!(": {text}"));
+    format!("{}{handle}{text}", chain(at))
 }
 
 /// What is behind a rule that stops what comes, to be put behind the sentence.
@@ -60,12 +74,16 @@ pub(super) fn beside(facts: &Facts, case: &Case) -> String {
         Way::Local(_) => {}
     }
     if let Some(to) = case.handed_on() {
-        return format!("handed on to {to}");
+        return format!("handed on to {to}{}", forwarded::server(case, to));
     }
     let takers = facts.takers(case);
     let opened = case.attempt.opened.as_ref();
     if let Some(TakenBy::Other(address)) = opened.map(|opened| &opened.taken) {
         return format!("taken by the socket at {address}");
+    }
+    if let Some(TakenBy::Nobody) = opened.map(|opened| &opened.taken) {
+        let past = takers.first().map(|socket| format!(", past {}", holder(&socket.held)));
+        return format!("handed on elsewhere{}", past.unwrap_or_default());
     }
     if let Some(socket) = takers.first() {
         let more = if takers.len() > 1 { format!(" +{}", takers.len() - 1) } else { String::new() };

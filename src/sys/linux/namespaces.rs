@@ -70,6 +70,8 @@ pub struct OpenNamespace {
     pub inode: u64,
     /// The name that `ip netns` gave it.
     pub name: Option<String>,
+    /// The processes that are in it, as far as they were looked for: those of which a thread is.
+    pub processes: Vec<u32>,
     handle: OwnedFd,
 }
 
@@ -89,7 +91,8 @@ impl OpenNamespace {
         if !is_namespace || kind() != libc::CLONE_NEWNET {
             return Err(io::Error::other("it is no network namespace"));
         }
-        Ok(Self { inode: fstat(&handle)?.st_ino, name: name_in(path), handle })
+        let inode = fstat(&handle)?.st_ino;
+        Ok(Self { inode, name: name_in(path), processes: Vec::new(), handle })
     }
 
     /// With the name that `ip netns` gave it, however it was found.
@@ -102,6 +105,13 @@ impl OpenNamespace {
             mounts.find_map(|mount| name_in(&mount.point))
         };
         Self { name: self.name.clone().or_else(names), ..self }
+    }
+
+    /// Enters that a process is in it, whose threads come one after the other.
+    fn is_home_of(&mut self, pid: u32) {
+        if self.processes.last() != Some(&pid) {
+            self.processes.push(pid);
+        }
     }
 
     /// Opens one that is mounted; `None` for one that is mounted no more.
@@ -182,16 +192,22 @@ impl OpenNamespaces {
     /// Opens the namespace of a process or one of its threads, if it is a new one, and if fewer than `most` are open.
     fn add(&mut self, pid: u32, path: String, most: usize) {
         let inode = rustix::fs::stat(&path).map(|status| status.st_ino);
+        let known = inode.as_ref().ok().and_then(|inode| self.found.get_mut(inode));
+        if let Some(known) = known {
+            known.is_home_of(pid);
+            return;
+        }
         let opened = match inode {
-            Ok(inode) if self.found.contains_key(&inode) || self.unopened.contains(&inode) => {
-                return;
-            }
+            Ok(inode) if self.unopened.contains(&inode) => return,
             Ok(_) if self.found.len() < most => OpenNamespace::at(&path),
             Ok(_) => Err(Errno::MFILE.into()),
             Err(error) => Err(error.into()),
         };
         match opened {
-            Ok(open) => drop(self.found.insert(open.inode, open)),
+            Ok(mut open) => {
+                open.is_home_of(pid);
+                self.found.insert(open.inode, open);
+            }
             // It has ended. The kernel refuses the link of a process that ends while it is followed.
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(_) if !fs::exists(format!("/proc/{pid}")).unwrap_or(true) => {}

@@ -2,6 +2,7 @@
 
 use super::{Accepts, assert_says, assert_told, evidence, text};
 use crate::holder::holder;
+use crate::outside::with_container;
 use crate::sockets::tcp;
 use crate::world::World;
 use rustix::process::{Pid, Signal, kill_process};
@@ -47,6 +48,38 @@ fn a_server_that_hangs_up_is_told_from_a_proxy_without_a_backend() {
     assert!(text(&report).contains("docker-proxy"), "{report:#}");
     closing.join().unwrap();
     drop(proxy);
+}
+
+/// A process with the name and the arguments of a docker-proxy; what is behind it is a network namespace with servers.
+#[test]
+#[ignore = "needs a network namespace: scripts/test"]
+fn what_is_behind_a_proxy_that_says_where_it_leads_is_told() {
+    let world = World::new();
+    let (container, _servers) = with_container();
+    // The worlds of other tests have the address of this one too, and an address of several leads to none.
+    let pid = std::process::id();
+    let own = format!("172.17.{}.{}", 100 + pid / 250 % 150, 3 + pid % 250);
+    container.ip(&format!("address add {own}/16 dev eth0"));
+    let told = |port: &str, expected: &str| {
+        let socket = tcp("127.0.0.1:27514").listening(8);
+        let plan =
+            holder().named("docker-proxy").with_argument("-container-ip").with_argument(&own);
+        let plan = plan.with_argument("-container-port").with_argument(port);
+        let proxy = plan.given(socket.try_clone().unwrap()).start();
+        let listener: std::net::TcpListener = socket.into();
+        let closing = std::thread::spawn(move || drop(listener.accept()));
+        let run = world.prepare("why 127.0.0.1:27514 -o json").run();
+        assert_eq!(super::told(&run), expected, "{run:#?}");
+        closing.join().unwrap();
+        drop(proxy);
+        run.document()
+    };
+    let report = told("82", "C04 proved");
+    assert!(text(&report).contains("and there nothing listens on 82, and net-"), "{report:#}");
+    assert!(evidence(&report, "behind it").contains("0.0.0.0:80"), "{report:#}");
+    // Near miss: a server is there, so who closed is not known.
+    let report = told("80", "C04 possible");
+    assert!(text(&report).contains("and closes it, although net-"), "{report:#}");
 }
 
 #[test]

@@ -1,12 +1,15 @@
 //! `why --from`: what somebody on the network gets, beside a real neighbour that makes the same connection.
 
 use super::{Accepts, assert_says, assert_told, evidence, text, told};
+use crate::deaf::drop_everything;
+use crate::holder::holder;
 use crate::host::Host;
 use crate::outside::wire::Capture;
 use crate::outside::{can_inject, ip, with_container, with_neighbour};
 use crate::sockets::{tcp, udp};
 use crate::truth::LAN;
 use crate::world::{World, bring_up, connects, feed};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use std::io::ErrorKind;
 
@@ -161,6 +164,28 @@ fn a_full_queue_is_no_firewall() {
 
 #[test]
 #[ignore = "needs root and a network namespace: scripts/test"]
+fn what_is_at_the_socket_itself_is_no_firewall() {
+    if !can_inject() {
+        return;
+    }
+    let world = World::new().veth(&LAN).accepts(tcp("10.77.0.2:27647"));
+    let filtered = tcp("10.77.0.2:27645").listening(8);
+    drop_everything(&filtered);
+    let process = holder().named("net-still").holding(tcp("10.77.0.2:27646")).start();
+    let report = assert_from(&world, "10.77.0.2:27645 --from lan", "T04 likely");
+    assert!(evidence(&report, "drops of the socket").contains("rise"), "{report:#}");
+    // A client gets a connection, and nobody serves it. Near miss: one that may accept later.
+    assert_from(&world, "10.77.0.2:27646 --from lan", "works");
+    let pid = Pid::from_raw(process.pid().cast_signed()).unwrap();
+    kill_process(pid, Signal::STOP).unwrap();
+    let report = assert_from(&world, "10.77.0.2:27646 --from lan", "works C01 likely");
+    assert!(text(&report).contains("net-still") && text(&report).contains("stopped"), "{report:#}");
+    kill_process(pid, Signal::CONT).unwrap();
+    assert_from(&world, "10.77.0.2:27647 --from lan", "works");
+}
+
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
 fn a_rule_for_some_sources_stops_those_only() {
     if !can_inject() {
         return;
@@ -206,6 +231,9 @@ fn what_is_handed_on_is_said_with_where() {
     }
     let (world, _there) = with_neighbour();
     let (_container, _servers) = with_container();
+    // Another namespace, on no link of this host, has the address of the container too.
+    let elsewhere = Host::new();
+    elsewhere.ip("link add eth0 type veth peer name eth1\nlink set eth0 up\naddress add 172.17.0.2/16 dev eth0");
     let world = world.accepts(tcp("0.0.0.0:27662")).nft(
         "table ip nat {
             chain prerouting {
@@ -226,16 +254,27 @@ fn what_is_handed_on_is_said_with_where() {
         }",
     );
     let report = assert_from(&world, "10.77.0.2:27661 --from lan", "works");
-    assert_eq!(report["attempts"][0]["socket"], "handed on to 10.77.0.2:27662", "{report:#}");
-    assert_from(&world, "10.77.0.2:27663 --from lan", "R19 proved");
+    let socket = report["attempts"][0]["socket"].as_str().unwrap();
+    assert!(socket.starts_with("handed on to 10.77.0.2:27662 (net-"), "{report:#}");
+    let rule = evidence(&report, "rule");
+    assert!(rule.starts_with("ip nat prerouting handle "), "{rule}");
+    assert!(rule.ends_with(": tcp dport 27661 redirect to :27662"), "{rule}");
+    let report = assert_from(&world, "10.77.0.2:27663 --from lan", "R19 proved");
+    assert!(text(&report).ends_with("to 10.77.0.2:27669, where nothing listens"), "{report:#}");
+    assert!(evidence(&report, "rule").ends_with("redirect to :27669"), "{report:#}");
     let report = assert_from(&world, "10.77.0.2:27664 --from lan", "works");
-    assert_eq!(report["attempts"][0]["socket"], "handed on to 172.17.0.2:80", "{report:#}");
-    assert_from(&world, "10.77.0.2:27665 --from lan", "R19 proved");
+    let socket = report["attempts"][0]["socket"].as_str().unwrap();
+    assert!(socket.starts_with("handed on to 172.17.0.2:80 (net-"), "{report:#}");
+    assert!(socket.contains("in the network namespace net:["), "{report:#}");
+    assert!(evidence(&report, "rule").ends_with("dnat to 172.17.0.2:80"), "{report:#}");
+    let report = assert_from(&world, "10.77.0.2:27665 --from lan", "R19 proved");
+    assert!(text(&report).contains("where nothing listens on 82, and net-"), "{report:#}");
     let report = assert_from(&world, "10.77.0.2:27666 --from lan", "T01 proved");
     assert!(text(&report).contains("on its way through"), "{report:#}");
     // Another host is not asked.
     let report = assert_from(&world, "10.77.0.2:27667 --from lan", "R19 possible");
     assert!(text(&report).contains("was not asked"), "{report:#}");
+    assert!(evidence(&report, "rule").ends_with("dnat to 10.77.0.99:9999"), "{report:#}");
     // Near miss: a port that no rule hands on.
     let report = assert_from(&world, "10.77.0.2:27662 --from lan", "works");
     assert!(!report["attempts"][0]["socket"].as_str().unwrap().contains("handed"), "{report:#}");

@@ -213,7 +213,7 @@ fn a_port_inside_a_container_that_is_not_published_is_named_to_root() {
     // Near miss: another namespace that is no container.
     let plain = inside("plain.service".to_owned(), 27172);
     let report = assert_told(&world, "127.0.0.1:27127", "R15 likely", "R01 proved");
-    assert!(text(&report).contains("inside a container"), "{report:#}");
+    assert!(text(&report).contains("in the container 7fa2c1aabbcc (docker)"), "{report:#}");
     assert_told(&world, "127.0.0.1:27172", "R17 likely", "R01 proved");
     for (stop, thread) in [container, plain] {
         drop(stop);
