@@ -121,6 +121,8 @@ fn a_native_xdp_program() {
     assert!(words(&report, 21).starts_with(driver), "{report:#}");
     assert_eq!(report["incomplete"].as_array().map(Vec::len), Some(0), "{report:#}");
     assert_neighbour_agrees(&report, &there);
+    let run = world.prepare("outside --").arg("true").run().exits(0);
+    run.says_in_one_line(&["not seen: what XDP stops at lan0"]);
     drop(program);
     // One that answers or redirects frames itself (XDP_TX): what becomes of them cannot be seen from here.
     let program = bpf::for_port(Kind::Xdp, IN_FRAME, 21, 3, 2);
