@@ -31,6 +31,9 @@ _portsight() {
             portsight,man)
                 cmd="portsight__subcmd__man"
                 ;;
+            portsight,outside)
+                cmd="portsight__subcmd__outside"
+                ;;
             portsight,scan)
                 cmd="portsight__subcmd__check"
                 ;;
@@ -58,6 +61,9 @@ _portsight() {
             portsight__subcmd__help,man)
                 cmd="portsight__subcmd__help__subcmd__man"
                 ;;
+            portsight__subcmd__help,outside)
+                cmd="portsight__subcmd__help__subcmd__outside"
+                ;;
             portsight__subcmd__help,schema)
                 cmd="portsight__subcmd__help__subcmd__schema"
                 ;;
@@ -74,7 +80,7 @@ _portsight() {
 
     case "${cmd}" in
         portsight)
-            opts="-o -q -v -h -V --output --json --color --quiet --verbose --help --version ls who check scan why completions man schema help"
+            opts="-o -q -v -h -V --output --json --color --quiet --verbose --help --version ls who check scan why outside completions man schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -188,7 +194,7 @@ _portsight() {
             return 0
             ;;
         portsight__subcmd__help)
-            opts="ls who check why completions man schema help"
+            opts="ls who check why outside completions man schema help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -258,6 +264,20 @@ _portsight() {
             return 0
             ;;
         portsight__subcmd__help__subcmd__man)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        portsight__subcmd__help__subcmd__outside)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -350,6 +370,36 @@ _portsight() {
                 return 0
             fi
             case "${prev}" in
+                --output)
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                -o)
+                    COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        portsight__subcmd__outside)
+            opts="-o -q -v -h --from --output --json --color --quiet --verbose --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --from)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --output)
                     COMPREPLY=($(compgen -W "table plain json ndjson csv" -- "${cur}"))
                     return 0

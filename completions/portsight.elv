@@ -35,6 +35,7 @@ set edit:completion:arg-completer[portsight] = {|@words|
             cand check 'Probe this host and compare with what listens'
             cand scan 'Probe this host and compare with what listens'
             cand why 'Why connecting to a port, or binding to it, fails'
+            cand outside 'Run a program as if it were another machine on the network'
             cand completions 'Print a shell completion script'
             cand man 'Print the manual page'
             cand schema 'Print the JSON Schema of a command''s documents'
@@ -175,6 +176,19 @@ set edit:completion:arg-completer[portsight] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'portsight;outside'= {
+            cand --from 'Where the program stands: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS'
+            cand -o 'How to print the result'
+            cand --output 'How to print the result'
+            cand --color 'When to use colour'
+            cand --json 'The same as --output json'
+            cand -q 'Say nothing on stderr but errors'
+            cand --quiet 'Say nothing on stderr but errors'
+            cand -v 'Say more: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets'
+            cand --verbose 'Say more: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'portsight;completions'= {
             cand -o 'How to print the result'
             cand --output 'How to print the result'
@@ -216,6 +230,7 @@ set edit:completion:arg-completer[portsight] = {|@words|
             cand who 'Who holds a port'
             cand check 'Probe this host and compare with what listens'
             cand why 'Why connecting to a port, or binding to it, fails'
+            cand outside 'Run a program as if it were another machine on the network'
             cand completions 'Print a shell completion script'
             cand man 'Print the manual page'
             cand schema 'Print the JSON Schema of a command''s documents'
@@ -228,6 +243,8 @@ set edit:completion:arg-completer[portsight] = {|@words|
         &'portsight;help;check'= {
         }
         &'portsight;help;why'= {
+        }
+        &'portsight;help;outside'= {
         }
         &'portsight;help;completions'= {
         }

@@ -38,6 +38,7 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Probe this host and compare with what listens')
             [CompletionResult]::new('scan', 'scan', [CompletionResultType]::ParameterValue, 'Probe this host and compare with what listens')
             [CompletionResult]::new('why', 'why', [CompletionResultType]::ParameterValue, 'Why connecting to a port, or binding to it, fails')
+            [CompletionResult]::new('outside', 'outside', [CompletionResultType]::ParameterValue, 'Run a program as if it were another machine on the network')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a shell completion script')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the manual page')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of a command''s documents')
@@ -184,6 +185,20 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
             break
         }
+        'portsight;outside' {
+            [CompletionResult]::new('--from', '--from', [CompletionResultType]::ParameterName, 'Where the program stands: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS')
+            [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'The same as --output json')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Say nothing on stderr but errors')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
         'portsight;completions' {
             [CompletionResult]::new('-o', '-o', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'How to print the result')
@@ -228,6 +243,7 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             [CompletionResult]::new('who', 'who', [CompletionResultType]::ParameterValue, 'Who holds a port')
             [CompletionResult]::new('check', 'check', [CompletionResultType]::ParameterValue, 'Probe this host and compare with what listens')
             [CompletionResult]::new('why', 'why', [CompletionResultType]::ParameterValue, 'Why connecting to a port, or binding to it, fails')
+            [CompletionResult]::new('outside', 'outside', [CompletionResultType]::ParameterValue, 'Run a program as if it were another machine on the network')
             [CompletionResult]::new('completions', 'completions', [CompletionResultType]::ParameterValue, 'Print a shell completion script')
             [CompletionResult]::new('man', 'man', [CompletionResultType]::ParameterValue, 'Print the manual page')
             [CompletionResult]::new('schema', 'schema', [CompletionResultType]::ParameterValue, 'Print the JSON Schema of a command''s documents')
@@ -244,6 +260,9 @@ Register-ArgumentCompleter -Native -CommandName 'portsight' -ScriptBlock {
             break
         }
         'portsight;help;why' {
+            break
+        }
+        'portsight;help;outside' {
             break
         }
         'portsight;help;completions' {

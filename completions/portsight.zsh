@@ -254,6 +254,32 @@ never\:"Never"))' \
 '::target -- What to connect to\: HOST\:PORT, PORT, a URL, or the path of a Unix socket:_default' \
 && ret=0
 ;;
+(outside)
+_arguments "${_arguments_options[@]}" : \
+'--from=[Where the program stands\: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS]:VANTAGE:_default' \
+'-o+[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
+'--output=[How to print the result]:FORMAT:((table\:"For people"
+plain\:"One record on a line, fields separated by tabs, no heading"
+json\:"One JSON document"
+ndjson\:"Lines of JSON\: the document without its items, then each item"
+csv\:"Comma-separated values with headings (RFC 4180)"))' \
+'--color=[When to use colour]:WHEN:((auto\:"On a terminal, unless NO_COLOR is set or TERM is dumb"
+always\:"Always"
+never\:"Never"))' \
+'(-o --output)--json[The same as --output json]' \
+'-q[Say nothing on stderr but errors]' \
+'--quiet[Say nothing on stderr but errors]' \
+'(-q --quiet)-v[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
+'(-q --quiet)--verbose[Say more\: check tells the way of each traced probe through the rules, ls on stderr whether a second reader lists the same sockets]' \
+'-h[Print help (see more with '\''--help'\'')]' \
+'--help[Print help (see more with '\''--help'\'')]' \
+'*::command -- The program and its arguments:_default' \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 '-o+[How to print the result]:FORMAT:((table\:"For people"
@@ -359,6 +385,10 @@ _arguments "${_arguments_options[@]}" : \
 _arguments "${_arguments_options[@]}" : \
 && ret=0
 ;;
+(outside)
+_arguments "${_arguments_options[@]}" : \
+&& ret=0
+;;
 (completions)
 _arguments "${_arguments_options[@]}" : \
 && ret=0
@@ -392,6 +422,7 @@ _portsight_commands() {
 'check:Probe this host and compare with what listens' \
 'scan:Probe this host and compare with what listens' \
 'why:Why connecting to a port, or binding to it, fails' \
+'outside:Run a program as if it were another machine on the network' \
 'completions:Print a shell completion script' \
 'man:Print the manual page' \
 'schema:Print the JSON Schema of a command'\''s documents' \
@@ -416,6 +447,7 @@ _portsight__subcmd__help_commands() {
 'who:Who holds a port' \
 'check:Probe this host and compare with what listens' \
 'why:Why connecting to a port, or binding to it, fails' \
+'outside:Run a program as if it were another machine on the network' \
 'completions:Print a shell completion script' \
 'man:Print the manual page' \
 'schema:Print the JSON Schema of a command'\''s documents' \
@@ -448,6 +480,11 @@ _portsight__subcmd__help__subcmd__man_commands() {
     local commands; commands=()
     _describe -t commands 'portsight help man commands' commands "$@"
 }
+(( $+functions[_portsight__subcmd__help__subcmd__outside_commands] )) ||
+_portsight__subcmd__help__subcmd__outside_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight help outside commands' commands "$@"
+}
 (( $+functions[_portsight__subcmd__help__subcmd__schema_commands] )) ||
 _portsight__subcmd__help__subcmd__schema_commands() {
     local commands; commands=()
@@ -472,6 +509,11 @@ _portsight__subcmd__ls_commands() {
 _portsight__subcmd__man_commands() {
     local commands; commands=()
     _describe -t commands 'portsight man commands' commands "$@"
+}
+(( $+functions[_portsight__subcmd__outside_commands] )) ||
+_portsight__subcmd__outside_commands() {
+    local commands; commands=()
+    _describe -t commands 'portsight outside commands' commands "$@"
 }
 (( $+functions[_portsight__subcmd__schema_commands] )) ||
 _portsight__subcmd__schema_commands() {

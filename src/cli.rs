@@ -18,6 +18,7 @@ mod identify;
 mod ls;
 mod network;
 mod output;
+mod outside;
 mod place;
 mod ports;
 mod progress;
@@ -65,7 +66,11 @@ fn parse(args: Vec<OsString>) -> Result<Cli, clap::Error> {
 pub fn main() -> ExitCode {
     let exit = match parse(env::args_os().collect()) {
         Ok(cli) => run(&cli),
-        Err(error) => usage::explain(&error),
+        Err(error) => match usage::explain(&error) {
+            // As env(1) does it: any other status may be that of the command.
+            Exit::Error if words::name_outside(env::args_os()) => Exit::OURS,
+            exit => exit,
+        },
     };
     exit.into()
 }
@@ -77,6 +82,7 @@ fn run(cli: &Cli) -> Exit {
         Command::Who(args) => who::run(args, &printer),
         Command::Check(args) => check::run(args, &printer),
         Command::Why(args) => why::run(args, &printer),
+        Command::Outside(args) => Ok(outside::run(args, &printer)),
         Command::Completions { shell } => generate::completions(*shell),
         Command::Man => generate::manual(),
         Command::Schema { command } => generate::schema(*command),

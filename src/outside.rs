@@ -15,11 +15,15 @@ mod follow;
 mod legacy;
 mod note;
 mod post;
+mod relay;
 mod scan;
+mod stand;
 mod subnet;
 mod table;
 
 pub use post::{Post, Wanted, posts, unusable, vantage_of};
+pub use relay::{Carried, Failure, Relay};
+pub use stand::{NoStand, Stand};
 
 use crate::model::{Port, PortSet, Sweep, Transport};
 use crate::sys::{self, Guardian, Injector, NetlinkSocket, Protocol, SharedNote};
@@ -54,6 +58,15 @@ pub enum Unavailable {
     /// There is no guardian.
     #[error("no child process could be started to clean up")]
     Guardian(#[source] io::Error),
+    /// Packets cannot be put into a queue.
+    #[error("the kernel gives no queue for the replies (NFQUEUE)")]
+    Queue(#[source] AnswerError),
+    /// Connections cannot be ended.
+    #[error("the kernel cannot end the connections that would be left (SOCK_DESTROY)")]
+    Unending(#[source] AnswerError),
+    /// The address is somebody's.
+    #[error("connections of this host lead to {0}: it is somebody's")]
+    Connected(IpAddr),
 }
 
 impl Unavailable {
@@ -63,7 +76,9 @@ impl Unavailable {
         let (Self::Injection(error)
         | Self::Trace(error)
         | Self::Guardian(error)
-        | Self::Table(AnswerError::Refused(error) | AnswerError::Socket(error))) = self
+        | Self::Table(AnswerError::Refused(error) | AnswerError::Socket(error))
+        | Self::Queue(AnswerError::Refused(error) | AnswerError::Socket(error))
+        | Self::Unending(AnswerError::Refused(error) | AnswerError::Socket(error))) = self
         else {
             return false;
         };

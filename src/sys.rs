@@ -10,10 +10,12 @@ pub use linux::bpf_programs::{
     tcx_programs,
 };
 pub use linux::cgroup::{Cgroup2, CgroupPaths};
+pub use linux::claim::Claim;
 pub use linux::client_socket::{
     Binding, Came, ClientSocket, bind_for_a_moment, connect_to_path, error_of,
 };
-pub use linux::clock::{pause, time_since_boot};
+pub use linux::clock::{pause, ready, time_since_boot};
+pub use linux::command::{Ending, Started};
 pub use linux::guardian::Guardian;
 pub use linux::host::{
     boot_id, capabilities, effective_uid, host_name, kernel_release, kernel_version,
@@ -31,6 +33,7 @@ pub use linux::namespaces::{
     network_namespaces, pid_namespace_is_initial,
 };
 pub use linux::netlink_socket::{NetlinkSocket, Protocol};
+pub use linux::new_network::{in_new_network, set_network};
 pub use linux::nft::{legacy_list_table, nft_list_table};
 pub use linux::perf::OwnEvents;
 pub use linux::probe_socket::{
@@ -43,6 +46,7 @@ pub use linux::raw_sender::RawSender;
 pub use linux::resolve::{NoAddress, resolve};
 pub use linux::security::{kernel_log, security_label, security_modules};
 pub use linux::shared_memory::SharedNote;
+pub use linux::signals::{Came as CameSignal, Signals};
 pub use linux::symbols::kernel_functions;
 pub use linux::sysctl::{
     PacketCounters, balances_connections, conntrack_room, has_legacy_nat, ipsec_drops,
@@ -55,4 +59,5 @@ pub use linux::systemctl::{
 };
 pub use linux::terminal::{columns, is_terminal};
 pub use linux::tracefs::tracepoint_format;
+pub use linux::tun::Tun;
 pub use linux::users::user_name;

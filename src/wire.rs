@@ -4,6 +4,7 @@
 pub mod denial;
 pub mod fdinfo;
 pub mod frame;
+pub mod ip;
 pub mod iptables_list;
 pub mod kfree_skb;
 pub mod link;
@@ -16,8 +17,10 @@ pub mod packet;
 pub mod packet_diag;
 pub mod proc_net;
 pub mod qdisc;
+pub mod queue;
 pub mod route;
 pub mod service;
+pub mod setup;
 pub mod sock_diag;
 pub mod systemd;
 pub mod tc_filter;

@@ -2,6 +2,7 @@
 
 use super::exit::Exit;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -10,11 +11,15 @@ Examples:
   sudo portsight check             what listens, what answers, and where the two differ
   portsight check 22,80,8000-8100  the same for these ports
   portsight why localhost:3000     why connecting to it fails
+  sudo portsight outside -- curl http://10.0.0.2/  what a neighbour gets there
   portsight proto=udp user=root    a filtered list";
 
 fn exit_status() -> String {
     let lines = Exit::ALL.map(|exit| format!("  {:<4} {}", exit.status(), exit.meaning()));
-    format!("Exit status:\n{}", lines.join("\n"))
+    format!(
+        "Exit status:\n{}\n  outside ends with the status of its program; see its help",
+        lines.join("\n")
+    )
 }
 
 /// Who listens on this host, who can reach it, and what the firewall does to it.
@@ -101,6 +106,12 @@ pub(super) enum Command {
     Check(Check),
     /// Why connecting to a port, or binding to it, fails
     Why(Why),
+    /// Run a program as if it were another machine on the network
+    #[command(
+        after_help = OUTSIDE,
+        override_usage = "portsight outside [--from VANTAGE] [--] COMMAND [ARGUMENT]..."
+    )]
+    Outside(Outside),
     /// Print a shell completion script
     #[command(hide = true)]
     Completions {
@@ -298,6 +309,29 @@ pub(super) struct Why {
     /// Tell what a code such as R05 means, or all of them
     #[arg(long, value_name = "CODE|all")]
     pub(super) explain: Option<String>,
+}
+
+/// What `outside --help` ends with.
+const OUTSIDE: &str = "\
+The program is in a network of its own, from where it reaches the addresses of this host, and no other: packets to \
+others are refused. This host takes what it sends for what a neighbour sends, by its interface, and the firewall does \
+with it what it does with a neighbour's. Nothing leaves this host. It takes root, and the program is run as root too, \
+with the files of this host: this is no sandbox.
+
+Names do not resolve where a name server would have to be asked, unless that is at an address of this host: name the \
+address, as in curl --resolve www.example:443:10.0.0.2, or write it into /etc/hosts.
+
+The exit status is that of the program, or 128 and the number of the signal that ended it; 125 where portsight fails, \
+126 where the program cannot be run, and 127 where there is none.";
+
+#[derive(Debug, Args)]
+pub(super) struct Outside {
+    /// Where the program stands: lan, lan=ADDRESS, internet, internet=ADDRESS or ADDRESS
+    #[arg(long, value_name = "VANTAGE", default_value = "lan")]
+    pub(super) from: String,
+    /// The program and its arguments
+    #[arg(value_name = "COMMAND", required = true, trailing_var_arg = true)]
+    pub(super) command: Vec<OsString>,
 }
 
 /// How TCP ports are probed.

@@ -15,10 +15,19 @@ pub enum Exit {
     Inconclusive,
     /// Ended by SIGINT.
     Interrupted,
+    /// As the command that `outside` ran.
+    Command(u8),
 }
 
 impl Exit {
-    /// Every way, by its status.
+    /// What `outside` ends with where it fails itself, as `env(1)` does.
+    pub const OURS: Self = Self::Command(125);
+    /// The command of `outside` cannot be run.
+    pub const NOT_RUNNABLE: Self = Self::Command(126);
+    /// The command of `outside` is not found.
+    pub const NOT_FOUND: Self = Self::Command(127);
+
+    /// Every way that means the same for each command, by its status.
     pub const ALL: [Self; 5] =
         [Self::Success, Self::Negative, Self::Error, Self::Inconclusive, Self::Interrupted];
 
@@ -31,6 +40,7 @@ impl Exit {
             Self::Error => 2,
             Self::Inconclusive => 3,
             Self::Interrupted => 130,
+            Self::Command(status) => status,
         }
     }
 
@@ -46,6 +56,7 @@ impl Exit {
             Self::Error => "a usage or run-time error",
             Self::Inconclusive => "could not see enough to judge",
             Self::Interrupted => "interrupted; what is known so far was printed, marked as partial",
+            Self::Command(_) => "that of the command that outside ran",
         }
     }
 }

@@ -81,7 +81,7 @@ fn write_description(page: &mut dyn Write) -> io::Result<()> {
             "portsight looks at one host's ports from both sides: which sockets are bound and by whom, and what a \
              client gets when it knocks. It joins both into one verdict for each port. It works without root, and \
              says what root would add. Probes go to this host's own addresses only; why connects to another host \
-             when that is its target.",
+             when that is its target. outside runs any program as if it were another machine.",
             "Without a command, the words mean:",
         ],
     );
@@ -107,7 +107,14 @@ fn write_command(page: &mut dyn Write, command: &Command) -> io::Result<()> {
     // Sections of a page of its own are parts of a section here.
     let own =
         String::from_utf8_lossy(&own).replace(".SH SYNOPSIS", ".PP").replace(".SH OPTIONS", ".PP");
-    page.write_all(own.as_bytes())
+    page.write_all(own.as_bytes())?;
+    let more = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let mut roff = Roff::new();
+    for paragraph in more.split("\n\n").filter(|paragraph| !paragraph.is_empty()) {
+        roff.control("PP", []);
+        roff.text([roman(paragraph)]);
+    }
+    roff.to_writer(page)
 }
 
 fn write_vantages(page: &mut dyn Write) -> io::Result<()> {
@@ -138,7 +145,7 @@ fn write_vantages(page: &mut dyn Write) -> io::Result<()> {
     entry(
         &mut roff,
         "ADDRESS",
-        "Only of why: lan=ADDRESS where an interface has its network, else internet=ADDRESS.",
+        "Only of why and outside: lan=ADDRESS where an interface has its network, else internet=ADDRESS.",
     );
     entry(
         &mut roff,
@@ -249,5 +256,8 @@ fn write_exit_status(page: &mut dyn Write) -> io::Result<()> {
     for exit in Exit::ALL {
         entry(&mut roff, &exit.status().to_string(), exit.meaning());
     }
+    let of_outside = "of outside: portsight failed, the program cannot be run, there is no such program; else the \
+                      status is that of the program";
+    entry(&mut roff, "125, 126, 127", of_outside);
     roff.to_writer(page)
 }

@@ -145,7 +145,7 @@ fn capability(hides: Hides) -> &'static str {
 }
 
 /// This command line with the whole path of the program: sudo may look for programs elsewhere.
-fn command_line() -> String {
+pub(super) fn command_line() -> String {
     let program = env::current_exe()
         .map_or_else(|_| "portsight".into(), |path| path.to_string_lossy().into_owned());
     let words = env::args_os().skip(1).map(|word| shell_word(&word.to_string_lossy()));

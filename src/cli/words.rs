@@ -40,9 +40,29 @@ pub(super) fn with_command(args: Vec<OsString>, commands: &[String]) -> Vec<OsSt
     args
 }
 
+/// Whether the arguments name the command `outside`.
+pub(super) fn name_outside(args: impl Iterator<Item = OsString>) -> bool {
+    let mut words = args.skip(1).map(|arg| arg.to_string_lossy().into_owned());
+    while let Some(word) = words.next() {
+        if takes_value(&word) {
+            words.next();
+        } else if !word.starts_with('-') {
+            return word == "outside";
+        }
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn outside_is_named_by_the_first_word() {
+        let is_named = |typed: &str| name_outside(typed.split(' ').map(OsString::from));
+        assert!(is_named("portsight outside") && is_named("portsight -o json outside -- curl"));
+        assert!(!is_named("portsight") && !is_named("portsight -o outside ls outside"));
+    }
 
     #[test]
     fn a_word_that_is_no_command_gets_one() {

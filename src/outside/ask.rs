@@ -2,6 +2,7 @@
 
 use crate::sys::NetlinkSocket;
 use crate::wire::netlink::{Answer, AnswerError};
+use crate::wire::nf_tables::build::Batch;
 
 /// Hands each entry of a table of the kernel's to `entry`.
 pub(super) fn dump(
@@ -12,4 +13,10 @@ pub(super) fn dump(
     let seq = netlink.next_seq();
     let mut answer = Answer::dump(seq);
     netlink.converse(&request(seq), |datagram| answer.take(datagram, |_, payload| entry(payload)))
+}
+
+/// Sends a batch, which ends with this, and waits until it has taken effect.
+pub(super) fn take_effect(netlink: &mut NetlinkSocket, batch: Batch) -> Result<(), AnswerError> {
+    let mut answer = Answer::entry(batch.seq());
+    netlink.converse(&batch.end(), |datagram| answer.take(datagram, |_, _| ()))
 }

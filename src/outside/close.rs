@@ -4,7 +4,7 @@ use super::ask::dump;
 use super::follow::sequence;
 use super::legacy::Loggers;
 use super::note::{Note, read_state};
-use crate::model::Cookie;
+use crate::model::{Cookie, Transport};
 use crate::sys::{self, Injector, NetlinkSocket, Protocol};
 use crate::wire::frame::Content;
 use crate::wire::netlink::{Answer, AnswerError};
@@ -66,7 +66,7 @@ pub(super) fn end_half_open(source: SocketAddr) -> Result<bool, AnswerError> {
     for row in &open {
         let seq = netlink.next_seq();
         let mut answer = Answer::entry(seq);
-        let request = sock_diag::destroy(row, seq);
+        let request = sock_diag::destroy(Transport::Tcp, row, seq);
         // Gone meanwhile, or a kernel that ends no sockets: both are seen below.
         let _refused =
             netlink.converse(&request, |datagram| answer.take(datagram, |_, _| ())).is_err();

@@ -62,7 +62,7 @@ impl<'a> Log<'a> {
         let mut answer = Answer::entry(seq);
         let request = nf_log::bind(GROUP, seq);
         netlink.converse(&request, |datagram| answer.take(datagram, |_, _| ())).ok()?;
-        netlink.enlarge(ROOM).ok()?;
+        netlink.receive_up_to(ROOM).ok()?;
         let log = Self { netlink, loggers, listings: BTreeMap::new() };
         for (family, before) in &loggers.0 {
             if before != TO_PROGRAMS {

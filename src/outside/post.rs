@@ -57,11 +57,11 @@ impl Post {
 
 /// What the kernel says of the network.
 #[derive(Debug, Default)]
-struct Network {
-    devices: BTreeMap<u32, Device>,
-    neighbours: HashSet<IpAddr>,
+pub(super) struct Network {
+    pub(super) devices: BTreeMap<u32, Device>,
+    pub(super) neighbours: HashSet<IpAddr>,
     /// The devices of the routes to hosts beyond, for IPv4 and IPv6.
-    beyond: [Option<u32>; 2],
+    pub(super) beyond: [Option<u32>; 2],
 }
 
 /// The addresses to probe, each from each vantage that is wanted, and what could not be had. `bound` are the addresses
@@ -108,7 +108,7 @@ fn gap(vantage: Vantage, reason: String) -> Gap {
 }
 
 impl Network {
-    fn read() -> Result<Self, AnswerError> {
+    pub(super) fn read() -> Result<Self, AnswerError> {
         let mut netlink = NetlinkSocket::open(Protocol::Route)?;
         let mut network = Self::default();
         dump(&mut netlink, link::dump, |payload| {
@@ -130,7 +130,7 @@ impl Network {
         Ok(network)
     }
 
-    fn posts(
+    pub(super) fn posts(
         &self,
         local: &[LocalAddress],
         bound: &[IpAddr],
@@ -289,8 +289,13 @@ mod tests {
     }
 
     fn network(neighbours: &[&str], beyond: Option<u32>) -> Network {
-        let device =
-            |index| Device { index, is_up: index != 9, mac: [4; 6], xdp: link::Xdp::default() };
+        let device = |index| Device {
+            index,
+            is_up: index != 9,
+            mac: [4; 6],
+            mtu: 1500,
+            xdp: link::Xdp::default(),
+        };
         Network {
             devices: (1..=9).map(|index| (index, device(index))).collect(),
             neighbours: neighbours.iter().map(|address| address.parse().unwrap()).collect(),

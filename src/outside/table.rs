@@ -1,9 +1,10 @@
 //! The table of rules that traces our probes and swallows the replies to them. It belongs to a socket: when the last
 //! process that has the socket ends, the kernel removes it, whatever the end was.
 
+use super::ask::take_effect;
 use crate::model::{Hook, Transport};
 use crate::sys::{NetlinkSocket, Protocol};
-use crate::wire::netlink::{Answer, AnswerError};
+use crate::wire::netlink::AnswerError;
 use crate::wire::nf_tables::build::{Batch, Expressions};
 use std::collections::BTreeSet;
 use std::io;
@@ -22,8 +23,10 @@ pub(super) const LOCAL_IN: &str = "local_in";
 const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
 
 /// First and last among the chains of a hook. Before the first is only what defragments.
-const FIRST: i32 = i32::MIN + 1;
-const LAST: i32 = i32::MAX;
+pub(super) const FIRST: i32 = i32::MIN + 1;
+pub(super) const LAST: i32 = i32::MAX;
+/// Before the last, where a program outside stands at the same address and gets every reply but for those to our port.
+const BEFORE_LAST: i32 = LAST - 1;
 
 /// What the table is for.
 #[derive(Debug)]
@@ -68,35 +71,38 @@ impl Table {
         let mut batch = Batch::new(self.socket.next_seq());
         batch.remove_table(&self.name);
         self.is_there = false;
-        self.ask(batch)
+        take_effect(&mut self.socket, batch)
     }
 
     /// Makes the table, where it is not there.
     pub(super) fn install(&mut self) -> Result<(), AnswerError> {
-        /// Process numbers are one container's own, and a network may be that of several.
-        const NAMES: u32 = 8;
-        let mut number = 0;
-        while !self.is_there {
-            number += 1;
-            let name = format!("{NAME}{}-{number}", std::process::id());
-            let batch = batch(&name, &self.probes, self.socket.next_seq());
-            match self.ask(batch) {
-                Err(AnswerError::Refused(error))
-                    if error.kind() == io::ErrorKind::AlreadyExists && number < NAMES => {}
-                Err(error) => return Err(error),
-                Ok(()) => {
-                    self.name = name;
-                    self.is_there = true;
-                }
-            }
+        if !self.is_there {
+            let Self { socket, probes, .. } = self;
+            self.name = named(|name| {
+                let batch = batch(name, probes, socket.next_seq());
+                take_effect(socket, batch)
+            })?;
+            self.is_there = true;
         }
         Ok(())
     }
+}
 
-    /// Sends a batch, which ends with this, and waits until it has taken effect.
-    fn ask(&mut self, batch: Batch) -> Result<(), AnswerError> {
-        let mut answer = Answer::entry(batch.seq());
-        self.socket.converse(&batch.end(), |datagram| answer.take(datagram, |_, _| ()))
+/// Makes tables under the first name that nobody has, and returns it.
+pub(super) fn named(
+    mut make: impl FnMut(&str) -> Result<(), AnswerError>,
+) -> Result<String, AnswerError> {
+    /// Process numbers are one container's own, and a network may be that of several.
+    const NAMES: u32 = 8;
+    let mut number = 0;
+    loop {
+        number += 1;
+        let name = format!("{NAME}{}-{number}", std::process::id());
+        match make(&name) {
+            Err(AnswerError::Refused(error))
+                if error.kind() == io::ErrorKind::AlreadyExists && number < NAMES => {}
+            result => return result.map(|()| name),
+        }
     }
 }
 
@@ -120,7 +126,7 @@ fn batch(table: &str, probes: &Probes, seq: u32) -> Batch {
         (PROBE_END, Hook::Input, LAST),
         (PROBE_FORWARDED, Hook::Forward, LAST),
         (REPLY_OUT, Hook::Output, FIRST),
-        (REPLY_END, Hook::Postrouting, LAST),
+        (REPLY_END, Hook::Postrouting, BEFORE_LAST),
         (LOCAL_OUT, Hook::Output, FIRST),
         // Before NAT changes the source, by which it is known.
         (LOCAL_AWAY, Hook::Postrouting, FIRST),

@@ -80,6 +80,14 @@ impl Way {
         }
     }
 
+    /// Writes the frame that carries a whole packet, whoever it is from and to.
+    pub fn carry(&self, packet: &[u8], frame: &mut Vec<u8>) {
+        frame.clear();
+        frame.resize(ETHERNET, 0);
+        self.ethernet(frame);
+        frame.extend_from_slice(packet);
+    }
+
     fn ethernet(&self, bytes: &mut [u8]) {
         let Some(mut header) = MutableEthernetPacket::new(bytes) else { return };
         header.set_destination(mac(self.to));
@@ -229,6 +237,14 @@ mod tests {
         assert_eq!(tcp.get_data_offset(), 6);
         let sum = pnet::packet::tcp::ipv4_checksum(&tcp, &ip.get_source(), &ip.get_destination());
         assert_eq!(tcp.get_checksum(), sum);
+    }
+
+    #[test]
+    fn a_packet_is_carried_as_it_is() {
+        let mut frame = vec![9; 200];
+        way("fd00::9", "fd00::1").carry(b"packet", &mut frame);
+        assert_eq!(frame[..14], [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 9, 0x86, 0xdd]);
+        assert_eq!(&frame[14..], b"packet");
     }
 
     #[test]

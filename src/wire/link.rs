@@ -7,6 +7,7 @@ const RTM_GETLINK: u16 = 18;
 
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
+const IFLA_MTU: u16 = 4;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
@@ -49,6 +50,8 @@ pub struct Device {
     pub is_up: bool,
     /// Its address, where it is one of Ethernet (`ARPHRD_ETHER`); zeros for a device whose packets have no such header.
     pub mac: [u8; 6],
+    /// The largest packet that it takes, in bytes.
+    pub mtu: u32,
     /// Its XDP programs.
     pub xdp: Xdp,
 }
@@ -75,6 +78,7 @@ pub fn device(payload: &[u8]) -> Option<Device> {
         index: netlink::u32_at(INDEX, payload)?,
         is_up: netlink::u32_at(FLAGS, payload)? & IFF_UP != 0,
         mac: mac.and_then(|mac| mac.try_into().ok()).unwrap_or_default(),
+        mtu: attribute(attributes, IFLA_MTU).and_then(|mtu| netlink::u32_at(0, mtu))?,
         xdp: programs(xdp),
     })
 }
@@ -183,11 +187,12 @@ mod tests {
             payload[INDEX] = 7;
             payload[FLAGS] = 1;
             netlink::push_attribute(&mut payload, IFLA_ADDRESS, &[2, 0, 0, 0, 0, 9]);
+            netlink::push_attribute(&mut payload, IFLA_MTU, &1500_u32.to_ne_bytes());
             netlink::push_attribute(&mut payload, IFLA_XDP, &xdp);
             device(&payload).unwrap()
         };
         let mac = [2, 0, 0, 0, 0, 9];
-        let ethernet = Device { index: 7, is_up: true, mac, xdp: Xdp::default() };
+        let ethernet = Device { index: 7, is_up: true, mac, mtu: 1500, xdp: Xdp::default() };
         assert_eq!(entry(1, 0), ethernet);
         let xdp = |attached| (entry(1, attached).xdp.generic, entry(1, attached).xdp.native);
         assert_eq!([xdp(1), xdp(2), xdp(3)], [(None, Some(4)), (Some(4), None), (None, Some(4))]);

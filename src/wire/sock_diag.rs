@@ -254,7 +254,7 @@ fn with_ports(keep: Keep) -> SocketId {
 /// A request to end this socket and no other (`SOCK_DESTROY`, since Linux 4.5, where it was built in): the cookie keeps it
 /// from the listener, which the kernel would find in its place once it is gone.
 #[must_use]
-pub fn destroy(row: &Row, seq: u32) -> Vec<u8> {
+pub fn destroy(transport: Transport, row: &Row, seq: u32) -> Vec<u8> {
     const SOCK_DESTROY: u16 = 21;
     /// `NLM_F_ACK`.
     const ACK: u16 = 4;
@@ -271,7 +271,7 @@ pub fn destroy(row: &Row, seq: u32) -> Vec<u8> {
         cookie: halves,
     };
     let family = Family::of(local);
-    let body = request(protocol(Transport::Tcp), family, state::ALL, id);
+    let body = request(protocol(transport), family, state::ALL, id);
     netlink::request(SOCK_DESTROY, ACK, seq, body.as_bytes())
 }
 

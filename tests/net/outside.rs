@@ -9,6 +9,7 @@ mod journey;
 mod legacy;
 mod nat;
 mod refused;
+mod relay;
 mod rules;
 mod rulesets;
 mod safety;

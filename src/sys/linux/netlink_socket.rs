@@ -79,28 +79,38 @@ impl NetlinkSocket {
     /// # Errors
     /// When the kernel has no such group, or does not let us hear it.
     pub fn join(&mut self, group: u32, room: usize) -> io::Result<()> {
-        self.enlarge(room)?;
+        self.receive_up_to(room)?;
         // A socket without a name of its own hears no group.
         bind(&self.fd, &netlink::SocketAddrNetlink::new(0, 0))?;
         netlink_group::join(&self.fd, group)
     }
 
-    /// Makes room for so many bytes of what comes, as far as the kernel gives it.
+    /// Makes room for so many bytes of what has not been taken yet, as far as the kernel gives it.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn enlarge(&self, room: usize) -> io::Result<()> {
-        sockopt::set_socket_recv_buffer_size_force(&self.fd, room)
-            .or_else(|_not_privileged| sockopt::set_socket_recv_buffer_size(&self.fd, room))?;
+    pub fn receive_up_to(&self, bytes: usize) -> io::Result<()> {
+        sockopt::set_socket_recv_buffer_size_force(&self.fd, bytes)
+            .or_else(|_not_privileged| sockopt::set_socket_recv_buffer_size(&self.fd, bytes))?;
         Ok(())
     }
 
+    /// From now on takes datagrams of so many bytes.
+    pub fn take_up_to(&mut self, bytes: usize) {
+        self.buffer = Vec::with_capacity(bytes);
+    }
+
     /// Hands each datagram that has come to `take`, and waits for none. Returns whether the kernel had to drop some.
-    pub fn hear(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+    pub fn hear(&mut self, take: impl FnMut(&[u8])) -> bool {
         /// How much is taken at a time: others may fill the group as fast as it is read.
         const MOST: u32 = 1 << 16;
+        self.hear_some(MOST, take)
+    }
+
+    /// The same with so many datagrams at most.
+    pub fn hear_some(&mut self, most: u32, mut take: impl FnMut(&[u8])) -> bool {
         let mut lost = false;
-        for _ in 0..MOST {
+        for _ in 0..most {
             self.buffer.clear();
             let room = spare_capacity(&mut self.buffer);
             match recv(&self.fd, room, RecvFlags::TRUNC | RecvFlags::DONTWAIT) {
@@ -133,8 +143,11 @@ impl NetlinkSocket {
         Ok(())
     }
 
-    /// Sends one datagram. An error means that the kernel refuses it, or takes only a part.
-    fn send(&self, request: &[u8]) -> io::Result<()> {
+    /// Sends one datagram.
+    ///
+    /// # Errors
+    /// When the kernel refuses it, or takes only a part.
+    pub fn send(&self, request: &[u8]) -> io::Result<()> {
         let sent = send(&self.fd, request, SendFlags::empty())?;
         if sent == request.len() { Ok(()) } else { Err(io::ErrorKind::WriteZero.into()) }
     }

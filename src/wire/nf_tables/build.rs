@@ -6,7 +6,7 @@ use super::{
     NFTA_CHAIN_HOOK, NFTA_CHAIN_NAME, NFTA_CHAIN_TABLE, NFTA_CHAIN_TYPE, NFTA_HOOK_HOOKNUM,
     NFTA_RULE_CHAIN, NFTA_RULE_EXPRESSIONS, NFTA_RULE_TABLE, NFTA_TABLE_FLAGS, NFTA_TABLE_NAME,
 };
-use crate::model::{Hook, Transport};
+use crate::model::{Family, Hook, Transport};
 use crate::wire::netlink::{self, push_attribute};
 use std::net::{IpAddr, SocketAddr};
 
@@ -22,8 +22,10 @@ const APPEND: u16 = 0x800;
 
 /// `NFT_TABLE_F_OWNER`: the table goes with the socket that made it, and nobody else can change it (since Linux 5.12).
 const OWNER: u32 = 2;
-/// `NFPROTO_INET`.
+/// `NFPROTO_INET`, `NFPROTO_IPV4` and `NFPROTO_IPV6`.
 const INET: u8 = 1;
+const IPV4: u8 = 2;
+const IPV6: u8 = 10;
 
 const NFTA_HOOK_PRIORITY: u16 = 2;
 const NFTA_CHAIN_POLICY: u16 = 5;
@@ -58,6 +60,8 @@ const META_L4PROTO: u32 = 16;
 #[derive(Debug)]
 pub struct Batch {
     seq: u32,
+    /// That of the tables that the next messages are about.
+    family: u8,
     bytes: Vec<u8>,
     /// Where the last message begins.
     last: usize,
@@ -67,12 +71,21 @@ pub struct Batch {
 #[derive(Debug, Default)]
 pub struct Expressions(Vec<u8>);
 
+/// How packets get into a queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queueing {
+    /// By the expression of `nf_tables`.
+    Expression,
+    /// By the target of iptables, in tables of one family only.
+    Target,
+}
+
 impl Batch {
     /// A batch whose messages carry this sequence number. The kernel acknowledges the last, and says of any message that
     /// it refuses it.
     #[must_use]
     pub fn new(seq: u32) -> Self {
-        let mut batch = Self { seq, bytes: Vec::new(), last: 0 };
+        let mut batch = Self { seq, family: INET, bytes: Vec::new(), last: 0 };
         batch.message(BATCH_BEGIN, 0, 0, NFNL_BATCH_RESOURCE, &[]);
         batch
     }
@@ -91,19 +104,27 @@ impl Batch {
         self.bytes.extend(netlink::request(kind, flags, self.seq, &body));
     }
 
-    /// Makes a table of the family `inet` that belongs to the socket, where there is none of this name.
+    /// From now on the tables are of this family, and no more of `inet`.
+    pub fn of(&mut self, family: Family) {
+        self.family = match family {
+            Family::Ipv4 => IPV4,
+            Family::Ipv6 => IPV6,
+        };
+    }
+
+    /// Makes a table that belongs to the socket, where there is none of this name.
     pub fn table(&mut self, name: &str) {
         let mut body = Vec::new();
         push_text(&mut body, NFTA_TABLE_NAME, name);
         push_attribute(&mut body, NFTA_TABLE_FLAGS, &OWNER.to_be_bytes());
-        self.message(NFT_MSG_NEWTABLE, CREATE | EXCL, INET, 0, &body);
+        self.message(NFT_MSG_NEWTABLE, CREATE | EXCL, self.family, 0, &body);
     }
 
     /// Removes such a table, with all that is in it.
     pub fn remove_table(&mut self, name: &str) {
         let mut body = Vec::new();
         push_text(&mut body, NFTA_TABLE_NAME, name);
-        self.message(NFT_MSG_DELTABLE, 0, INET, 0, &body);
+        self.message(NFT_MSG_DELTABLE, 0, self.family, 0, &body);
     }
 
     /// Makes a chain of the table that begins at a hook and lets everything go on.
@@ -125,7 +146,7 @@ impl Batch {
         push_attribute(&mut body, NFTA_CHAIN_HOOK | NESTED, &hook);
         push_attribute(&mut body, NFTA_CHAIN_POLICY, &NF_ACCEPT.to_be_bytes());
         push_text(&mut body, NFTA_CHAIN_TYPE, "filter");
-        self.message(NFT_MSG_NEWCHAIN, CREATE, INET, 0, &body);
+        self.message(NFT_MSG_NEWCHAIN, CREATE, self.family, 0, &body);
     }
 
     /// The whole batch.
@@ -146,7 +167,7 @@ impl Batch {
         push_text(&mut body, NFTA_RULE_TABLE, table);
         push_text(&mut body, NFTA_RULE_CHAIN, chain);
         push_attribute(&mut body, NFTA_RULE_EXPRESSIONS | NESTED, &expressions.0);
-        self.message(NFT_MSG_NEWRULE, CREATE | APPEND, INET, 0, &body);
+        self.message(NFT_MSG_NEWRULE, CREATE | APPEND, self.family, 0, &body);
     }
 }
 
@@ -165,31 +186,29 @@ impl Expressions {
 
     /// `at4` and `at6` are where the address is in the header of its family.
     fn host(self, address: IpAddr, at4: u32, at6: u32) -> Self {
-        /// `NFPROTO_IPV4` and `NFPROTO_IPV6`.
-        const NUMBERS: [u8; 2] = [2, 10];
-        match address {
-            IpAddr::V4(address) => self
-                .meta(META_NFPROTO)
-                .equals(REG32_00, &NUMBERS[..1])
-                .payload(NETWORK, at4, 4, REG32_00)
-                .equals(REG32_00, &address.octets()),
-            IpAddr::V6(address) => self
-                .meta(META_NFPROTO)
-                .equals(REG32_00, &NUMBERS[1..])
-                .payload(NETWORK, at6, 16, REG_1)
-                .equals(REG_1, &address.octets()),
-        }
+        let family = if address.is_ipv4() { IPV4 } else { IPV6 };
+        self.meta(META_NFPROTO).equals(REG32_00, &[family]).address(address, at4, at6)
     }
 
-    /// And to this address, of the same family.
+    /// And from this address, of the same family, or of that of the table.
+    #[must_use]
+    pub fn and_from(self, source: IpAddr) -> Self {
+        self.address(source, 12, 8)
+    }
+
+    /// And to this address, of the same family, or of that of the table.
     #[must_use]
     pub fn and_to(self, target: IpAddr) -> Self {
-        match target {
+        self.address(target, 16, 24)
+    }
+
+    fn address(self, address: IpAddr, at4: u32, at6: u32) -> Self {
+        match address {
             IpAddr::V4(address) => {
-                self.payload(NETWORK, 16, 4, REG32_00).equals(REG32_00, &address.octets())
+                self.payload(NETWORK, at4, 4, REG32_00).equals(REG32_00, &address.octets())
             }
             IpAddr::V6(address) => {
-                self.payload(NETWORK, 24, 16, REG_1).equals(REG_1, &address.octets())
+                self.payload(NETWORK, at6, 16, REG_1).equals(REG_1, &address.octets())
             }
         }
     }
@@ -213,7 +232,9 @@ impl Expressions {
         self.of(transport).payload(TRANSPORT, 2, 2, REG32_00).equals(REG32_00, &port.to_be_bytes())
     }
 
-    fn of(self, transport: Transport) -> Self {
+    /// And of this transport.
+    #[must_use]
+    pub fn of(self, transport: Transport) -> Self {
         let number = match transport {
             Transport::Tcp => 6,
             Transport::Udp => 17,
@@ -270,6 +291,29 @@ impl Expressions {
     #[must_use]
     pub fn drop(self) -> Self {
         self.verdict(NF_DROP)
+    }
+
+    /// Hands it to the program that has the queue of this number, and drops it where nobody has it: by the expression
+    /// `queue`, or by the target of iptables, which older and smaller kernels have in its place.
+    #[must_use]
+    pub fn queue(self, number: u16, by: Queueing) -> Self {
+        match by {
+            // NFTA_QUEUE_NUM and NFTA_QUEUE_TOTAL.
+            Queueing::Expression => {
+                self.expression("queue", &[(1, &number.to_be_bytes()), (2, &1_u16.to_be_bytes())])
+            }
+            Queueing::Target => {
+                // struct xt_NFQ_info_v1: the number, and how many queues there are; as long as the kernel aligns it.
+                let [low, high] = number.to_ne_bytes();
+                let [one, zero] = 1_u16.to_ne_bytes();
+                let info = [low, high, one, zero, 0, 0, 0, 0];
+                // NFTA_TARGET_NAME, _REV and _INFO.
+                self.expression(
+                    "target",
+                    &[(1, b"NFQUEUE\0"), (2, &1_u32.to_be_bytes()), (3, &info)],
+                )
+            }
+        }
     }
 
     fn verdict(self, code: u32) -> Self {
@@ -348,4 +392,18 @@ fn data(kind: u16, value: &[u8]) -> Vec<u8> {
 
 fn push_text(body: &mut Vec<u8>, kind: u16, text: &str) {
     push_attribute(body, kind, &[text.as_bytes(), &[0]].concat());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `nft --debug=mnl add rule ip t c queue num 5` shows that it sends.
+    #[test]
+    fn a_queue_is_asked_for_as_nft_does() {
+        let Expressions(bytes) = Expressions::default().queue(5, Queueing::Expression);
+        assert_eq!(bytes.len(), 36);
+        assert_eq!(bytes[..14], [36, 0, 1, 0x80, 10, 0, 1, 0, b'q', b'u', b'e', b'u', b'e', 0]);
+        assert_eq!(bytes[16..], [20, 0, 2, 0x80, 6, 0, 1, 0, 0, 5, 0, 0, 6, 0, 2, 0, 0, 1, 0, 0]);
+    }
 }

@@ -93,7 +93,7 @@ fn without_the_table_nothing_is_injected() {
 }
 
 /// Takes these capabilities away, from root too.
-fn without(command: &mut Command, capabilities: u64) {
+pub(super) fn without(command: &mut Command, capabilities: u64) {
     before_exec(command, move || {
         // SAFETY: prctl(2) with this option takes a number. The raw capset(2) and capget(2) get a header and two data
         // words that live through the call.

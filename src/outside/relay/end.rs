@@ -1,0 +1,193 @@
+//! Ends what a program outside has left behind on this host: connections whose other end is gone.
+
+use super::super::ask::dump;
+use super::memory::Used;
+use super::queue::Queues;
+use super::rules::Numbers;
+use crate::model::{Cookie, Family, Transport};
+use crate::sys::{self, NetlinkSocket, Procfs, Protocol};
+use crate::wire::netlink::{Answer, AnswerError};
+use crate::wire::sock_diag::{self, Keep, Row, state};
+use std::collections::BTreeSet;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// How long programs have to read what came before the end, and to answer a datagram.
+const LATE: Duration = Duration::from_secs(3);
+/// How long one that does answer must have been silent: it may ask again and again, after twice the time each time
+/// (RFC 9002, section 6.2).
+const QUIET: Duration = Duration::from_secs(15);
+/// When the kernel is not asked any more.
+const LONGEST: Duration = Duration::from_secs(130);
+const TICK: Duration = Duration::from_millis(50);
+
+/// What is to be ended.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// The addresses of the program outside.
+    pub(super) sources: Vec<IpAddr>,
+    /// The addresses of other network namespaces of this host, whose programs may have connections with it.
+    pub(super) inside: BTreeSet<IpAddr>,
+    /// The queues of what goes to the program.
+    pub(super) queues: Numbers,
+}
+
+impl Left {
+    /// Ends everything, and keeps the table, and so everything from the wire, until no answer can come any more.
+    pub(super) fn finish(&self, used: &Used) {
+        let began = Instant::now();
+        let mut late = Late { numbers: self.queues, queues: None, last: None };
+        loop {
+            let is_open = self.close(used, began.elapsed() < LATE).unwrap_or(true);
+            let may_answer = used.datagrams && (late.goes_on() || began.elapsed() < LATE);
+            if !(is_open || may_answer) || began.elapsed() > LONGEST {
+                return;
+            }
+            sys::pause(TICK);
+        }
+    }
+
+    /// Ends every connection once. Where `spare`, not those whose program may still read what came before the end.
+    /// Returns whether one is still there.
+    pub(super) fn close(&self, used: &Used, spare: bool) -> Result<bool, AnswerError> {
+        let here = self.close_those(spare, |_| true)?;
+        if self.inside.is_empty() {
+            return Ok(here);
+        }
+        let namespaces = Procfs::open().and_then(|procfs| sys::network_namespaces(&procfs))?;
+        let ours = sys::network_namespace("thread-self")?.inode;
+        let others: Vec<_> = namespaces.found.values().filter(|it| it.inode != ours).collect();
+        // The address may be a real neighbour's to another network of this host's: not so with that port, and there.
+        let is_ours = |row: &Row| {
+            used.has(row.peer.port()) && self.inside.contains(&row.local.ip().to_canonical())
+        };
+        let closed = sys::in_namespaces(&others, |_| self.close_those(spare, is_ours));
+        // One that cannot be entered has gone, or had none that came by here.
+        Ok(closed.into_iter().flatten().flatten().fold(here, |all, one| all || one))
+    }
+
+    /// Ends those in this thread's namespace.
+    fn close_those(
+        &self,
+        spare: bool,
+        is_ours: impl Fn(&Row) -> bool,
+    ) -> Result<bool, AnswerError> {
+        let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
+        let all = |netlink: &mut NetlinkSocket| {
+            let mut all = connections(netlink, &self.sources)?;
+            all.retain(|(_, row)| is_ours(row));
+            Ok::<_, AnswerError>(all)
+        };
+        let open = all(&mut netlink)?;
+        let may_read = |row: &Row| spare && row.state == state::CLOSE_WAIT;
+        for (transport, row) in open.iter().filter(|(_, row)| !may_read(row)) {
+            // Gone meanwhile, or what the kernel cannot end: both are seen below.
+            let _refused = destroy(&mut netlink, *transport, row).is_err();
+        }
+        Ok(!open.is_empty() && !all(&mut netlink)?.is_empty())
+    }
+}
+
+/// Who answers datagrams of a program that has ended.
+struct Late {
+    numbers: Numbers,
+    queues: Option<Queues>,
+    /// When the last answer came.
+    last: Option<Instant>,
+}
+
+impl Late {
+    /// Whether somebody still does.
+    fn goes_on(&mut self) -> bool {
+        /// How many packets are looked at.
+        const MOST: u32 = 1024;
+        // The process that had them may be there for a moment.
+        self.queues = self.queues.take().or_else(|| Queues::of(self.numbers).ok());
+        let mut came = false;
+        if let Some(queues) = &mut self.queues {
+            queues.take(MOST, |queued| came |= queued.queue == self.numbers.others);
+        }
+        self.last = if came { Some(Instant::now()) } else { self.last };
+        self.last.is_some_and(|last| last.elapsed() < QUIET)
+    }
+}
+
+/// Whether this kernel can end connections. Asked with one that there cannot be.
+pub(super) fn can_end() -> Result<(), AnswerError> {
+    let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
+    let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
+    let row = Row {
+        family: Family::Ipv4,
+        state: state::ESTABLISHED,
+        local: nobody,
+        peer: nobody,
+        interface: 0,
+        cookie: Cookie(1),
+        receive_queue: 0,
+        write_queue: 0,
+        uid: 0,
+        inode: crate::model::Inode(0),
+        v6_only: None,
+        cgroup: None,
+        receive_buffer: None,
+        drops: None,
+        mptcp: false,
+        signed: false,
+    };
+    match destroy(&mut netlink, Transport::Tcp, &row) {
+        // There is none, or it has another cookie.
+        Err(AnswerError::Refused(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(AnswerError::Refused(error))
+            if error.kind() == io::ErrorKind::StaleNetworkFileHandle =>
+        {
+            Ok(())
+        }
+        ended => ended,
+    }
+}
+
+/// One of these addresses that a connection of this host leads to already, so that it is somebody's.
+pub(super) fn one_with_connections(sources: &[IpAddr]) -> Result<Option<IpAddr>, AnswerError> {
+    let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
+    let open = connections(&mut netlink, sources)?;
+    // What is half open may be a probe's.
+    let real = |row: &Row| ![state::SYN_RECV, state::NEW_SYN_RECV].contains(&row.state);
+    let found = open.iter().map(|(_, row)| row).find(|row| real(row));
+    Ok(found.map(|row| row.peer.ip().to_canonical()))
+}
+
+fn connections(
+    netlink: &mut NetlinkSocket,
+    sources: &[IpAddr],
+) -> Result<Vec<(Transport, Row)>, AnswerError> {
+    /// What the kernel says of a socket that it does not name: to destroy one without a name could hit the listener.
+    const NAMELESS: Cookie = Cookie(u64::MAX);
+    let mut rows = Vec::new();
+    let mut found = |transport, payload: &[u8]| {
+        rows.extend(sock_diag::row(payload).map(|row| (transport, row)));
+    };
+    let of_tcp = |seq| sock_diag::dump_tcp(state::CONNECTIONS, Keep::All, seq);
+    dump(netlink, of_tcp, |payload| found(Transport::Tcp, payload))?;
+    for family in [Family::Ipv4, Family::Ipv6] {
+        let states = state::bit(state::ESTABLISHED);
+        let of_udp = |seq| sock_diag::dump(Transport::Udp, family, states, Keep::All, seq);
+        // A kernel that does not show them ends none either.
+        let _unknown = dump(netlink, of_udp, |payload| found(Transport::Udp, payload)).is_err();
+    }
+    rows.retain(|(_, row)| {
+        sources.contains(&row.peer.ip().to_canonical()) && row.cookie != NAMELESS
+    });
+    Ok(rows)
+}
+
+fn destroy(
+    netlink: &mut NetlinkSocket,
+    transport: Transport,
+    row: &Row,
+) -> Result<(), AnswerError> {
+    let seq = netlink.next_seq();
+    let mut answer = Answer::entry(seq);
+    let request = sock_diag::destroy(transport, row, seq);
+    netlink.converse(&request, |datagram| answer.take(datagram, |_, _| ()))
+}
