@@ -1,7 +1,7 @@
 //! Where a program stands that is run as a neighbour: at one interface, with addresses that are nobody's.
 
 use super::post::{Network, Post, Wanted};
-use crate::model::{Gap, Interface, Vantage};
+use crate::model::{Gap, Hides, Interface, Vantage};
 use crate::sys::{self, Claim, LocalAddress};
 use crate::wire::frame::Way;
 use crate::wire::netlink::AnswerError;
@@ -78,10 +78,9 @@ impl Stand {
                 Ok(claims) => {
                     let interface = posts.values().next().map(|post| post.target.interface.clone());
                     let interface = interface.ok_or_else(|| NoStand::Nowhere(String::new()))?;
-                    let names_it =
-                        |gap: &Gap| gap.what.split(' ').next_back() == Some(&interface.name);
-                    let gaps = gaps.into_iter().filter(names_it);
-                    let gaps = gaps.collect();
+                    // What a program sends is not shown to that of a driver first, as probes are.
+                    let is_bypassed = posts.values().any(|post| post.native_xdp.is_some());
+                    let gaps = is_bypassed.then(|| bypassed(&interface)).into_iter().collect();
                     let doors = posts.iter().filter_map(|(source, post)| {
                         let device = network.devices.get(&post.target.device)?;
                         let way = post.way(0);
@@ -107,6 +106,13 @@ impl Stand {
     pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
         self.doors.keys().copied()
     }
+}
+
+/// What an XDP program in the driver does is not seen.
+fn bypassed(interface: &Interface) -> Gap {
+    let reason = "a program in its driver sees frames of the wire, and none that is injected";
+    let what = format!("what XDP stops at {}", interface.name);
+    Gap { what, reason: reason.to_owned(), need: None, hides: Hides::Views }
 }
 
 /// One post for each source: of a network that of one interface, and of the internet all, for each family may have its
