@@ -78,6 +78,7 @@ impl Stand {
                 Ok(claims) => {
                     let interface = posts.values().next().map(|post| post.target.interface.clone());
                     let interface = interface.ok_or_else(|| NoStand::Nowhere(String::new()))?;
+                    // What a program sends is not shown to that of a driver first, as probes are.
                     let gaps = bypassed(&posts);
                     let doors = posts.iter().filter_map(|(source, post)| {
                         let device = network.devices.get(&post.target.device)?;

@@ -172,8 +172,8 @@ fn what_is_at_the_socket_itself_is_no_firewall() {
     let filtered = tcp("10.77.0.2:27645").listening(8);
     drop_everything(&filtered);
     let process = holder().named("net-still").holding(tcp("10.77.0.2:27646")).start();
-    let report = assert_from(&world, "10.77.0.2:27645 --from lan", "T04 likely");
-    assert!(evidence(&report, "drops of the socket").contains("rise"), "{report:#}");
+    let report = assert_from(&world, "10.77.0.2:27645 --from lan", "T04 proved");
+    assert!(evidence(&report, "kernel").contains("SOCKET_FILTER"), "{report:#}");
     // A client gets a connection, and nobody serves it. Near miss: one that may accept later.
     assert_from(&world, "10.77.0.2:27646 --from lan", "works");
     let pid = Pid::from_raw(process.pid().cast_signed()).unwrap();
