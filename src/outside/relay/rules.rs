@@ -24,7 +24,7 @@ pub(super) struct Numbers {
     pub(super) log: u16,
 }
 
-/// The errors of ICMP: unreachable, time exceeded, and a bad parameter (RFC 792), and those of ICMPv6 with packet too big
+/// The errors of ICMP: unreachable, time exceeded, and a bad parameter (RFC 792), and those of `ICMPv6` with packet too big
 /// (RFC 4443).
 const ERRORS: [(Family, &[u8]); 2] = [(Family::Ipv4, &[3, 11, 12]), (Family::Ipv6, &[1, 2, 3, 4])];
 
