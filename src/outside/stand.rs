@@ -1,11 +1,11 @@
 //! Where a program stands that is run as a neighbour: at one interface, with addresses that are nobody's.
 
-use super::post::{Network, Post, Wanted};
-use crate::model::{Gap, Interface, Vantage};
+use super::post::{Network, Post, Wanted, is_link_local};
+use crate::model::{Gap, Hides, Interface, Vantage};
 use crate::sys::{self, Claim, LocalAddress};
 use crate::wire::frame::Way;
 use crate::wire::netlink::AnswerError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -78,10 +78,8 @@ impl Stand {
                 Ok(claims) => {
                     let interface = posts.values().next().map(|post| post.target.interface.clone());
                     let interface = interface.ok_or_else(|| NoStand::Nowhere(String::new()))?;
-                    let names_it =
-                        |gap: &Gap| gap.what.split(' ').next_back() == Some(&interface.name);
-                    let gaps = gaps.into_iter().filter(names_it);
-                    let gaps = gaps.collect();
+                    // What a program sends is not shown to that of a driver first, as probes are.
+                    let gaps = bypassed(&posts);
                     let doors = posts.iter().filter_map(|(source, post)| {
                         let device = network.devices.get(&post.target.device)?;
                         let way = post.way(0);
@@ -118,12 +116,29 @@ fn at_one_interface(
 ) -> Option<BTreeMap<IpAddr, Post>> {
     let is_at = |device: &u32| posts.iter().any(|post| post.target.device == *device);
     let usual = beyond.into_iter().flatten().find(is_at);
-    let device = usual.or_else(|| Some(posts.first()?.target.device))?;
+    // Every device that is up has an address of its link, also one that leads nowhere.
+    let is_wide = |post: &&Post| !is_link_local(post.source);
+    let first = posts.iter().find(is_wide).or(posts.first()).map(|post| post.target.device);
+    let device = usual.or(first)?;
     let chosen = posts
         .into_iter()
         .filter(|post| vantage == Vantage::Internet || post.target.device == device)
         .map(|post| (post.source, post));
     Some(chosen.collect())
+}
+
+/// The programs of XDP that see frames of the wire, and none that is injected.
+fn bypassed(posts: &BTreeMap<IpAddr, Post>) -> Vec<Gap> {
+    let programmed = posts.values().filter(|post| post.native_xdp.is_some());
+    let devices: BTreeSet<_> = programmed.map(|post| &post.target.interface).collect();
+    let gap = |interface: &Interface| Gap {
+        what: format!("what XDP stops at {}", interface.name),
+        reason: "a program in its driver sees the frames of neighbours, and none of these"
+            .to_owned(),
+        need: None,
+        hides: Hides::Views,
+    };
+    devices.into_iter().map(gap).collect()
 }
 
 fn claims<'a>(addresses: impl Iterator<Item = &'a IpAddr>) -> Result<Vec<Claim>, NoStand> {
