@@ -115,6 +115,8 @@ print(s.recv(100)[8:].decode())\"";
     let world = World::of_this_thread();
     let ping = ["ping", "-n", "-c", "2", "-i", "0.2", "-W", "1", "10.77.0.2"];
     assert!(outside(&world, "", &ping).run().exits(1).stdout.contains("100% packet loss"));
+    // Who has sent parts of packets has a guardian for some seconds.
+    has_gone("after pings");
     wire.assert_silent();
 }
 
