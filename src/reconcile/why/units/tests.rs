@@ -161,6 +161,13 @@ fn a_socket_unit_decides_the_port() {
     assert_eq!(told(&facts), "R14 proved");
     let commands = next(&facts);
     assert_eq!(commands[1], "sudo systemctl reset-failed web.socket web.service");
+    // At every address of the other family it would not have taken this client either.
+    for (address, certainty) in [("0.0.0.0", "likely"), ("::", "proved"), ("::1", "proved")] {
+        let mut socket = socket(Activity::Failed, 80);
+        socket.opens[0].address = address.parse().unwrap();
+        let facts = Facts { cases: vec![refused("[::1]:80")], ..with(vec![socket]) };
+        assert_eq!(told(&facts), format!("R11 {certainty}"), "{address}");
+    }
 
     // It connects, since systemd has the socket, and nobody serves it.
     let mut case = open("127.0.0.1:80");
