@@ -313,9 +313,9 @@ pub(super) const ENTRIES: [Entry; 58] = [
         text: "The address, or the one that a rule of NAT forwards the port to, should be on a network of this host, \
                but nobody answers ARP (or neighbour discovery) for it: the machine or the container is gone.",
         evidence: "After some 3 s ICMP 3/1 (ICMPv6 1/3) from this host itself, and an incomplete neighbour entry. \
-               Within 1 s only the entry, and the certainty is `likely`. Where the port is forwarded to takes root; \
-               without it an ICMP error that comes later than a rule would send it is `possible`, and after a second \
-               `likely`.",
+               Within 1 s only the entry, and the certainty is `likely`, as it is where a router says so after a \
+               second. What comes at once is a rule's. Where the port is forwarded to takes root; without it an ICMP \
+               error that comes later than a rule would send it is `possible`, and after a second `likely`.",
         fix: "Look whether the machine or the container is up and has that address.",
         most: Proved,
         tested: true,
@@ -507,8 +507,8 @@ pub(super) const ENTRIES: [Entry; 58] = [
                only. Or a program (conmon) keeps the port for a container, and the rule of NAT that should hand the \
                connection on is gone, as after a reload of the firewall.",
         evidence: "The connection was up, its end came within half a second, without data, and the listener is a \
-               proxy of containers; `proved` where root sees that nothing inside takes it. For conmon: the connection \
-               is up, nobody accepts it, and no rule publishes the port. From a place on the network no connection is \
+               proxy of containers; `proved` where root sees that nothing inside takes it (for pasta, which is untested, \
+               `likely` at most). For conmon: the connection is up, nobody accepts it, and no rule publishes the port. From a place on the network no connection is \
                opened, and a proxy is `possible` there.",
         fix: "Let the program inside listen on 0.0.0.0, and look whether it is up; for conmon podman network reload.",
         most: Proved,
