@@ -8,11 +8,8 @@ use crate::model::{
 };
 use std::net::IpAddr;
 use std::time::Duration;
-pub(super) use words::told;
-use words::{
-    command, for_so_long, in_order_to_mend, result_and_time, state_in_words, systemctl, to_start,
-    word,
-};
+use words::{command, for_so_long, in_order_to_mend, result_and_time, state_in_words, to_start};
+pub(super) use words::{systemctl, to_show, told, word};
 
 /// A service that runs for less than this may not listen yet.
 const YOUNG: Duration = Duration::from_secs(10);

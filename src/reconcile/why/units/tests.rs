@@ -232,6 +232,22 @@ fn the_filter_of_a_unit_is_blamed_only_where_it_denies_the_client() {
     assert_eq!(told(&facts(&["::/0", "10.0.0.0/8"], 2)), "T04 likely");
     assert_eq!(told(&facts(&["0.0.0.0/0"], 0)), "T01 likely");
 
+    // A name is one word for a shell, and who asks for a user's unit is that user.
+    let mut escaped = facts(&["0.0.0.0/0"], 2);
+    let user = Manager::User(1000);
+    let name = r"a\x2db.service";
+    let unit = Unit { name: name.into(), manager: user, serves: None };
+    escaped.after.sockets[0].held.unit = Seen::Known(unit);
+    escaped.restrictions.as_mut().unwrap().units = vec![name.into(), "user-1000.slice".into()];
+    assert_eq!(
+        next(&escaped),
+        [
+            r"systemctl --user show -p IPAddressDeny,IPAddressAllow 'a\x2db.service'",
+            "systemctl show -p IPAddressDeny,IPAddressAllow user-1000.slice",
+            r"systemctl --user edit 'a\x2db.service'",
+        ]
+    );
+
     // From elsewhere it is the address of the client there that counts.
     let from = |source: &str| {
         let mut facts = facts(&["10.0.0.0/8"], 2);
