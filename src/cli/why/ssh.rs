@@ -132,6 +132,7 @@ impl Looker<'_> {
             seen: answer.reply.seen.map(|(client, _)| client),
             here: traced.here,
             direct: traced.direct,
+            sees_all: traced.sees_all,
         };
         let word = login.word.clone();
         let sources = sources.into_iter().flatten().collect();
@@ -170,12 +171,13 @@ impl Looker<'_> {
             untraced: untraced("it is not known by which way packets come from there", None),
             here: BTreeMap::new(),
             direct: true,
+            sees_all: true,
         };
         for (case, source) in cases.iter_mut().zip(sources) {
             let failed = case.attempt.outcome != Outcome::Connected;
             let (true, Way::Local(_), Some(source)) = (failed, &case.way, source) else { continue };
             let to = case.attempt.to.ip();
-            let posts = posts(*source, to, local);
+            let (posts, bypassed) = posts(*source, to, local);
             let found = match probes(word, &posts, self.asked, gaps) {
                 Ok(found) => found,
                 Err(error) => {
@@ -190,6 +192,8 @@ impl Looker<'_> {
                 read_around(case, journey);
             }
             traced.here.insert(to, here);
+            traced.sees_all &= bypassed.is_empty();
+            gaps.extend(bypassed);
             traced.direct &=
                 matches!(inventory::way_to(*source, 0), Way::Out { gateway: None, .. });
             traced.untraced = untraced("the kernel's trace does not tell the rule", None);
@@ -204,6 +208,7 @@ struct Traced {
     untraced: Gap,
     here: BTreeMap<IpAddr, Outcome>,
     direct: bool,
+    sees_all: bool,
 }
 
 fn untraced(reason: &str, need: Option<Need>) -> Gap {
@@ -215,15 +220,21 @@ fn denied(error: &Unavailable) -> Gap {
     untraced(&error.to_string(), error.is_denied().then_some(Need::Root))
 }
 
-/// The way by which packets from there come to an address of ours: by the device by which ours leave for there.
-fn posts(source: IpAddr, to: IpAddr, local: &[LocalAddress]) -> Vec<Post> {
-    let Way::Out { device, .. } = inventory::way_to(source, 0) else { return Vec::new() };
+/// The way by which packets from there come to an address of ours: by the device by which ours leave for there. With what
+/// of that way a packet of our making does not see.
+fn posts(source: IpAddr, to: IpAddr, local: &[LocalAddress]) -> (Vec<Post>, Vec<Gap>) {
+    let Way::Out { device, .. } = inventory::way_to(source, 0) else { return Default::default() };
     let vantage = outside::vantage_of(source, local);
     let wanted = Wanted { vantage, source: Some(source) };
-    let (mut posts, _) = outside::posts(local, &[to], &[wanted]);
+    let (mut posts, mut gaps) = outside::posts(local, &[to], &[wanted]);
     posts.retain(|post| post.target.address == to && post.target.device == device);
     posts.truncate(1);
-    posts
+    let at_device = |gap: &Gap| {
+        let mut devices = posts.iter().map(|post| &post.target.interface.name);
+        devices.any(|name| gap.what.ends_with(&format!(" at {name}")))
+    };
+    gaps.retain(at_device);
+    (posts, gaps)
 }
 
 /// Asks a portsight there, or else, and where that is not understood, the shell.

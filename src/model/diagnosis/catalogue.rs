@@ -456,8 +456,8 @@ pub(super) const ENTRIES: [Entry; 58] = [
         text: "Another machine gets nowhere, and this host is not the cause: a router, a firewall or a provider's \
                filter between them, or the other machine's own rules, drop or refuse the connection.",
         evidence: "The other machine was asked over ssh and failed, while this host answers a traced packet from \
-                   its address otherwise (root), or the ICMP error came from elsewhere. Without a trace, and where \
-                   NAT is between, only `possible`.",
+                   its address otherwise (root), or the ICMP error came from elsewhere. Without a trace, where NAT \
+                   is between, and where XDP in a driver sees what no trace does, only `possible`.",
         fix: "Look at what is between: the rules of the cloud or the provider, routers, the firewall of the other \
               machine; behind NAT, let the device that has the address pass the port on.",
         most: Likely,
