@@ -3,6 +3,7 @@
 
 pub mod about;
 pub mod attempt;
+pub mod checkpoint;
 pub mod diagnosis;
 pub mod endpoint;
 pub mod expectation;
@@ -26,6 +27,7 @@ pub mod why;
 
 pub use about::{About, Gap, Hides};
 pub use attempt::{ClientAttempt, Errno, Neighbour, Opened, Outcome, Passage, Way, elapsed};
+pub use checkpoint::{CgroupFilters, Checkpoint, DeviceFilters, Dropped, Filters, Place, Program};
 pub use diagnosis::{Code, Entry};
 pub use endpoint::{Endpoint, Family, Interface, Port, PortSet, Transport};
 pub use expectation::{Expectation, Expected};

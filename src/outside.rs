@@ -7,8 +7,12 @@
 
 mod ask;
 mod close;
+mod closer;
+mod driver;
+mod drops;
 mod explain;
 mod follow;
+mod legacy;
 mod note;
 mod post;
 mod relay;
@@ -25,6 +29,10 @@ use crate::model::{Port, PortSet, Sweep, Transport};
 use crate::sys::{self, Guardian, Injector, NetlinkSocket, Protocol, SharedNote};
 use crate::wire::netlink::AnswerError;
 use crate::wire::nf_trace;
+use driver::Drivers;
+use drops::Drops;
+use legacy::Loggers;
+use note::Note;
 use scan::Scan;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -119,6 +127,12 @@ pub struct Outside {
     is_late: bool,
     /// Whether a datagram was sent at all.
     sent_datagrams: bool,
+    drops: Drops,
+    drivers: Drivers,
+    /// What takes the kernel's log of packets, where it has to be ours for a moment.
+    loggers: Loggers,
+    /// Whether it may be ours now.
+    has_log: bool,
     guardian: Option<Guardian>,
 }
 
@@ -156,14 +170,42 @@ impl Outside {
         let keep: Vec<BorrowedFd<'_>> = std::iter::once(table.socket.as_fd())
             .chain(injectors.values().map(Injector::as_fd))
             .collect();
-        let guardian = Guardian::fork(&keep, || close::finish(&note.read(), &injectors, &sources))
-            .map_err(Unavailable::Guardian)?;
-        let guardian = Some(guardian);
-        let (is_late, sent_datagrams) = (false, false);
-        let mut outside =
-            Self { table, trace, injectors, note, port, key, is_late, sent_datagrams, guardian };
+        let loggers = Loggers::read();
+        let finish = || close::finish(&note.read(), &injectors, &sources, &loggers);
+        let guardian = Guardian::fork(&keep, finish).map_err(Unavailable::Guardian)?;
+        let mut outside = Self {
+            table,
+            trace,
+            injectors,
+            note,
+            port,
+            key,
+            is_late: false,
+            sent_datagrams: false,
+            drops: Drops::default(),
+            drivers: Drivers::of(posts),
+            loggers,
+            has_log: false,
+            guardian: Some(guardian),
+        };
         outside.table.try_out()?;
         Ok(outside)
+    }
+
+    /// Makes a device receive a frame.
+    fn receive(&self, device: u32, frame: &[u8]) -> io::Result<()> {
+        self.injectors.get(&device).ok_or(io::ErrorKind::NotFound)?.receive(frame)
+    }
+
+    /// Tells the guardian what it would have to do now, and which probes may have opened something.
+    fn write_note(&mut self, probes: Option<&Note>) {
+        self.write_state(self.sent_datagrams, probes);
+    }
+
+    fn write_state(&mut self, is_late: bool, probes: Option<&Note>) {
+        let mut bytes = vec![note::state(is_late, self.has_log)];
+        bytes.extend(probes.map(Note::to_bytes).unwrap_or_default());
+        self.note.write(&bytes);
     }
 
     /// Probes the ports of a job, one of those that were prepared.
@@ -179,7 +221,7 @@ impl Outside {
 impl Drop for Outside {
     /// The guardian goes first, then the socket of the table, and the table with it.
     fn drop(&mut self) {
-        self.note.write(&[u8::from(self.is_late)]);
+        self.write_state(self.is_late, None);
         let is_open = |source: &SocketAddr| close::end_half_open(*source).unwrap_or(true);
         let takes_time = self.table.sources().iter().any(is_open) || self.is_late;
         match self.guardian.take() {

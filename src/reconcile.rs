@@ -5,23 +5,27 @@
 //! cannot settle, the caller probes those once more, and the second look decides.
 
 mod case;
+mod checkpoint;
 mod doors;
 mod nat;
 mod reading;
 mod service;
 mod tally;
 mod traced;
+mod unnamed;
 pub mod why;
 
+pub use checkpoint::{Scene, ended};
 pub use doors::doors;
 pub use nat::{Translator, link};
 pub use service::identity;
 pub use tally::{lost, unsteady, vantages};
+pub use unnamed::{Unnamed, unnamed};
 
 use crate::model::{
-    Answer, Attempt, Delivery, DroppedBy, Endpoint, Inventory, Journey, Lookup, Port, PortFinding,
-    Reached, RuleId, Rulebook, Seen, Socket, State, Sweep, Target, Transport, Verdict, VerdictFrom,
-    View,
+    Answer, Attempt, Delivery, DroppedBy, Endpoint, Filters, Inventory, Journey, Lookup, Port,
+    PortFinding, Reached, RuleId, Rulebook, Seen, Socket, State, Sweep, Target, Transport, Verdict,
+    VerdictFrom, View,
 };
 use case::Case;
 use std::collections::{BTreeMap, BTreeSet};
@@ -89,6 +93,8 @@ pub struct Facts {
     pub interrupted: bool,
     /// What is known of the rules of the firewall.
     pub rulebook: Rulebook,
+    /// What else may end packets.
+    pub filters: Filters,
     /// The sockets, also of other network namespaces, at the addresses that the firewall hands packets on to.
     pub behind: BTreeMap<(Transport, SocketAddr), Socket>,
 }
@@ -97,8 +103,9 @@ impl Facts {
     /// Those of a first look, with the ports that were named.
     #[must_use]
     pub fn new(first: Look, named: BTreeSet<Endpoint>) -> Self {
-        let (rulebook, behind) = (Rulebook::default(), BTreeMap::new());
-        Self { first, second: None, named, interrupted: false, rulebook, behind }
+        let (rulebook, filters) = (Rulebook::default(), Filters::default());
+        let behind = BTreeMap::new();
+        Self { first, second: None, named, interrupted: false, rulebook, filters, behind }
     }
 
     /// Whether the silence of a sweep's ports proves anything: not when asking again kept bringing answers, and not

@@ -5,6 +5,10 @@ mod linux;
 
 pub use linux::batch::{BATCH, Sent};
 pub use linux::bpf::{Injection, Injector};
+pub use linux::bpf_programs::{
+    NetfilterLink, XdpProgram, XdpVerdict, cgroup_programs, netfilter_links, program_name,
+    tcx_programs,
+};
 pub use linux::cgroup::{Cgroup2, CgroupPaths};
 pub use linux::claim::Claim;
 pub use linux::client_socket::{
@@ -31,7 +35,8 @@ pub use linux::namespaces::{
 };
 pub use linux::netlink_socket::{NetlinkSocket, Protocol};
 pub use linux::new_network::{in_new_network, set_network};
-pub use linux::nft::nft_list_table;
+pub use linux::nft::{legacy_list_table, nft_list_table};
+pub use linux::perf::OwnEvents;
 pub use linux::probe_socket::{
     Source, SourcePorts, TcpAnswer, TcpProbe, UdpAnswer, UdpProbe, wait_readable, wait_writable,
 };
@@ -43,14 +48,17 @@ pub use linux::resolve::{NoAddress, resolve};
 pub use linux::security::{kernel_log, security_label, security_modules};
 pub use linux::shared_memory::SharedNote;
 pub use linux::signals::{Came as CameSignal, Signals};
+pub use linux::symbols::kernel_functions;
 pub use linux::sysctl::{
     PacketCounters, balances_connections, conntrack_room, has_legacy_nat, ipsec_drops,
-    local_port_range, network_table, packet_counters, programs_take_packets, tcp_counters,
+    legacy_tables, local_port_range, network_table, packet_counters, packet_logger,
+    programs_take_packets, reverse_path_filter, set_packet_logger, tcp_counters,
     tracks_connections, udp_datagrams_received, unprivileged_port_start,
 };
 pub use linux::systemctl::{
     Untold, manages_units, other_users_with_units, systemctl_show, unit_files,
 };
 pub use linux::terminal::{columns, is_terminal};
+pub use linux::tracefs::tracepoint_format;
 pub use linux::tun::Tun;
 pub use linux::users::user_name;

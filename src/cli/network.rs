@@ -212,5 +212,8 @@ pub(super) fn read_rules(facts: &mut Facts, every: bool) {
             wanted.extend(reconcile::rules_on_the_way(facts));
         }
         facts.rulebook.rules = firewall::rules(&wanted);
+        if let Some(unnamed) = reconcile::unnamed(facts) {
+            facts.filters = firewall::filters(&unnamed.devices, &unnamed.cgroups, &unnamed.sources);
+        }
     }
 }

@@ -6,8 +6,8 @@ use super::journey::{self, JourneyItem};
 use super::sockets::SocketItem;
 use super::unknown::UnknownList;
 use crate::model::{
-    About, Backend, Check, Door, Expectation, Expected, How, Icmp, PortFinding, Rule, RuleId,
-    Rulebook, Tally, VantageSummary, Verdict, VerdictFrom, View,
+    About, Backend, Check, Checkpoint, Door, Expectation, Expected, How, Icmp, PortFinding, Rule,
+    RuleId, Rulebook, Tally, VantageSummary, Verdict, VerdictFrom, View,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -227,9 +227,34 @@ struct ViewItem<'a> {
     #[schemars(extend("enum" = ["ingress", "prerouting", "input", "forward", "output", "postrouting", "egress", null]))]
     hook: Option<&'static str>,
     rule: Option<RuleItem<'a>>,
+    checkpoint: Option<CheckpointItem<'a>>,
     note: Option<&'a str>,
     /// The way of its probe through the rules: with --verbose, where the kernel traced it.
     journey: Option<JourneyItem<'a>>,
+}
+
+/// What stopped a probe or its reply, and is no rule of `nf_tables`.
+#[derive(Debug, Serialize, JsonSchema)]
+struct CheckpointItem<'a> {
+    #[schemars(extend("enum" = ["xdp", "tc", "ingress-chain", "device", "rp_filter", "address", "route", "netfilter-bpf", "iptables-legacy", "queue", "ipsec", "cgroup", "socket-filter", "tcp-signature", "socket-queue", "security-module", "socket", "reply", "unknown"]))]
+    name: &'static str,
+    /// The kernel's reason for the drop, or what the program returned; null where neither was heard.
+    reason: Option<&'a str>,
+    /// The function of the kernel.
+    location: Option<&'a str>,
+    text: &'a str,
+}
+
+impl<'a> From<&'a Checkpoint> for CheckpointItem<'a> {
+    fn from(checkpoint: &'a Checkpoint) -> Self {
+        let dropped = checkpoint.dropped.as_ref();
+        Self {
+            name: checkpoint.place.name(),
+            reason: dropped.map(|dropped| dropped.reason.as_str()),
+            location: dropped.and_then(|dropped| dropped.location.as_deref()),
+            text: &checkpoint.text,
+        }
+    }
 }
 
 /// A rule, or the policy of a chain.
@@ -260,7 +285,8 @@ impl<'a> RuleItem<'a> {
             family: chain.table.family.name(),
             table: &chain.table.name,
             chain: &chain.name,
-            handle: id.handle,
+            // What it has is the number of the rule, which changes with every other one.
+            handle: id.handle.filter(|_| !chain.table.family.is_legacy()),
             text: rule.and_then(|rule| rule.text.as_deref()),
             kind: if id.handle.is_some() { "rule" } else { "policy" },
             backend: rule.map_or(Backend::Nftables, |rule| rule.backend).name(),
@@ -294,6 +320,7 @@ impl<'a> ViewItem<'a> {
             how: view.how.map(How::name),
             hook: view.hook.known().map(|hook| hook.name()),
             rule: view.rule.known().map(RuleItem::from),
+            checkpoint: view.checkpoint.as_ref().map(CheckpointItem::from),
             note: view.note.as_deref(),
             journey: journey.map(|(journey, ways)| JourneyItem::of(journey, ways)),
         }
@@ -345,7 +372,7 @@ mod tests {
                 "method": "connect", "state": "filtered", "reason": "admin-prohibited",
                 "icmp": {"type": 3, "code": 13, "from": "10.0.0.5"}, "rtt_us": null, "attempts": 1,
                 "verdict": "filtered", "certainty": "likely", "how": "rejected", "hook": null,
-                "rule": null, "note": "no rule was traced", "journey": null,
+                "rule": null, "checkpoint": null, "note": "no rule was traced", "journey": null,
             })
         );
         assert_eq!(item["views"][0]["rtt_us"], 42);

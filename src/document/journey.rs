@@ -105,7 +105,8 @@ mod tests {
         let table = Table { family: TableFamily::Ip, name: "filter".into() };
         let chain = Chain { table, name: "INPUT".into() };
         let step = Step { rule: RuleId { chain, handle: Some(4) }, verdict: Decision::Drop };
-        let journey = Journey { reached: Reached::Rules, steps: vec![step], reply: None };
+        let journey =
+            Journey { reached: Reached::Rules, steps: vec![step], reply: None, dropped: None };
         let lan = samples::view(Vantage::Lan, State::Filtered, Verdict::Shielded);
         let view = View { journey: Some(Arc::new(journey)), ..lan };
         let mut check = samples::check(vec![samples::finding(81, Vec::new(), vec![view])]);

@@ -217,6 +217,7 @@ pub(crate) fn view(vantage: Vantage, state: State, verdict: Verdict) -> View {
         how: None,
         hook: Seen::Absent,
         rule: Seen::Absent,
+        checkpoint: None,
         note: None,
         journey: None,
     }

@@ -2,6 +2,7 @@
 
 mod before;
 mod iptables;
+mod legacy;
 mod listing;
 
 pub use before::rules_before;
@@ -76,6 +77,10 @@ impl Reader {
             chains.entry(&id.chain).or_default().push(id);
         }
         for (chain, ids) in chains {
+            if chain.table.family.is_legacy() {
+                rules.extend(legacy::rules(chain, &ids));
+                continue;
+            }
             let listed = self.listed(chain, &ids);
             for id in ids {
                 let rule = match id.handle {

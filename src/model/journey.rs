@@ -1,6 +1,6 @@
 //! What the kernel told of a probe's way through the rules of the firewall.
 
-use super::RuleId;
+use super::{Dropped, RuleId};
 use std::net::SocketAddr;
 
 /// What happened to one probe, as the kernel traced it.
@@ -12,6 +12,8 @@ pub struct Journey {
     pub steps: Vec<Step>,
     /// The reply to it, when one set out.
     pub reply: Option<Reply>,
+    /// What the kernel said when it dropped the one or the other, where that was heard: only where no rule did.
+    pub dropped: Option<Dropped>,
 }
 
 /// How far a probe came.
@@ -130,6 +132,17 @@ impl Journey {
     #[must_use]
     pub fn reply_stopped_by(&self) -> Option<&RuleId> {
         self.reply.as_ref().filter(|reply| !reply.left).and_then(|reply| dropped(&reply.steps))
+    }
+
+    /// Whether something that is no rule ended it, as far as the trace goes: it came to no socket, or a reply that set
+    /// out did not leave. Silence of a socket is not counted here.
+    #[must_use]
+    pub fn is_cut_short(&self) -> bool {
+        let is_lost = match &self.reply {
+            Some(reply) => !reply.left,
+            None => matches!(self.reached, Reached::Nothing | Reached::Rules),
+        };
+        !self.is_barred() && (is_lost || self.dropped.is_some())
     }
 
     /// Whether a rule or policy ended the probe or its reply.

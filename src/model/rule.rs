@@ -18,6 +18,10 @@ pub enum TableFamily {
     Bridge,
     /// `netdev`: frames of one device.
     Netdev,
+    /// IPv4, in the old `ip_tables` of the kernel, which are no tables of `nf_tables`.
+    LegacyIp,
+    /// IPv6, in the old `ip6_tables`.
+    LegacyIp6,
 }
 
 impl TableFamily {
@@ -26,12 +30,18 @@ impl TableFamily {
     pub fn name(self) -> &'static str {
         match self {
             Self::Inet => "inet",
-            Self::Ip => "ip",
-            Self::Ip6 => "ip6",
+            Self::Ip | Self::LegacyIp => "ip",
+            Self::Ip6 | Self::LegacyIp6 => "ip6",
             Self::Arp => "arp",
             Self::Bridge => "bridge",
             Self::Netdev => "netdev",
         }
+    }
+
+    /// Whether it is one of the old `ip_tables`.
+    #[must_use]
+    pub fn is_legacy(self) -> bool {
+        matches!(self, Self::LegacyIp | Self::LegacyIp6)
     }
 }
 
@@ -58,7 +68,8 @@ pub struct Chain {
 pub struct RuleId {
     /// The chain.
     pub chain: Chain,
-    /// The handle of the rule in its table; `None` for the policy of the chain.
+    /// The handle of the rule in its table, or in a table of the old `ip_tables` its number in the chain, from 1 on;
+    /// `None` for the policy of the chain.
     pub handle: Option<u64>,
 }
 
@@ -181,7 +192,11 @@ impl Rulebook {
     /// What makes the chain of a rule the beginning of a way through rules, where it is one.
     #[must_use]
     pub fn base(&self, rule: &RuleId) -> Option<Base> {
-        self.chains.get(&rule.chain).copied().flatten()
+        let chain = &rule.chain;
+        if chain.table.family.is_legacy() {
+            return legacy_base(chain);
+        }
+        self.chains.get(chain).copied().flatten()
     }
 
     /// Where a packet was that this rule on its way decided about: where the way through rules began that led to it.
@@ -251,6 +266,20 @@ impl Rulebook {
     }
 }
 
+/// The chains in which a way through the rules of a table of the old `ip_tables` begins have the same names in each.
+fn legacy_base(chain: &Chain) -> Option<Base> {
+    let hook = match chain.name.as_str() {
+        "PREROUTING" => Hook::Prerouting,
+        "INPUT" => Hook::Input,
+        "FORWARD" => Hook::Forward,
+        "OUTPUT" => Hook::Output,
+        "POSTROUTING" => Hook::Postrouting,
+        _ => return None,
+    };
+    let kind = if chain.table.name == "nat" { ChainKind::Nat } else { ChainKind::Filter };
+    Some(Base { hook, kind, priority: 0, policy: Policy::Accept })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,7 +290,8 @@ mod tests {
         let table = Table { family: TableFamily::Ip, name: "t".into() };
         let chain = |name: &str| Chain { table: table.clone(), name: name.to_owned() };
         let mut rulebook = Rulebook::default();
-        let mut journey = Journey { reached: Reached::Host(None), steps: vec![], reply: None };
+        let mut journey =
+            Journey { reached: Reached::Host(None), steps: vec![], reply: None, dropped: None };
         for (name, handle, verdict) in steps {
             let hook = match name.as_bytes().first() {
                 Some(b'p') => Some(Hook::Prerouting),

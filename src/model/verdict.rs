@@ -1,8 +1,8 @@
 //! What the reconciler makes of the facts.
 
 use super::{
-    Answer, Endpoint, Expected, Gap, Hook, Icmp, Identity, Interface, Journey, Method, Rule,
-    Rulebook, Seen, Socket, Transport, Vantage,
+    Answer, Checkpoint, Endpoint, Expected, Gap, Hook, Icmp, Identity, Interface, Journey, Method,
+    Rule, Rulebook, Seen, Socket, Transport, Vantage,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -214,6 +214,8 @@ pub struct View {
     pub hook: Seen<Hook>,
     /// What decided: the rule or policy that stopped the probe or its reply, else the last that let the probe go on.
     pub rule: Seen<Rule>,
+    /// What stopped the probe or its reply, where that is no rule of `nf_tables`.
+    pub checkpoint: Option<Checkpoint>,
     /// A sentence on what the verdict rests on, or what would settle it.
     pub note: Option<String>,
     /// Its probe's way through the rules, where the kernel traced it.

@@ -2,7 +2,8 @@
 
 use super::ask::dump;
 use super::follow::sequence;
-use super::note::Note;
+use super::legacy::Loggers;
+use super::note::{Note, read_state};
 use crate::model::{Cookie, Transport};
 use crate::sys::{self, Injector, NetlinkSocket, Protocol};
 use crate::wire::frame::Content;
@@ -20,11 +21,18 @@ const TICK: Duration = Duration::from_millis(100);
 
 /// What the guardian does when its parent has gone: it ends what is open, and keeps the table, and so everything from the
 /// wire, until no answer can come any more.
-pub(super) fn finish(note: &[u8], injectors: &BTreeMap<u32, Injector>, sources: &[SocketAddr]) {
+pub(super) fn finish(
+    note: &[u8],
+    injectors: &BTreeMap<u32, Injector>,
+    sources: &[SocketAddr],
+    loggers: &Loggers,
+) {
     let began = Instant::now();
-    // Its first byte says whether datagrams may still be answered.
-    let (is_late, probes) =
-        note.split_first().map_or((false, note), |(late, rest)| (*late == 1, rest));
+    let (state, probes) = note.split_first().map_or((0, note), |(state, rest)| (*state, rest));
+    let (is_late, has_log) = read_state(state);
+    if has_log {
+        loggers.restore();
+    }
     if let Some(note) = Note::from_bytes(probes) {
         reset(&note, injectors);
     }

@@ -1,6 +1,7 @@
 //! Traces probes of this host to itself: which rule stops them.
 
 use super::Outside;
+use super::closer::{Closer, Resend};
 use super::follow::{Follower, Keys};
 use crate::model::{Family, Journey, Port, PortSet, Target, Transport};
 use crate::sys::{Source, TcpProbe, UdpProbe};
@@ -63,12 +64,35 @@ impl Outside {
                 }
             }
             self.listen(&mut follower, &sent);
+            let silent = sent.iter().copied().filter(|port| follower.is_silent(*port));
+            let silent: Vec<Port> = silent.collect();
+            self.look_closer(&mut follower, &silent, &|port| {
+                knock(target, transport, port, source, payload(port))
+            });
             let told = sent.into_iter().filter(|port| follower.has_begun(*port));
             let told: Vec<Port> = told.collect();
             journeys.extend(told.into_iter().map(|port| (port, follower.end(port).journey)));
             follower.forget_packets();
         }
         journeys
+    }
+
+    /// Sends the probes of these ports again, and hears more of them.
+    fn look_closer(
+        &mut self,
+        follower: &mut Follower,
+        ports: &[Port],
+        knock: &dyn Fn(Port) -> io::Result<()>,
+    ) {
+        let loggers = self.loggers.clone();
+        if ports.is_empty() {
+            return;
+        }
+        if let Some(mut closer) = Closer::open(self, &loggers) {
+            // What is not sent again is what it was.
+            let _not_sent = closer.again(self, follower, ports, &mut Knocks(knock)).is_err();
+            closer.close(self);
+        }
     }
 
     /// Takes what the kernel tells of the probes of these ports.
@@ -84,6 +108,21 @@ impl Outside {
             self.trace.wait(left);
         }
     }
+}
+
+/// Probes of this host to itself. Each ends with its socket.
+struct Knocks<'a>(&'a dyn Fn(Port) -> io::Result<()>);
+
+impl Resend for Knocks<'_> {
+    fn send(&mut self, _: &Outside, port: Port) -> io::Result<()> {
+        (self.0)(port)
+    }
+
+    fn injects(&self) -> bool {
+        false
+    }
+
+    fn forget(&mut self, _: &Outside, _: Port) {}
 }
 
 /// Sends one probe. The socket is closed at once: with a reset, where a connection was opened.

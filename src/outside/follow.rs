@@ -5,7 +5,8 @@ use super::table::{
     is_ours,
 };
 use crate::model::{
-    Answer, Chain, Decision, Icmp, Journey, Port, Reached, Reply, RuleId, Step, Table, TakenBy,
+    Answer, Chain, Decision, Dropped, Icmp, Journey, Port, Reached, Reply, RuleId, Step, Table,
+    TakenBy,
 };
 use crate::wire::frame::Way;
 use crate::wire::nf_trace::{Content, Event, Headers};
@@ -45,10 +46,11 @@ struct Whose {
 
 /// What is known of one probe.
 #[derive(Debug, Clone, Default)]
-struct Story {
+pub(super) struct Story {
     reached: Option<Reached>,
     steps: Vec<Step>,
     reply: Option<ReplyStory>,
+    dropped: Option<Dropped>,
 }
 
 #[derive(Debug, Clone)]
@@ -150,6 +152,54 @@ impl Follower {
         }
     }
 
+    /// A rule of the old `ip_tables` met a packet with these headers.
+    pub(super) fn meets(&mut self, headers: &Headers, step: Step) {
+        let Some(whose) = self.whose(headers) else { return };
+        if let Some(story) = self.stories.get_mut(&whose.port) {
+            story.decide(step, whose.is_reply);
+        }
+    }
+
+    /// The kernel said why it dropped the probe or its reply.
+    pub(super) fn drops(&mut self, port: Port, dropped: Dropped) {
+        if let Some(story) = self.stories.get_mut(&port) {
+            story.dropped = Some(dropped);
+        }
+    }
+
+    /// Whether no rule ended a probe that came to no socket, or a reply that set out and did not leave.
+    pub(super) fn is_cut_short(&self, port: Port) -> bool {
+        self.stories.get(&port).is_some_and(Story::is_cut_short)
+    }
+
+    /// Whether nothing came back, and no rule is the reason.
+    pub(super) fn is_silent(&self, port: Port) -> bool {
+        self.stories.get(&port).is_some_and(|story| {
+            let came = matches!(story.reached, Some(Reached::Host(_)));
+            let is_unexplained = !story.is_barred() && story.dropped.is_none();
+            story.is_cut_short() || (came && story.reply.is_none() && is_unexplained)
+        })
+    }
+
+    /// Whether a SYN-ACK set out, so that something waits for the rest of the handshake.
+    pub(super) fn is_half_open(&self, port: Port) -> bool {
+        self.stories.get(&port).is_some_and(Story::is_half_open)
+    }
+
+    /// Takes a story away, so that what is told of its port counts no longer. `None` where nothing was told.
+    pub(super) fn put_aside(&mut self, port: Port) -> Option<Story> {
+        self.stories.remove(&port).filter(|story| story.reached.is_some())
+    }
+
+    /// Brings a story back, unless more was told since then.
+    pub(super) fn bring_back(&mut self, port: Port, story: Option<Story>) {
+        if !self.has_begun(port)
+            && let Some(story) = story
+        {
+            self.stories.insert(port, story);
+        }
+    }
+
     /// Whose packet it is that has its source from us, and a destination that NAT has given it since it set out.
     fn known(&self, packet: u32, headers: &Headers) -> Option<Whose> {
         let by_ports = matches!(self.keys, Keys::Ports) && headers.source == self.way.source;
@@ -170,8 +220,7 @@ impl Follower {
     /// The story of a probe as it is now; from now on nothing more is taken to it.
     pub(super) fn end(&mut self, port: Port) -> Told {
         let story = self.stories.remove(&port).unwrap_or_default();
-        let is_half_open =
-            story.reply.as_ref().is_some_and(|reply| matches!(reply.answer, Answer::SynAck(_)));
+        let is_half_open = story.is_half_open();
         let answer = match &story.reply {
             Some(reply) if reply.left => reply.answer.clone(),
             _ => Answer::Silence,
@@ -180,6 +229,7 @@ impl Follower {
             reached: story.reached.unwrap_or(Reached::Nothing),
             steps: story.steps,
             reply: story.reply.map(|reply| Reply { left: reply.left, steps: reply.steps }),
+            dropped: story.dropped,
         };
         let journey = if let Some(known) = self.journeys.get(&journey) {
             Arc::clone(known)
@@ -245,11 +295,28 @@ impl Story {
     }
 
     fn is_settled(&self) -> bool {
-        let ends = |steps: &[Step]| steps.iter().any(|step| step.verdict == Decision::Drop);
-        let reply_ends = |reply: &ReplyStory| reply.left || ends(&reply.steps);
         matches!(self.reached, Some(Reached::Away(_)))
-            || ends(&self.steps)
-            || self.reply.as_ref().is_some_and(reply_ends)
+            || self.dropped.is_some()
+            || self.is_barred()
+            || self.reply.as_ref().is_some_and(|reply| reply.left)
+    }
+
+    fn is_half_open(&self) -> bool {
+        self.reply.as_ref().is_some_and(|reply| matches!(reply.answer, Answer::SynAck(_)))
+    }
+
+    /// Whether a rule ended the probe or its reply.
+    fn is_barred(&self) -> bool {
+        let ends = |steps: &[Step]| steps.iter().any(|step| step.verdict == Decision::Drop);
+        ends(&self.steps) || self.reply.as_ref().is_some_and(|reply| ends(&reply.steps))
+    }
+
+    fn is_cut_short(&self) -> bool {
+        let is_lost = match &self.reply {
+            Some(reply) => !reply.left || self.reached == Some(Reached::Rules),
+            None => matches!(self.reached, None | Some(Reached::Nothing | Reached::Rules)),
+        };
+        is_lost && !self.is_barred() && self.dropped.is_none()
     }
 }
 

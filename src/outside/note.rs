@@ -17,6 +17,20 @@ pub(super) struct Note {
     pub(super) ports: Vec<Port>,
 }
 
+const LATE: u8 = 1;
+const LOGGED: u8 = 2;
+
+/// What stands before the probes: whether datagrams may still be answered, and whether the kernel's log of packets may
+/// be ours.
+pub(super) fn state(is_late: bool, has_log: bool) -> u8 {
+    (if is_late { LATE } else { 0 }) | (if has_log { LOGGED } else { 0 })
+}
+
+/// Whether datagrams may still be answered, and whether the log may be ours.
+pub(super) fn read_state(state: u8) -> (bool, bool) {
+    (state & LATE != 0, state & LOGGED != 0)
+}
+
 /// The bytes before the ports: two indices, two devices, two addresses, a port, and the number of ports.
 const HEAD: usize = 4 + 4 + 6 + 6 + 16 + 16 + 2;
 
@@ -84,5 +98,8 @@ mod tests {
             assert_eq!(Note::from_bytes(&note.to_bytes()), Some(note));
         }
         assert_eq!(Note::from_bytes(&[]), None);
+        for both in [(false, false), (true, false), (false, true), (true, true)] {
+            assert_eq!(read_state(state(both.0, both.1)), both);
+        }
     }
 }

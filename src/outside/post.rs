@@ -8,7 +8,7 @@ use crate::wire::frame::{Mac, Way};
 use crate::wire::link::{self, Device};
 use crate::wire::netlink::{Answer, AnswerError};
 use crate::wire::{neighbour, route};
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The address of the device that frames seem to come from: a locally administered one (IEEE 802, section 8.4).
@@ -37,6 +37,8 @@ pub struct Post {
     pub source: IpAddr,
     /// The address of the interface's device.
     mac: Mac,
+    /// The number of the XDP program in the driver of that device: it sees frames of the wire, and none that is injected.
+    pub(super) native_xdp: Option<u32>,
     /// Whether another interface has the address: then only the ports that a socket is bound to there are asked.
     pub only_bound: bool,
 }
@@ -147,24 +149,8 @@ impl Network {
             if posts.len() == before {
                 gaps.push(gap(wanted.vantage, why_none(*wanted)));
             }
-            let new = posts.iter().skip(before).map(|post: &Post| &post.target.interface);
-            let bypassed: BTreeSet<&Interface> = new.filter(|it| self.has_native_xdp(it)).collect();
-            gaps.extend(bypassed.into_iter().map(|interface| {
-                Gap {
-                    what: format!("what XDP stops at {}", interface.name),
-                    reason:
-                        "a program in its driver sees frames of the wire, and none that is injected"
-                            .to_owned(),
-                    need: None,
-                    hides: Hides::Views,
-                }
-            }));
         }
         (posts, gaps)
-    }
-
-    fn has_native_xdp(&self, interface: &Interface) -> bool {
-        self.devices.get(&interface.index).is_some_and(|device| device.native_xdp)
     }
 
     /// The posts at one interface: for each of its addresses, and for those of others that a socket is bound to.
@@ -186,6 +172,7 @@ impl Network {
             },
             source,
             mac: device.mac,
+            native_xdp: device.xdp.native,
             only_bound,
         };
         let mut posts = Vec::new();
@@ -307,7 +294,7 @@ mod tests {
             is_up: index != 9,
             mac: [4; 6],
             mtu: 1500,
-            native_xdp: index == 3,
+            xdp: link::Xdp::default(),
         };
         Network {
             devices: (1..=9).map(|index| (index, device(index))).collect(),
@@ -350,7 +337,7 @@ mod tests {
                 "eth3 10.1.0.6 10.1.0.5",
             ]
         );
-        assert_eq!(gaps, 1, "eth3 has a program in its driver");
+        assert_eq!(gaps, 0);
     }
 
     #[test]

@@ -1,10 +1,14 @@
 //! Probes the ports of one address from one post.
 
+mod again;
+
+use super::driver::Entrance;
 use super::follow::{Follower, Keys, Told, sequence};
 use super::note::Note;
 use super::{Job, Outside};
 use crate::model::{
-    Answer, Attempt, Gap, Hides, Journey, Method, Need, Port, Reached, Sweep, Target, Transport,
+    Answer, Attempt, Dropped, Gap, Hides, Journey, Method, Need, Port, Reached, Sweep, Target,
+    Transport,
 };
 use crate::wire::frame::{Content, Way};
 use crate::wire::nf_trace;
@@ -14,6 +18,8 @@ use std::time::{Duration, Instant};
 
 /// How many probes are sent before the kernel's tale of them is read.
 const BATCH: usize = 128;
+/// Of so many probes it is looked after each batch whether their story has ended; of older ones that did not yet, later.
+const RECENT: usize = 8 * BATCH;
 /// How long a tale may take where the device spreads its work over processors, or another host answers.
 const LATE: Duration = Duration::from_millis(30);
 /// How long a server may take to answer a datagram, and a host behind this one a SYN.
@@ -32,8 +38,12 @@ pub(super) struct Scan<'a> {
     /// When each port that is not settled was probed, and how often.
     open: Vec<Waiting>,
     sweep: Sweep,
+    /// Those whose end no rule explains.
+    unexplained: Vec<Waiting>,
     /// Whether the kernel had to drop a part of its tale.
     lost: bool,
+    /// Whether a program in the driver of the device could not be asked.
+    is_unasked: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -61,7 +71,9 @@ impl<'a> Scan<'a> {
             frame: Vec::new(),
             open: Vec::new(),
             sweep,
+            unexplained: Vec::new(),
             lost: false,
+            is_unasked: false,
         }
     }
 
@@ -92,8 +104,12 @@ impl<'a> Scan<'a> {
             (self.job.advance)(batch.len());
         }
         self.settle();
+        self.look_closer();
+        if self.is_unasked {
+            self.gap_of_driver();
+        }
         self.outside.is_late |= self.may_be_answered();
-        self.outside.note.write(&[u8::from(self.outside.sent_datagrams)]);
+        self.outside.write_note(None);
         self.sweep
     }
 
@@ -115,45 +131,65 @@ impl<'a> Scan<'a> {
     /// Probes some ports at once, and takes what the kernel tells at once.
     fn batch(&mut self, ports: &[Port], tries: u8) -> io::Result<()> {
         self.outside.sent_datagrams |= self.job.transport == Transport::Udp;
-        let mut note = vec![u8::from(self.outside.sent_datagrams)];
-        if self.job.transport == Transport::Tcp {
-            let probes = Note {
-                device: self.job.post.target.device,
-                way: self.way,
-                key: self.key,
-                ports: ports.to_vec(),
-            };
-            note.extend(probes.to_bytes());
-        }
-        self.outside.note.write(&note);
+        self.note(ports);
         let sent_at = Instant::now();
         for port in ports {
             self.follower.begin(*port);
-            self.send(*port)?;
-            self.open.push(Waiting { port: *port, sent_at, tries });
+            let waiting = Waiting { port: *port, sent_at, tries };
+            match self.send(*port)? {
+                Some(why) => self.attempt(*port, Answer::Failed(why.to_owned()), None, tries),
+                None => self.open.push(waiting),
+            }
         }
         self.hear();
-        self.close_the_settled();
+        self.close_the_settled(RECENT);
         self.follower.forget_packets();
         Ok(())
     }
 
-    fn send(&mut self, port: Port) -> io::Result<()> {
+    /// Tells the guardian which ports may be half open.
+    fn note(&mut self, ports: &[Port]) {
+        let probes = Note {
+            device: self.job.post.target.device,
+            way: self.way,
+            key: self.key,
+            ports: ports.to_vec(),
+        };
+        self.outside.write_note((self.job.transport == Transport::Tcp).then_some(&probes));
+    }
+
+    /// Sends the probe of a port, as far as the driver of the device would let it in; says why it cannot be seen what
+    /// would become of it.
+    fn send(&mut self, port: Port) -> io::Result<Option<&'static str>> {
+        self.probe(port);
+        self.sweep.sent += 1;
+        match self.outside.drivers.ask(self.job.post.target.device, &self.frame) {
+            Entrance::Open => {}
+            Entrance::Unasked => self.is_unasked = true,
+            Entrance::Unknown(why) => return Ok(Some(why)),
+            Entrance::Dropped(returned) => {
+                let dropped = Dropped { reason: returned.to_owned(), location: None };
+                self.follower.drops(port, dropped);
+                return Ok(None);
+            }
+        }
+        self.receive()?;
+        Ok(None)
+    }
+
+    /// Makes the frame of a probe.
+    fn probe(&mut self, port: Port) {
         let payload = (self.job.payload)(port);
         let content = match self.job.transport {
             Transport::Udp => Content::Datagram(payload),
             Transport::Tcp | Transport::Sctp => Content::Syn(sequence(self.key, port)),
         };
         self.way.frame(port, content, &mut self.frame);
-        self.receive()?;
-        self.sweep.sent += 1;
-        Ok(())
     }
 
     /// Makes the device receive the frame.
     fn receive(&self) -> io::Result<()> {
-        let injector = self.outside.injectors.get(&self.job.post.target.device);
-        injector.ok_or(io::ErrorKind::NotFound)?.receive(&self.frame)
+        self.outside.receive(self.job.post.target.device, &self.frame)
     }
 
     /// Takes what the kernel has told.
@@ -165,12 +201,12 @@ impl<'a> Scan<'a> {
         self.lost |= lost;
     }
 
-    /// Records the ports whose story has ended.
-    fn close_the_settled(&mut self) {
-        let (settled, open) = std::mem::take(&mut self.open)
-            .into_iter()
-            .partition(|waiting| self.follower.is_settled(waiting.port));
-        self.open = open;
+    /// Records the ports whose story has ended, of so many that were probed last.
+    fn close_the_settled(&mut self, last: usize) {
+        let recent = self.open.split_off(self.open.len().saturating_sub(last));
+        let (settled, open): (Vec<_>, Vec<_>) =
+            recent.into_iter().partition(|waiting| self.follower.is_settled(waiting.port));
+        self.open.extend(open);
         for waiting in settled {
             self.record(waiting);
         }
@@ -219,15 +255,28 @@ impl<'a> Scan<'a> {
             let left = deadline.saturating_duration_since(Instant::now());
             self.outside.trace.wait(left);
             self.hear();
-            self.close_the_settled();
+            self.close_the_settled(usize::MAX);
             if left.is_zero() || self.open.is_empty() {
                 return;
             }
         }
     }
 
-    /// Records what came of a port, and closes what its probe opened.
+    /// Records what came of a port, unless it is worth a closer look.
     fn record(&mut self, waiting: Waiting) {
+        let Waiting { port, .. } = waiting;
+        // A datagram may well be taken in in silence, and is sent again only where somebody is interested.
+        let may_be_silent = self.job.transport == Transport::Udp && !self.job.detail.contains(port);
+        let follower = &self.follower;
+        if follower.is_cut_short(port) || (!may_be_silent && follower.is_silent(port)) {
+            self.unexplained.push(waiting);
+        } else {
+            self.conclude(waiting);
+        }
+    }
+
+    /// Records what came of a port, and closes what its probe opened.
+    fn conclude(&mut self, waiting: Waiting) {
         let Waiting { port, sent_at, tries } = waiting;
         let has_end = self.follower.is_settled(port);
         let Told { answer, journey, is_half_open } = self.follower.end(port);
@@ -238,6 +287,11 @@ impl<'a> Scan<'a> {
         if self.lost && !has_end {
             let text = "the kernel had no room for its trace".to_owned();
             self.attempt(port, Answer::Failed(text), None, tries);
+            return;
+        }
+        if self.is_unasked && answer.got_through() {
+            let text = "a program in the driver (XDP) sees frames of the wire first, and could not be asked";
+            self.attempt(port, Answer::Failed(text.to_owned()), None, tries);
             return;
         }
         let target = &self.job.post.target;
@@ -260,9 +314,22 @@ impl<'a> Scan<'a> {
 
     /// Ends a connection whose SYN was answered: the host that would have to does not exist.
     fn close(&mut self, port: Port) {
+        self.reset(port);
+        let _gone = self.receive().is_err();
+    }
+
+    /// Makes the frame that ends it.
+    fn reset(&mut self, port: Port) {
         let sequence = sequence(self.key, port).wrapping_add(1);
         self.way.frame(port, Content::Reset(sequence), &mut self.frame);
-        let _gone = self.receive().is_err();
+    }
+
+    fn gap_of_driver(&mut self) {
+        let what = format!("what XDP stops at {}", self.job.post.target.interface.name);
+        let reason = "a program in its driver sees frames of the wire, and none that is injected, and it could not be \
+                      asked";
+        let (reason, need) = (reason.to_owned(), Some(Need::Root));
+        self.sweep.gaps.push(Gap { what, reason, need, hides: Hides::Views });
     }
 
     fn gap(&mut self, reason: String) {

@@ -1,11 +1,11 @@
 //! Where a program stands that is run as a neighbour: at one interface, with addresses that are nobody's.
 
 use super::post::{Network, Post, Wanted};
-use crate::model::{Gap, Interface, Vantage};
+use crate::model::{Gap, Hides, Interface, Vantage};
 use crate::sys::{self, Claim, LocalAddress};
 use crate::wire::frame::Way;
 use crate::wire::netlink::AnswerError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -78,10 +78,8 @@ impl Stand {
                 Ok(claims) => {
                     let interface = posts.values().next().map(|post| post.target.interface.clone());
                     let interface = interface.ok_or_else(|| NoStand::Nowhere(String::new()))?;
-                    let names_it =
-                        |gap: &Gap| gap.what.split(' ').next_back() == Some(&interface.name);
-                    let gaps = gaps.into_iter().filter(names_it);
-                    let gaps = gaps.collect();
+                    // What a program sends is not shown to that of a driver first, as probes are.
+                    let gaps = bypassed(&posts);
                     let doors = posts.iter().filter_map(|(source, post)| {
                         let device = network.devices.get(&post.target.device)?;
                         let way = post.way(0);
@@ -124,6 +122,20 @@ fn at_one_interface(
         .filter(|post| vantage == Vantage::Internet || post.target.device == device)
         .map(|post| (post.source, post));
     Some(chosen.collect())
+}
+
+/// The programs of XDP that see frames of the wire, and none that is injected.
+fn bypassed(posts: &BTreeMap<IpAddr, Post>) -> Vec<Gap> {
+    let programmed = posts.values().filter(|post| post.native_xdp.is_some());
+    let devices: BTreeSet<_> = programmed.map(|post| &post.target.interface).collect();
+    let gap = |interface: &Interface| Gap {
+        what: format!("what XDP stops at {}", interface.name),
+        reason: "a program in its driver sees the frames of neighbours, and none of these"
+            .to_owned(),
+        need: None,
+        hides: Hides::Views,
+    };
+    devices.into_iter().map(gap).collect()
 }
 
 fn claims<'a>(addresses: impl Iterator<Item = &'a IpAddr>) -> Result<Vec<Claim>, NoStand> {

@@ -2,8 +2,9 @@
 
 use super::{Facts, Look, Pair};
 use crate::model::{
-    Answer, Attempt, Certainty, Cookie, Delivery, DroppedBy, Hook, How, Inventory, Lookup, Rule,
-    Rulebook, Seen, Socket, SocketState, State, TakenBy, Transport, Verdict,
+    Answer, Attempt, Certainty, Checkpoint, Cookie, Delivery, DroppedBy, Filters, Hook, How,
+    Inventory, Lookup, Rule, Rulebook, Seen, Socket, SocketState, State, TakenBy, Transport,
+    Verdict,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -18,6 +19,9 @@ pub(super) struct Case<'a> {
     pub(super) pair: &'a Pair,
     pub(super) answer: &'a Answer,
     pub(super) rulebook: &'a Rulebook,
+    pub(super) filters: &'a Filters,
+    /// Where the probe came from.
+    pub(super) source: Option<SocketAddr>,
     behind: &'a BTreeMap<(Transport, SocketAddr), Socket>,
     /// Whether silence means anything on the way to this address.
     silence_is_steady: bool,
@@ -41,6 +45,8 @@ pub(super) struct Judged {
     /// Where on its way the firewall decided, and what did.
     pub(super) hook: Seen<Hook>,
     pub(super) rule: Seen<Rule>,
+    /// What else did.
+    pub(super) checkpoint: Option<Checkpoint>,
     /// Whether the pair should be looked at once more before this is said.
     pub(super) wants_second_look: bool,
 }
@@ -55,6 +61,7 @@ impl Judged {
             state: None,
             hook: Seen::Absent,
             rule: Seen::Absent,
+            checkpoint: None,
             wants_second_look: false,
         }
     }
@@ -107,6 +114,8 @@ impl<'a> Case<'a> {
             pair,
             answer: &attempt.answer,
             rulebook: &facts.rulebook,
+            filters: &facts.filters,
+            source: attempt.source,
             behind: &facts.behind,
             silence_is_steady,
             here: Vec::new(),

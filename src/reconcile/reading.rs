@@ -34,6 +34,7 @@ pub(super) fn view(
         how: judged.how,
         hook: judged.hook,
         rule: judged.rule,
+        checkpoint: judged.checkpoint,
         note: judged.note,
         journey: journey.cloned(),
     }

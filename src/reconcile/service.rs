@@ -137,6 +137,7 @@ mod tests {
             how: None,
             hook: Seen::Absent,
             rule: Seen::Absent,
+            checkpoint: None,
             note: None,
             journey: None,
         }

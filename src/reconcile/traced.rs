@@ -1,9 +1,10 @@
 //! One port of one address, where the kernel told which rules the probe met: the judgement.
 
 use super::case::{Case, Judged, story};
+use super::checkpoint::{self, Scene};
 use crate::model::{
-    Answer, Certainty, Decision, How, Journey, Lookup, Reached, RuleId, Seen, Socket, State, Step,
-    Transport, Verdict,
+    Answer, Certainty, Checkpoint, Decision, Hook, How, Journey, Lookup, Place, Reached, RuleId,
+    Seen, Socket, State, Step, Transport, Verdict,
 };
 use std::net::SocketAddr;
 
@@ -20,11 +21,9 @@ impl Case<'_> {
             return self.decided(self.barred(How::ReplyDropped), &reply.steps, Some(rule));
         }
         let judged = match journey.reached {
-            Reached::Nothing => {
-                return self.lost("something at the interface took it before the rules");
-            }
+            Reached::Nothing => return self.ended(journey),
             Reached::Rules => return self.short(journey),
-            Reached::Host(None) if self.is_swallowed() => return self.swallowed(),
+            Reached::Host(None) if self.is_swallowed() => return self.swallowed(journey),
             Reached::Through(to) | Reached::Away(to) => self.forwarded(journey, to, "handed on"),
             Reached::Host(Some(to)) => self.forwarded(journey, to, "redirected"),
             Reached::Host(None) => self.delivered(journey),
@@ -48,6 +47,7 @@ impl Case<'_> {
             (Some(rule), Some(reply)) if how == How::Dropped => {
                 self.decided(self.barred(How::ReplyDropped), &reply.steps, Some(rule))
             }
+            _ if journey.is_cut_short() && self.is_ended_silently(journey) => self.ended(journey),
             _ => {
                 let judged = self.judge();
                 let came = journey.reached == Reached::Host(None);
@@ -110,13 +110,45 @@ impl Case<'_> {
         }
     }
 
-    /// Something that is no rule stopped the probe.
-    fn lost(&self, why: &str) -> Judged {
-        let judged = self.barred(How::of(self.answer).unwrap_or(How::Dropped));
+    /// Whether nothing came back for a reason that is no lack of a socket or of its room.
+    fn is_ended_silently(&self, journey: &Journey) -> bool {
+        *self.answer == Answer::Silence
+            && (journey.dropped.is_none() || checkpoint::is_filtered(journey))
+            && self.queue_is_full().is_none()
+    }
+
+    /// An accept queue that explains it.
+    fn queue_is_full(&self) -> Option<Judged> {
+        let judged = self.here_or_looked_up().and_then(|socket| self.dropped_at(socket))?;
+        (judged.verdict == Verdict::Overloaded).then_some(judged)
+    }
+
+    /// Something that is no rule stopped the probe or its reply.
+    fn ended(&self, journey: &Journey) -> Judged {
+        let is_reply = journey.reply.as_ref().is_some_and(|reply| !reply.left);
+        let how = How::of(self.answer).unwrap_or(How::Dropped);
+        let judged = self.barred(if is_reply { How::ReplyDropped } else { how });
+        let checkpoint = self.checkpoint(journey);
+        let what = if is_reply { "its reply was dropped" } else { "the probe was dropped" };
+        let why = format!("{what} by {}", checkpoint.text);
         let note =
-            judged.note.as_ref().map_or_else(|| why.to_owned(), |note| format!("{note}; {why}"));
-        let likely = Judged::likely(judged.verdict);
-        Judged { how: judged.how, state: judged.state, ..likely }.note(note)
+            judged.note.as_ref().map_or_else(|| why.clone(), |note| format!("{note}; {why}"));
+        let certainty = if checkpoint.is_told() { judged.certainty } else { Certainty::Likely };
+        let hook = checkpoint.hook.map_or(Seen::Absent, Seen::Known);
+        Judged { certainty, hook, checkpoint: Some(checkpoint), ..judged }.note(note)
+    }
+
+    fn checkpoint(&self, journey: &Journey) -> Checkpoint {
+        let is_outside = self.pair.target.vantage.is_network();
+        let scene = Scene {
+            journey,
+            filters: self.filters,
+            rulebook: self.rulebook,
+            device: is_outside.then_some(self.pair.target.device),
+            source: self.source.map(|source| source.ip()),
+            socket: self.here_or_looked_up(),
+        };
+        scene.checkpoint()
     }
 
     /// The probe came to rules, and neither to the end of a drop nor to the sockets.
@@ -126,15 +158,18 @@ impl Case<'_> {
             return answered.note("something answers for the socket: the probe did not come to it");
         }
         let last = journey.steps.last();
+        let judged = self.ended(journey);
         match last.filter(|step| matches!(step.verdict, Decision::Queue | Decision::Stolen)) {
             Some(step) => {
-                let judged = self.lost("a rule hands it to a program, or keeps it");
+                let why = "a rule hands it to a program, or keeps it";
+                let place = Place::Queue;
+                let checkpoint = judged.checkpoint.clone();
+                let checkpoint = checkpoint.map(|it| Checkpoint { place, text: why.into(), ..it });
+                let likely = Certainty::Likely;
+                let judged = Judged { certainty: likely, checkpoint, ..judged }.note(why);
                 self.decided(judged, &journey.steps, Some(&step.rule))
             }
-            None => self.lost(
-                "no rule of nf_tables stopped it, and it came to no socket: iptables-legacy, a program, the \
-                 kernel's check of its source (rp_filter) or its routing did",
-            ),
+            None => judged,
         }
     }
 
@@ -170,6 +205,7 @@ impl Case<'_> {
                 Judged::proved(Verdict::Forwarded).note(note)
             }
             Answer::SynAck(_) | Answer::Payload(_) => self.answered(),
+            Answer::Silence if checkpoint::is_filtered(journey) => self.ended(journey),
             Answer::Silence => self.taken_in(),
             _ => self.refused(),
         }
@@ -204,14 +240,12 @@ impl Case<'_> {
     }
 
     /// Every rule let a SYN pass, and nothing came back.
-    fn swallowed(&self) -> Judged {
-        if let Some(judged) = self.here_or_looked_up().and_then(|socket| self.dropped_at(socket)) {
-            return judged;
-        }
-        self.lost(
-            "it passed every rule, and was dropped between them and the socket: by a filter of the \
-             socket or its cgroup, or for want of room",
-        )
+    fn swallowed(&self, journey: &Journey) -> Judged {
+        let Some(judged) = self.queue_is_full() else { return self.ended(journey) };
+        let text = judged.note.clone().unwrap_or_default();
+        let (hook, dropped) = (Some(Hook::Input), journey.dropped.clone());
+        let checkpoint = Some(Checkpoint { place: Place::SocketQueue, hook, dropped, text });
+        Judged { hook: Seen::Known(Hook::Input), checkpoint, ..judged }
     }
 
     /// Every rule let a datagram pass, and nothing came back.

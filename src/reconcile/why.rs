@@ -9,6 +9,7 @@ mod bind;
 mod bind_units;
 mod blocked;
 mod connected;
+mod ended;
 mod facts;
 mod forwarded;
 mod inside;
@@ -36,8 +37,8 @@ pub use there::{There, judge_there};
 pub use units::{silent_unit, wants_units};
 
 use crate::model::{
-    Certainty, Code, Delivery, Diagnosis, Evidence, Hides, Outcome, Resolved, Rule, Transport,
-    Tried, Why,
+    Certainty, Chain, Code, Delivery, Diagnosis, Evidence, Hides, Outcome, Resolved, Rule,
+    TableFamily, Transport, Tried, Why,
 };
 
 /// What stands for a rule that is not known.
@@ -87,8 +88,13 @@ impl Found {
 
     /// Names a rule, and the command that shows it.
     fn with_rule(self, rule: &Rule) -> Self {
-        let found = self.seen("rule", words::rule(rule));
-        found.next(format!("sudo nft -a list chain {}", words::chain(&rule.id.chain)))
+        let chain = &rule.id.chain;
+        let command = match chain.table.family {
+            TableFamily::LegacyIp => legacy_command("iptables-legacy", chain),
+            TableFamily::LegacyIp6 => legacy_command("ip6tables-legacy", chain),
+            _ => format!("sudo nft -a list chain {}", words::chain(chain)),
+        };
+        self.seen("rule", words::rule(rule)).next(command)
     }
 
     fn diagnosis(self) -> Diagnosis {
@@ -99,6 +105,11 @@ impl Found {
             next: self.next,
         }
     }
+}
+
+/// What lists a chain of the old `ip_tables`.
+fn legacy_command(program: &str, chain: &Chain) -> String {
+    format!("sudo {program} -t {} -S {}", chain.table.name, chain.name)
 }
 
 /// Says why it fails, or that it does not.

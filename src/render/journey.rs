@@ -177,13 +177,20 @@ mod tests {
             reached: Reached::Host(None),
             steps: vec![jump.clone(), accept],
             reply: Some(Reply { left: true, steps: vec![policy.clone()] }),
+            dropped: None,
         };
-        let dropped = Journey { reached: Reached::Rules, steps: vec![jump, drop], reply: None };
-        let lost = Journey { reached: Reached::Nothing, steps: vec![], reply: None };
+        let dropped = Journey {
+            reached: Reached::Rules,
+            steps: vec![jump, drop],
+            reply: None,
+            dropped: None,
+        };
+        let lost = Journey { reached: Reached::Nothing, steps: vec![], reply: None, dropped: None };
         let away = Journey {
             reached: Reached::Away("192.0.2.1:80".parse().unwrap()),
             steps: vec![],
             reply: Some(Reply { left: false, steps: vec![policy] }),
+            dropped: None,
         };
         let open = traced(in_and_out, State::Open, Verdict::Reachable);
         let sshd = tcp("0.0.0.0", 22).owned_by(8, "sshd");

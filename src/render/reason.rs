@@ -70,6 +70,11 @@ fn why(finding: &PortFinding, view: &View) -> String {
     match view.verdict {
         Verdict::Filtered | Verdict::Shielded => match (&view.rule, &view.note) {
             (Seen::Known(rule), _) => format!("{cause} by {}", self::rule(rule)),
+            _ if view.checkpoint.is_some() => {
+                let by = view.checkpoint.iter().map(|it| sanitize(&it.text));
+                let likely = if view.certainty == Certainty::Likely { " (likely)" } else { "" };
+                format!("{} by {}{likely}", stopped(view), by.collect::<String>())
+            }
             (Seen::Absent, Some(note)) => format!("{cause}: {}", sanitize(note)),
             _ => format!("{cause}; the rule was not traced"),
         },
@@ -85,7 +90,13 @@ pub(super) fn rule(rule: &Rule) -> String {
     let text = rule.text.as_deref().map(|text| format!(" \"{}\"", sanitize(text)));
     let text = text.unwrap_or_default();
     match rule.id.handle {
+        Some(number) if chain.table.family.is_legacy() => {
+            format!("{place} rule {number} (iptables-legacy){text}")
+        }
         Some(handle) => format!("{place} handle {handle}{text}"),
+        None if chain.table.family.is_legacy() => {
+            format!("the policy of {place} (iptables-legacy)")
+        }
         None => format!("the policy of {place}"),
     }
 }

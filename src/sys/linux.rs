@@ -2,6 +2,7 @@
 
 pub(super) mod batch;
 pub(super) mod bpf;
+pub(super) mod bpf_programs;
 pub(super) mod cgroup;
 pub(super) mod claim;
 pub(super) mod client_socket;
@@ -21,6 +22,7 @@ mod netlink_group;
 pub(super) mod netlink_socket;
 pub(super) mod new_network;
 pub(super) mod nft;
+pub(super) mod perf;
 pub(super) mod probe_socket;
 pub(super) mod procfs;
 pub(super) mod program;
@@ -31,8 +33,10 @@ pub(super) mod security;
 pub(super) mod shared_memory;
 pub(super) mod signals;
 mod socket_filter;
+pub(super) mod symbols;
 pub(super) mod sysctl;
 pub(super) mod systemctl;
 pub(super) mod terminal;
+pub(super) mod tracefs;
 pub(super) mod tun;
 pub(super) mod users;

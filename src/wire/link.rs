@@ -13,6 +13,14 @@ const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const IFLA_XDP: u16 = 43;
 const IFLA_XDP_ATTACHED: u16 = 2;
+const IFLA_XDP_PROG_ID: u16 = 4;
+const IFLA_XDP_DRV_PROG_ID: u16 = 5;
+const IFLA_XDP_SKB_PROG_ID: u16 = 6;
+const IFLA_XDP_HW_PROG_ID: u16 = 7;
+const XDP_ATTACHED_DRV: u8 = 1;
+const XDP_ATTACHED_SKB: u8 = 2;
+const XDP_ATTACHED_HW: u8 = 3;
+const XDP_ATTACHED_MULTI: u8 = 4;
 
 /// The size of `struct ifinfomsg`, and where its flags stand.
 const IFINFOMSG: usize = 16;
@@ -44,9 +52,17 @@ pub struct Device {
     pub mac: [u8; 6],
     /// The largest packet that it takes, in bytes.
     pub mtu: u32,
-    /// Whether an XDP program sees its frames before the kernel makes packets of them (`XDP_ATTACHED_DRV`, `_HW`,
-    /// `_MULTI`).
-    pub native_xdp: bool,
+    /// Its XDP programs.
+    pub xdp: Xdp,
+}
+
+/// The XDP programs of a device, by their numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Xdp {
+    /// One that sees packets of the kernel, also those that are injected (generic).
+    pub generic: Option<u32>,
+    /// One that sees frames before the kernel makes packets of them: in the driver, or in the hardware.
+    pub native: Option<u32>,
 }
 
 /// The device that an entry of the answer stands for.
@@ -54,20 +70,34 @@ pub struct Device {
 pub fn device(payload: &[u8]) -> Option<Device> {
     /// `ARPHRD_ETHER`.
     const ETHERNET: u16 = 1;
-    /// `XDP_ATTACHED_NONE` and `XDP_ATTACHED_SKB`: nothing, or a program that sees packets.
-    const NOT_NATIVE: [u8; 2] = [0, 2];
     let attributes = payload.get(IFINFOMSG..)?;
     let kind = u16::from_ne_bytes(payload.get(TYPE..TYPE + 2)?.try_into().ok()?);
     let mac = attribute(attributes, IFLA_ADDRESS).filter(|_| kind == ETHERNET);
-    let attached = attribute(attributes, IFLA_XDP)
-        .and_then(|xdp| attribute(xdp, IFLA_XDP_ATTACHED)?.first().copied());
+    let xdp = attribute(attributes, IFLA_XDP).unwrap_or_default();
     Some(Device {
         index: netlink::u32_at(INDEX, payload)?,
         is_up: netlink::u32_at(FLAGS, payload)? & IFF_UP != 0,
         mac: mac.and_then(|mac| mac.try_into().ok()).unwrap_or_default(),
         mtu: attribute(attributes, IFLA_MTU).and_then(|mtu| netlink::u32_at(0, mtu))?,
-        native_xdp: attached.is_some_and(|attached| !NOT_NATIVE.contains(&attached)),
+        xdp: programs(xdp),
     })
+}
+
+/// How it is attached says which kind a lone program is of; only of several each has an attribute of its own.
+fn programs(xdp: &[u8]) -> Xdp {
+    let number =
+        |kind| attribute(xdp, kind).and_then(|it| netlink::u32_at(0, it)).filter(|id| *id != 0);
+    let attached = attribute(xdp, IFLA_XDP_ATTACHED).and_then(|it| it.first().copied());
+    let lone = number(IFLA_XDP_PROG_ID);
+    match attached {
+        Some(XDP_ATTACHED_SKB) => Xdp { generic: lone, native: None },
+        Some(XDP_ATTACHED_DRV | XDP_ATTACHED_HW) => Xdp { generic: None, native: lone },
+        Some(XDP_ATTACHED_MULTI) => Xdp {
+            generic: number(IFLA_XDP_SKB_PROG_ID),
+            native: number(IFLA_XDP_DRV_PROG_ID).or(number(IFLA_XDP_HW_PROG_ID)),
+        },
+        _ => Xdp::default(),
+    }
 }
 
 /// A request for all devices.
@@ -149,6 +179,9 @@ mod tests {
         let entry = |kind: u16, attached: u8| {
             let mut xdp = Vec::new();
             netlink::push_attribute(&mut xdp, IFLA_XDP_ATTACHED, &[attached]);
+            for (kind, program) in [(IFLA_XDP_PROG_ID, 4_u32), (IFLA_XDP_DRV_PROG_ID, 5)] {
+                netlink::push_attribute(&mut xdp, kind, &program.to_ne_bytes());
+            }
             let mut payload = vec![0; IFINFOMSG];
             payload[TYPE..TYPE + 2].copy_from_slice(&kind.to_ne_bytes());
             payload[INDEX] = 7;
@@ -159,10 +192,11 @@ mod tests {
             device(&payload).unwrap()
         };
         let mac = [2, 0, 0, 0, 0, 9];
-        let ethernet = Device { index: 7, is_up: true, mac, mtu: 1500, native_xdp: false };
+        let ethernet = Device { index: 7, is_up: true, mac, mtu: 1500, xdp: Xdp::default() };
         assert_eq!(entry(1, 0), ethernet);
-        assert_eq!(entry(1, 2), ethernet, "generic XDP sees what is injected");
-        assert!(entry(1, 1).native_xdp && entry(1, 4).native_xdp);
+        let xdp = |attached| (entry(1, attached).xdp.generic, entry(1, attached).xdp.native);
+        assert_eq!([xdp(1), xdp(2), xdp(3)], [(None, Some(4)), (Some(4), None), (None, Some(4))]);
+        assert_eq!(xdp(4), (None, Some(5)), "several");
         assert_eq!(entry(65_534, 0).mac, [0; 6], "a tun device");
         assert_eq!(device(&[0; 15]), None);
     }

@@ -182,11 +182,11 @@ pub(super) fn family(number: u8) -> Option<TableFamily> {
 fn body(family: TableFamily, names: &[(u16, &str)]) -> Vec<u8> {
     let family = match family {
         TableFamily::Inet => 1,
-        TableFamily::Ip => 2,
+        TableFamily::Ip | TableFamily::LegacyIp => 2,
         TableFamily::Arp => 3,
         TableFamily::Netdev => 5,
         TableFamily::Bridge => 7,
-        TableFamily::Ip6 => 10,
+        TableFamily::Ip6 | TableFamily::LegacyIp6 => 10,
     };
     let mut body = vec![family, 0, 0, 0];
     for (kind, name) in names {

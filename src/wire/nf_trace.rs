@@ -159,6 +159,15 @@ fn decision(verdict: &[u8]) -> Option<Decision> {
     })
 }
 
+/// Reads a packet from the beginning of its network header on. IPv6 with further headers before its own is not read.
+pub(super) fn headers_of(packet: &[u8]) -> Option<Headers> {
+    let begin = match packet.first()? >> 4 {
+        4 => usize::from(packet.first()? & 0x0f) * 4,
+        _ => 40,
+    };
+    headers(packet, packet.get(begin..)?)
+}
+
 /// Reads up to 40 bytes from the beginning of the network header and up to 20 from that of the transport header.
 fn headers(network: &[u8], transport: &[u8]) -> Option<Headers> {
     let (source, target, protocol, mark, length) = match network.first()? >> 4 {

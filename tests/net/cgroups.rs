@@ -68,6 +68,11 @@ impl Cgroup {
         File::options().write(true).open(self.0.join("cgroup.procs")).unwrap()
     }
 
+    /// Its directory.
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+
     /// Takes in a process.
     pub(crate) fn take(&self, pid: u32) {
         write!(self.door(), "{pid}").expect("a process can be moved");

@@ -262,6 +262,10 @@ impl Drop for Podman {
             self.call(&["rm", "-f", "-t", "0", "-a"])
         }));
         assert!(removed.is_ok() || std::thread::panicking(), "the containers are still there");
+        // podman mounts its store over itself, and may leave that where another one runs beside it.
+        let mut unmount = Command::new("umount");
+        unmount.args(["-l", &self.scratch.path("root/overlay")]).stderr(Stdio::null());
+        drop(alone(|| unmount.status()));
         remove_everywhere(&self.parent);
     }
 }

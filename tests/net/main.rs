@@ -20,6 +20,7 @@
 )]
 
 mod around;
+mod bpf;
 mod cgroups;
 mod check;
 mod churn;
@@ -34,6 +35,7 @@ mod identify;
 mod kinds;
 mod listen;
 mod namespaces;
+mod nflog;
 mod nmap;
 mod options;
 mod ordinary;

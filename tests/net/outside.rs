@@ -1,10 +1,12 @@
 //! The vantages of the network, beside a real neighbour that makes the same connections from a namespace of its own.
 
 mod busy;
+mod checkpoints;
 mod client;
 mod devices;
 mod internet;
 mod journey;
+mod legacy;
 mod nat;
 mod refused;
 mod relay;

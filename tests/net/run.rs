@@ -164,6 +164,20 @@ impl Prepared {
         self
     }
 
+    /// Runs it without these capabilities (`linux/capability.h`).
+    pub(crate) fn without_capabilities(mut self, capabilities: &'static [i32]) -> Self {
+        before_exec(&mut self.command, move || {
+            for capability in capabilities {
+                // SAFETY: prctl(2) with these arguments takes numbers only.
+                if unsafe { libc::prctl(libc::PR_CAPBSET_DROP, *capability, 0, 0, 0) } != 0 {
+                    return Err(io::Error::last_os_error());
+                }
+            }
+            Ok(())
+        });
+        self
+    }
+
     /// Runs with no more than this many descriptors, also if it asks for more.
     pub(crate) fn with_descriptors(mut self, number: u64) -> Self {
         before_exec(&mut self.command, move || {

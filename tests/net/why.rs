@@ -4,6 +4,7 @@ mod bind;
 mod blocked;
 mod connected;
 mod containers;
+mod ended;
 mod from;
 mod names;
 mod opening;

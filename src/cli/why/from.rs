@@ -3,7 +3,9 @@
 use super::super::network::{addresses_inside, unavailable};
 use super::super::request;
 use super::look::{Looker, read_around, rules_of};
-use crate::model::{Answer, Asked, Attempt, Gap, Hides, Journey, Need, PortSet, Resolution};
+use crate::model::{
+    Answer, Asked, Attempt, Gap, Hides, Journey, Need, PortSet, Resolution, Target,
+};
 use crate::outside::{self, Outside, Post, Unavailable, Wanted};
 use crate::probe;
 use crate::reconcile::why::{Facts, Probed, Remote};
@@ -38,6 +40,11 @@ impl Found {
             took: self.took,
             journey: self.journey.as_deref(),
         }
+    }
+
+    /// Where to, from where, and its way, where that was traced.
+    pub(super) fn way(&self) -> Option<(&Target, IpAddr, &Journey)> {
+        Some((&self.post.target, self.attempt.source?.ip(), self.journey.as_deref()?))
     }
 }
 
@@ -144,8 +151,13 @@ impl Looker<'_> {
         let probed = || found.iter().map(|found| found.probed(self.asked));
         let rulebook =
             rules_of(|rulebook| probed().flat_map(|probed| probed.rules(rulebook)).collect());
+        let filters = self.filters(&before, found.iter().filter_map(Found::way));
         let case = |probed: Probed<'_>| {
-            let mut case = probed.case(&rulebook);
+            let mut case = probed.case(
+                &rulebook,
+                &filters,
+                self.taker(&before, probed.to.ip(), probed.device),
+            );
             if let Some(journey) = probed.journey {
                 read_around(&mut case, journey);
             }

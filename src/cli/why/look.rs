@@ -6,13 +6,14 @@ use super::systemd::Systemd;
 use crate::firewall;
 use crate::inventory::{self, Across, Namespaces, Packet, Services, SockDiag};
 use crate::model::{
-    Asked, ClientAttempt, Endpoint, Gap, Hides, Interface, Inventory, Journey, Need, Outcome,
-    PortSet, Published, Resolution, Resolved, RuleId, Rulebook, Seen, Socket, Surroundings, Target,
-    Transport, Vantage, Way,
+    Asked, ClientAttempt, Endpoint, Filters, Gap, Hides, Interface, Inventory, Journey, Need,
+    Outcome, PortSet, Published, Resolution, Resolved, RuleId, Rulebook, Seen, Socket,
+    Surroundings, Target, Transport, Vantage, Way,
 };
 use crate::outside::Outside;
 use crate::probe::{self, Call, Progress};
 use crate::reconcile::why::{self, Case, Decided, Facts, Proxy};
+use crate::reconcile::{self, Scene};
 use crate::sys::{self, LocalAddresses, NoAddress};
 use std::collections::BTreeSet;
 use std::fs;
@@ -80,7 +81,7 @@ impl Looker<'_> {
         for case in &mut cases {
             self.look_closer(case, &local);
         }
-        let untraced = self.trace(&mut cases, &local);
+        let untraced = self.trace(&mut cases, &local, &before);
         Facts { proxy: self.proxy(), ..self.facts(resolution, before, cases, untraced, false) }
     }
 
@@ -210,7 +211,7 @@ impl Looker<'_> {
     /// done while there is one thread.
     ///
     /// Gives the reason for what no trace shows.
-    fn trace(&self, cases: &mut [Case], local: &LocalAddresses) -> Gap {
+    fn trace(&self, cases: &mut [Case], local: &LocalAddresses, before: &Inventory) -> Gap {
         let untraced = |reason: String, need| Gap {
             what: "the rule that decided".to_owned(),
             reason,
@@ -248,14 +249,69 @@ impl Looker<'_> {
             };
             told().flat_map(of_one).collect()
         });
+        let ways =
+            || failed.iter().zip(&journeys).filter_map(|(case, it)| Some((case, it.as_deref()?)));
+        let targets: Vec<Target> = ways()
+            .filter_map(|(case, _)| match case.way {
+                Way::Local(device) => Some(target(case.attempt.to, device, local)),
+                _ => None,
+            })
+            .collect();
+        let traced =
+            targets.iter().zip(ways()).map(|(target, (_, way))| (target, target.address, way));
+        let filters = self.filters(before, traced);
         for (case, journey) in failed.iter_mut().zip(&journeys) {
-            let Some(journey) = journey else { continue };
+            let Some(journey) = journey.as_deref() else { continue };
             case.decided = Decided::of(journey, case.attempt.outcome, &rulebook);
             case.reached = Some(journey.reached);
             case.translated = rulebook.translated_by(&journey.steps).map(|it| rulebook.rule(it));
+            if let (Outcome::TimedOut, Way::Local(device)) = (case.attempt.outcome, &case.way) {
+                let address = case.attempt.to.ip();
+                case.ended = reconcile::ended(&Scene {
+                    journey,
+                    filters: &filters,
+                    rulebook: &rulebook,
+                    device: None,
+                    source: Some(address),
+                    socket: self.taker(before, address, *device),
+                });
+            }
             read_around(case, journey);
         }
         not_told
+    }
+
+    /// The socket that should get a packet for an address that comes by a device.
+    pub(super) fn taker<'a>(
+        &self,
+        table: &'a Inventory,
+        address: IpAddr,
+        device: u32,
+    ) -> Option<&'a Socket> {
+        let mut servers = table.at(self.endpoint()).filter(|socket| socket.state.serves());
+        servers.find(|socket| socket.accepts(address, device))
+    }
+
+    /// What may have ended traced packets that no rule ended: read only where there are some.
+    pub(super) fn filters<'a>(
+        &self,
+        table: &Inventory,
+        traced: impl Iterator<Item = (&'a Target, IpAddr, &'a Journey)>,
+    ) -> Filters {
+        let (mut devices, mut sources) = (BTreeSet::new(), BTreeSet::new());
+        for (target, source, journey) in traced {
+            let is_silent = journey.reply.is_none() && !journey.is_barred();
+            if journey.is_cut_short() || is_silent {
+                devices.insert(target.interface.clone());
+                sources.insert(source);
+            }
+        }
+        if devices.is_empty() {
+            return Filters::default();
+        }
+        let servers = table.at(self.endpoint()).filter(|socket| socket.state.serves());
+        let cgroups = servers.filter_map(|socket| socket.held.cgroup.known().copied());
+        firewall::filters(&devices, &cgroups.collect(), &sources)
     }
 
     /// Where the kernel would deliver a packet for each case.

@@ -187,7 +187,10 @@ impl Looker<'_> {
             };
             let Some(found): Option<&Found> = found.first() else { continue };
             let probed = found.probed(self.asked);
-            let here = case.confirm(&probed, &rules_of(|rulebook| probed.rules(rulebook)));
+            let (rulebook, table) = (rules_of(|rulebook| probed.rules(rulebook)), self.table());
+            let filters = self.filters(&table, found.way().into_iter());
+            let taker = self.taker(&table, to, probed.device);
+            let here = case.confirm(&probed, &rulebook, &filters, taker);
             if let Some(journey) = probed.journey {
                 read_around(case, journey);
             }

@@ -389,7 +389,7 @@ pub(super) const ENTRIES: [Entry; 58] = [
                attempt.",
         fix: "Look at what attaches a filter to the program's socket (SO_ATTACH_FILTER, seccomp tools, tracing \
                tools).",
-        most: Likely,
+        most: Proved,
         tested: true,
     },
     Entry {
@@ -412,9 +412,9 @@ pub(super) const ENTRIES: [Entry; 58] = [
                not show.",
         evidence: "Silence, a listener with room in its queue whose drops rise with each attempt (or a trace that \
                every rule lets pass), and settings of its unit that deny the address of the client and do not allow \
-               it. That the kernel applies them is not seen.",
+               it; or the kernel's own word, SOCKET_FILTER, and a program at the cgroup of the unit.",
         fix: "systemctl show -p IPAddressDeny,IPAddressAllow UNIT, then systemctl edit UNIT.",
-        most: Likely,
+        most: Proved,
         tested: true,
     },
     Entry {

@@ -96,6 +96,7 @@ fn an_open_port_is_let_in_and_answers() {
             reached: Reached::Host(None),
             steps: vec![step("input", Some(4), accept.clone())],
             reply: Some(Reply { left: true, steps: vec![step("output", None, accept)] }),
+            dropped: None,
         }
     );
 }
@@ -196,6 +197,54 @@ fn a_policy_ends_a_story_by_the_headers_that_came_before() {
     follower.take(&event(1, "fw", "input", None, Decision::Drop, None));
     let journey = follower.end(port(22)).journey;
     assert_eq!(journey.steps, [step("input", None, Decision::Drop)]);
+}
+
+#[test]
+fn what_no_rule_ended_is_told_from_what_one_did() {
+    let mut follower = follower(&[22, 23, 24, 25]);
+    let came = |number| syn(number, &format!("10.0.0.1:{number}"));
+    for number in [23, 24, 25] {
+        follower.take(&passes(number.into(), PROBE_IN, came(number)));
+    }
+    follower.take(&passes(24, PROBE_END, came(24)));
+    follower.take(&event(25, "fw", "input", Some(9), Decision::Drop, Some(came(25))));
+    let of = |follower: &Follower, number| {
+        (follower.is_cut_short(port(number)), follower.is_silent(port(number)))
+    };
+    assert_eq!(of(&follower, 22), (true, true), "it never came to a rule");
+    assert_eq!(of(&follower, 23), (true, true));
+    assert_eq!(of(&follower, 24), (false, true), "the socket may be silent");
+    assert_eq!(of(&follower, 25), (false, false), "a rule did it");
+    // A rule of the old ip_tables is one too, and so is the kernel's own word an end.
+    follower.meets(&came(23), step("INPUT", Some(3), Decision::Drop));
+    assert_eq!(of(&follower, 23), (false, false));
+    let filter = Dropped { reason: "SOCKET_FILTER".into(), location: None };
+    follower.drops(port(24), filter.clone());
+    assert!(follower.is_settled(port(24)) && !follower.is_silent(port(24)));
+    assert_eq!(follower.end(port(23)).journey.stopped_by().unwrap().handle, Some(3));
+    assert_eq!(follower.end(port(24)).journey.dropped, Some(filter));
+}
+
+#[test]
+fn what_was_known_comes_back_where_nothing_new_is_told() {
+    let mut follower = follower(&[22, 23, 24]);
+    for number in [22, 23] {
+        follower.take(&passes(number.into(), PROBE_IN, syn(number, "10.0.0.1:22")));
+    }
+    let before = [22, 23, 24].map(|number| follower.put_aside(port(number)));
+    assert_eq!(before.each_ref().map(Option::is_some), [true, true, false]);
+    // Meanwhile nothing is taken to it.
+    follower.take(&passes(1, PROBE_END, syn(22, "10.0.0.1:22")));
+    for number in [22, 23, 24] {
+        follower.begin(port(number));
+    }
+    follower.take(&passes(2, PROBE_IN, syn(23, "10.0.0.1:23")));
+    follower.take(&passes(2, PROBE_END, syn(23, "10.0.0.1:23")));
+    for (number, story) in [22, 23, 24].into_iter().zip(before) {
+        follower.bring_back(port(number), story);
+    }
+    let reached = [22, 23, 24].map(|number| follower.end(port(number)).journey.reached);
+    assert_eq!(reached, [Reached::Rules, Reached::Host(None), Reached::Nothing]);
 }
 
 /// The kernel gives a packet of this host to itself another destination on its way out, and its port is no key then.

@@ -25,7 +25,7 @@ fn step(name: &str, handle: u64, verdict: Decision) -> Step {
 /// The way to the sockets of this host by a rule that accepts, with these replies on the way out.
 fn delivered(reply: Option<Reply>) -> Journey {
     let steps = vec![step("input", 7, Decision::Accept)];
-    Journey { reached: Reached::Host(None), steps, reply }
+    Journey { reached: Reached::Host(None), steps, reply, dropped: None }
 }
 
 const LEFT: Option<Reply> = Some(Reply { left: true, steps: Vec::new() });
@@ -34,7 +34,7 @@ const LEFT: Option<Reply> = Some(Reply { left: true, steps: Vec::new() });
 fn dropped() -> Journey {
     let steps =
         vec![step("input", 2, Decision::Jump("ports".into())), step("ports", 9, Decision::Drop)];
-    Journey { reached: Reached::Rules, steps, reply: None }
+    Journey { reached: Reached::Rules, steps, reply: None, dropped: None }
 }
 
 fn rulebook() -> Rulebook {
@@ -107,7 +107,7 @@ fn a_way_from_the_network_decides() {
     let here = [listener("10.0.0.5")];
     let elsewhere = [listener("127.0.0.1")];
     let no_reply = || Reply { left: false, steps: vec![step("output", 5, Decision::Drop)] };
-    let lost = Journey { reached: Reached::Nothing, steps: Vec::new(), reply: None };
+    let lost = Journey { reached: Reached::Nothing, steps: Vec::new(), reply: None, dropped: None };
     let refused_by_routing = Journey { reached: Reached::Rules, ..lost.clone() };
     let redirected =
         Journey { reached: Reached::Host(Some("10.0.0.5:22".parse().unwrap())), ..delivered(LEFT) };
@@ -117,12 +117,18 @@ fn a_way_from_the_network_decides() {
         reached: Reached::Rules,
         steps: vec![step("input", 4, Decision::Queue)],
         reply: None,
+        dropped: None,
     };
     let away =
         Journey { reached: Reached::Away("10.0.0.9:80".parse().unwrap()), ..delivered(None) };
     let table: [(&[Socket], Answer, Journey, &str); 20] = [
         (&here, OPEN, refused_by_routing.clone(), "open reachable likely - - -"),
-        (&here, Answer::Rst, refused_by_routing.clone(), "closed filtered likely reset - -"),
+        (
+            &here,
+            Answer::Rst,
+            refused_by_routing.clone(),
+            "closed filtered likely reset prerouting -",
+        ),
         (&here, Answer::Silence, queued, "filtered filtered likely dropped input 4"),
         (&here, Answer::Silence, away, "filtered forwarded likely - input 7"),
         (&here, OPEN, delivered(LEFT), "open reachable proved - input 7"),
@@ -134,9 +140,14 @@ fn a_way_from_the_network_decides() {
             delivered(Some(no_reply())),
             "filtered filtered proved reply-dropped output 5",
         ),
-        (&here, Answer::Silence, lost.clone(), "filtered filtered likely dropped - -"),
-        (&here, Answer::Silence, refused_by_routing, "filtered filtered likely dropped - -"),
-        (&here, Answer::Silence, delivered(None), "filtered filtered likely dropped - -"),
+        (&here, Answer::Silence, lost.clone(), "filtered filtered likely dropped ingress -"),
+        (
+            &here,
+            Answer::Silence,
+            refused_by_routing,
+            "filtered filtered likely dropped prerouting -",
+        ),
+        (&here, Answer::Silence, delivered(None), "filtered filtered likely dropped input -"),
         (&here, Answer::Rst, delivered(LEFT), "closed inconclusive likely - input 7"),
         (&elsewhere, Answer::Rst, delivered(LEFT), "closed local-only proved - input 7"),
         (&elsewhere, Answer::Silence, dropped(), "filtered local-only proved - input 9"),

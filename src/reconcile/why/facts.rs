@@ -2,10 +2,10 @@
 
 use super::{Manager, Remote, words};
 use crate::model::{
-    Asked, Certainty, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook, Inside,
-    Inventory, Journey, Lookup, Neighbour, Onward, Outcome, Passage, Policy, Port, Published,
-    Reached, Resolution, Restrictions, Rule, RuleId, Rulebook, Seen, Socket, Step, Surroundings,
-    Transport, UnitState, Way,
+    Asked, Certainty, Checkpoint, ClientAttempt, Delivery, Endpoint, Family, Gap, Hides, Hook,
+    Inside, Inventory, Journey, Lookup, Neighbour, Onward, Outcome, Passage, Policy, Port,
+    Published, Reached, Resolution, Restrictions, Rule, RuleId, Rulebook, Seen, Socket, Step,
+    Surroundings, Transport, UnitState, Way,
 };
 use std::net::{IpAddr, SocketAddr};
 
@@ -30,6 +30,8 @@ pub struct Case {
     pub translated: Option<Rule>,
     /// How far a trace has seen one more such packet come.
     pub reached: Option<Reached>,
+    /// What ended it, where that is no rule.
+    pub ended: Option<Checkpoint>,
     /// Where connections go on to, and what is there.
     pub onward: Option<Onward>,
 }
@@ -96,6 +98,7 @@ impl Case {
             decided: None,
             translated: None,
             reached: None,
+            ended: None,
             onward: None,
         }
     }
@@ -126,7 +129,13 @@ impl Case {
 impl Case {
     /// Whether a trace saw the packet come to the sockets of this host, as it was sent, and no rule end its answer.
     pub(super) fn came_in(&self) -> bool {
-        self.reached == Some(Reached::Host(None)) && self.decided.is_none()
+        let is_ended = self.decided.is_some() || self.is_ended();
+        self.reached == Some(Reached::Host(None)) && !is_ended
+    }
+
+    /// Whether the kernel told that something that is no rule ended it.
+    pub(super) fn is_ended(&self) -> bool {
+        self.ended.as_ref().is_some_and(Checkpoint::is_told)
     }
 
     /// Whether no trace has shown that it comes to this host's sockets as it was sent, or what ends it.

@@ -1,12 +1,12 @@
 //! What a client on the network gets, by a traced probe from there.
 
 use super::refused::is_about_binding;
-use super::words::{behind, holder};
-use super::{Case, Decided, Facts, Found, There, unit_filter};
+use super::{Case, Decided, Facts, Found, There};
 use crate::model::{
-    Answer, Attempt, Certainty, ClientAttempt, Code, Evidence, Icmp, Journey, Outcome, Reached,
-    RuleId, Rulebook, Socket, Way,
+    Answer, Attempt, Checkpoint, ClientAttempt, Evidence, Filters, Icmp, Journey, Outcome, RuleId,
+    Rulebook, Socket, Way,
 };
+use crate::reconcile::checkpoint::{self, Scene};
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -76,9 +76,21 @@ impl Probed<'_> {
         Decided::of(self.journey?, self.outcome().0, rulebook)
     }
 
-    /// As a case.
+    /// What ended it, where that is no rule and nothing came back.
+    fn ended(
+        &self,
+        rulebook: &Rulebook,
+        filters: &Filters,
+        socket: Option<&Socket>,
+    ) -> Option<Checkpoint> {
+        let journey = self.journey.filter(|_| self.attempt.answer == Answer::Silence)?;
+        let (device, source) = (Some(self.device), self.attempt.source.map(|it| it.ip()));
+        checkpoint::ended(&Scene { journey, filters, rulebook, device, source, socket })
+    }
+
+    /// As a case; `taker` is the socket that it should have come to.
     #[must_use]
-    pub fn case(&self, rulebook: &Rulebook) -> Case {
+    pub fn case(&self, rulebook: &Rulebook, filters: &Filters, taker: Option<&Socket>) -> Case {
         let (outcome, icmp) = self.outcome();
         let elapsed = self.attempt.rtt.unwrap_or(self.took);
         let attempt = ClientAttempt {
@@ -96,6 +108,7 @@ impl Probed<'_> {
                 rulebook.translated_by(&journey.steps).map(|rule| rulebook.rule(rule))
             }),
             reached: self.journey.map(|journey| journey.reached),
+            ended: self.ended(rulebook, filters, taker),
             ..Case::unasked(attempt, Way::Local(self.device))
         }
     }
@@ -114,41 +127,6 @@ pub(super) fn excuse(facts: &Facts, findings: &mut [Option<Found>], each: &mut [
         *ok |= excused;
         *found = found.take().filter(|_| !(excused && on_link));
     }
-}
-
-/// Nothing came back to a traced probe, and no rule decided that.
-pub(super) fn lost(facts: &Facts, case: &Case, taker: Option<&Socket>) -> Option<Found> {
-    let reached = case.reached.filter(|_| facts.remote.is_some() && case.decided.is_none())?;
-    let behind = behind(facts, taker);
-    Some(match (reached, taker) {
-        (Reached::Nothing, _) => {
-            let text = format!("something at the interface drops what comes for it{behind}");
-            let found = Found::new(Code::T01, Certainty::Likely, text);
-            let told = "it did not come to the first rule: a program (XDP, tc) or a chain at the device took it";
-            found.seen("trace", told).next("sudo nft -a list ruleset")
-        }
-        (Reached::Rules, _) => {
-            let text = format!(
-                "this host drops what comes for it, by no rule of nf_tables that is traced{behind}"
-            );
-            let found = Found::new(Code::T01, Certainty::Likely, text);
-            let told = "it came to no socket: iptables-legacy, or a check of its source (rp_filter) or its route";
-            let found = found.seen("trace", told).next("sudo iptables-legacy -S");
-            found.next("sysctl net.ipv4.conf.all.rp_filter")
-        }
-        (Reached::Host(None), Some(socket)) => {
-            if let Some(found) = unit_filter::drops(facts, case, socket) {
-                return Some(found.seen("trace", "every rule lets it pass"));
-            }
-            let text = format!(
-                "every rule lets it pass, and it is dropped before {}: by a filter of the socket or its cgroup",
-                holder(&socket.held)
-            );
-            let found = Found::new(Code::T04, Certainty::Possible, text);
-            found.next(format!("portsight who {}", facts.asked.port))
-        }
-        _ => return None,
-    })
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::forwarded::forwarded;
 use super::refused::counters;
 use super::words::{behind, binding, holder};
-use super::{Case, Facts, Found, remote, unit_filter};
+use super::{Case, Facts, Found, ended, unit_filter};
 use crate::model::{
     Certainty, Code, Hook, Lookup, Neighbour, Passage, Queue, Reached, Seen, Socket, Way,
 };
@@ -59,7 +59,7 @@ pub(super) fn found(facts: &Facts, case: &Case) -> Found {
         let found = Found::new(Code::T07, Certainty::Possible, text);
         return found.next("sysctl net.netfilter.nf_conntrack_max");
     }
-    remote::lost(facts, case, taker).unwrap_or_else(|| dropped(facts, case, taker, lost))
+    ended::found(facts, case, taker).unwrap_or_else(|| dropped(facts, case, taker, lost))
 }
 
 /// What the socket itself explains, where it is not known how far the packet came.
@@ -106,7 +106,8 @@ fn at_socket(facts: &Facts, case: &Case, socket: &Socket, lost: Lost) -> Option<
         return Some(found.next(format!("portsight who {port}")));
     }
     let dropped = drops(facts, socket).is_some_and(|dropped| dropped > 0);
-    if dropped && matches!(lost, Lost::AtTheSocket | Lost::Unclear) {
+    // What the kernel itself told of it says more.
+    if dropped && !case.is_ended() && matches!(lost, Lost::AtTheSocket | Lost::Unclear) {
         let rising = "they rise with each attempt";
         if let Some(found) = unit_filter::drops(facts, case, socket) {
             return Some(found.seen("drops of the socket", rising));

@@ -36,6 +36,7 @@ pub(super) fn case(to: &str, outcome: Outcome, error: Option<&str>) -> Case {
         decided: None,
         translated: None,
         reached: None,
+        ended: None,
         onward: None,
     }
 }

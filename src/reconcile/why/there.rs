@@ -3,7 +3,8 @@
 use super::words::behind;
 use super::{Case, Facts, Found, NOT_TRACED, Probed, blocked, judge, silent};
 use crate::model::{
-    Answer, Certainty, Code, Diagnosis, Evidence, Outcome, Rulebook, Told, Transport, Why,
+    Answer, Certainty, Code, Diagnosis, Evidence, Filters, Outcome, Rulebook, Socket, Told,
+    Transport, Why,
 };
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -25,12 +26,19 @@ pub struct There {
 
 impl Case {
     /// Takes what a traced packet from the same address showed, where it ended as the real one did. Returns how it ended.
-    pub fn confirm(&mut self, probed: &Probed<'_>, rulebook: &Rulebook) -> Outcome {
-        let traced = probed.case(rulebook);
+    pub fn confirm(
+        &mut self,
+        probed: &Probed<'_>,
+        rulebook: &Rulebook,
+        filters: &Filters,
+        taker: Option<&Socket>,
+    ) -> Outcome {
+        let traced = probed.case(rulebook, filters, taker);
         let here = traced.attempt.outcome;
         if alike(self.attempt.outcome, here) {
             self.decided = traced.decided;
             self.reached = traced.reached;
+            self.ended = traced.ended;
             self.translated = traced.translated;
             // A tool tells the error only, and the trace of the same what was behind it.
             let is_icmp = matches!(probed.attempt.answer, Answer::Icmp(_));
@@ -59,7 +67,7 @@ pub(super) fn found(facts: &Facts, case: &Case) -> Option<Found> {
     if case.device().is_none() {
         return elsewhere(facts, case, there);
     }
-    if case.decided.is_some() || case.handed_on().is_some() {
+    if case.decided.is_some() || case.is_ended() || case.handed_on().is_some() {
         return None;
     }
     let takers = facts.takers(case);

@@ -1,7 +1,7 @@
 //! UDP: an answer, an error, or a silence that may be quite in order.
 
 use super::words::holder;
-use super::{Case, Facts, Found, blocked, refused, remote, silent, unit_filter};
+use super::{Case, Facts, Found, blocked, ended, refused, silent, unit_filter};
 use crate::model::{Certainty, Code, Delivery, Outcome, Transport};
 
 pub(super) fn found(facts: &Facts, case: &Case) -> Option<Found> {
@@ -43,7 +43,7 @@ fn silent(facts: &Facts, case: &Case) -> Found {
     let address = case.address();
     let port = facts.asked.port;
     let takers = facts.takers(case);
-    if let Some(found) = remote::lost(facts, case, takers.first().copied())
+    if let Some(found) = ended::found(facts, case, takers.first().copied())
         && !case.came_in()
     {
         return found;

@@ -47,7 +47,8 @@ pub(super) fn chain(chain: &Chain) -> String {
 
 /// Where a rule stands and what it says: `ip nat PREROUTING handle 4: tcp dport 80 dnat to 10.88.0.2`.
 pub(super) fn rule(Rule { id: RuleId { chain: at, handle }, text, .. }: &Rule) -> String {
-    let handle = handle.map_or_else(String::new, |handle| format!(" handle {handle}"));
+    let word = if at.table.family.is_legacy() { "rule" } else { "handle" };
+    let handle = handle.map_or_else(String::new, |number| format!(" {word} {number}"));
     let text = text.as_deref().map_or_else(String::new, |text| format!(": {text}"));
     format!("{}{handle}{text}", chain(at))
 }

@@ -6,7 +6,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 const BPF_PROG_LOAD: libc::c_int = 5;
-const BPF_PROG_TEST_RUN: libc::c_int = 10;
+pub(super) const BPF_PROG_TEST_RUN: libc::c_int = 10;
 
 const BPF_PROG_TYPE_SCHED_CLS: u32 = 3;
 const BPF_PROG_TYPE_XDP: u32 = 6;
@@ -36,35 +36,35 @@ struct Load {
 /// The fields of `union bpf_attr` for `BPF_PROG_TEST_RUN`.
 #[repr(C)]
 #[derive(Debug, Default)]
-struct Run {
-    prog_fd: u32,
-    retval: u32,
-    data_size_in: u32,
-    data_size_out: u32,
-    data_in: u64,
-    data_out: u64,
-    repeat: u32,
-    duration: u32,
-    ctx_size_in: u32,
-    ctx_size_out: u32,
-    ctx_in: u64,
-    ctx_out: u64,
-    flags: u32,
-    cpu: u32,
-    batch_size: u32,
-    padding: u32,
+pub(super) struct Run {
+    pub(super) prog_fd: u32,
+    pub(super) retval: u32,
+    pub(super) data_size_in: u32,
+    pub(super) data_size_out: u32,
+    pub(super) data_in: u64,
+    pub(super) data_out: u64,
+    pub(super) repeat: u32,
+    pub(super) duration: u32,
+    pub(super) ctx_size_in: u32,
+    pub(super) ctx_size_out: u32,
+    pub(super) ctx_in: u64,
+    pub(super) ctx_out: u64,
+    pub(super) flags: u32,
+    pub(super) cpu: u32,
+    pub(super) batch_size: u32,
+    pub(super) padding: u32,
 }
 
 /// `struct xdp_md`.
 #[repr(C)]
 #[derive(Debug, Default)]
-struct XdpContext {
-    data: u32,
-    data_end: u32,
-    data_meta: u32,
-    ingress_ifindex: u32,
-    rx_queue_index: u32,
-    egress_ifindex: u32,
+pub(super) struct XdpContext {
+    pub(super) data: u32,
+    pub(super) data_end: u32,
+    pub(super) data_meta: u32,
+    pub(super) ingress_ifindex: u32,
+    pub(super) rx_queue_index: u32,
+    pub(super) egress_ifindex: u32,
 }
 
 /// How frames get into the stack.
@@ -189,7 +189,7 @@ fn load(kind: u32, instructions: &[u64]) -> io::Result<OwnedFd> {
 ///
 /// # Safety
 /// `attributes` must be what the command takes, and the pointers in it must be valid for what the kernel does.
-unsafe fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<RawFd> {
+pub(super) unsafe fn bpf<T>(command: libc::c_int, attributes: &mut T) -> io::Result<RawFd> {
     let size = libc::c_uint::try_from(size_of::<T>()).map_err(io::Error::other)?;
     // SAFETY: as the caller promises; the kernel takes `size` bytes at `attributes`.
     let result = unsafe { libc::syscall(libc::SYS_bpf, command, &raw mut *attributes, size) };

@@ -83,6 +83,16 @@ impl Cgroup2 {
         self.id
     }
 
+    /// The directory with this path, as [`Cgroup2::paths`] gives it.
+    ///
+    /// # Errors
+    /// When it is gone, or must not be opened.
+    pub fn descend(&self, path: &str) -> io::Result<OwnedFd> {
+        let below = path.strip_prefix(&self.prefix).unwrap_or(path).trim_matches('/');
+        let below = if below.is_empty() { "." } else { below };
+        Ok(openat(&self.root, below, DIRECTORY, Mode::empty())?)
+    }
+
     /// The paths of these ids, by a walk through the directories that ends when all are found.
     #[must_use]
     pub fn paths(&self, wanted: &HashSet<u64>) -> CgroupPaths {

@@ -1,6 +1,7 @@
-//! Asking the program `nft` what a table says, for rules that are not understood here.
+//! Asking the programs `nft` and `iptables-legacy` what a table says, for rules that are not understood here.
 
 use super::program::{DIRECTORIES, Program, of_system};
+use crate::model::Family;
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,6 +16,17 @@ const BOUND: usize = 8 << 20;
 #[must_use]
 pub fn nft_list_table(family: &str, table: &str) -> Option<String> {
     listed_by(&of_system("nft")?, &["-a", "-s", "list", "table", family, table], PATIENCE, BOUND)
+}
+
+/// What `iptables-legacy` lists of a table of the old `ip_tables` of a family in our thread's network namespace, one rule
+/// in a line. `None` as above.
+#[must_use]
+pub fn legacy_list_table(family: Family, table: &str) -> Option<String> {
+    let program = match family {
+        Family::Ipv4 => "iptables-legacy",
+        Family::Ipv6 => "ip6tables-legacy",
+    };
+    listed_by(&of_system(program)?, &["-t", table, "-S"], PATIENCE, BOUND)
 }
 
 fn listed_by(

@@ -3,7 +3,7 @@
 use crate::model::Family;
 use std::fs;
 use std::io;
-use std::io::Read as _;
+use std::io::{Read as _, Write as _};
 
 /// The range of source ports that the kernel picks from, both ends included.
 #[must_use]
@@ -169,14 +169,57 @@ pub fn balances_connections() -> io::Result<bool> {
 /// # Errors
 /// When only root may know.
 pub fn has_legacy_nat(family: Family) -> io::Result<bool> {
+    Ok(legacy_tables(family)?.iter().any(|name| name == "nat"))
+}
+
+/// The tables of the old `ip_tables` of a family in our network namespace.
+///
+/// # Errors
+/// When only root may know.
+pub fn legacy_tables(family: Family) -> io::Result<Vec<String>> {
     let path = match family {
         Family::Ipv4 => "/proc/thread-self/net/ip_tables_names",
         Family::Ipv6 => "/proc/thread-self/net/ip6_tables_names",
     };
     match fs::read_to_string(path) {
-        Ok(names) => Ok(names.lines().any(|name| name == "nat")),
+        Ok(names) => Ok(names.lines().map(str::to_owned).collect()),
         // A kernel that has no such tables, or has not loaded them.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
     }
+}
+
+/// What the kernel logs packets of a family to, where a rule does not say it (`net.netfilter.nf_log`).
+#[must_use]
+pub fn packet_logger(family: Family) -> Option<String> {
+    Some(fs::read_to_string(packet_logger_of(family)).ok()?.trim().to_owned())
+}
+
+/// Makes the kernel log packets of a family to something else, in our network namespace.
+///
+/// # Errors
+/// Without `CAP_NET_ADMIN`, and where the kernel has no such logger.
+pub fn set_packet_logger(family: Family, logger: &str) -> io::Result<()> {
+    // It may be there already: nothing is made where it is not.
+    let mut file = fs::File::options().write(true).open(packet_logger_of(family))?;
+    file.write_all(logger.as_bytes())
+}
+
+/// By the number of the protocol family (`NFPROTO_IPV4`, `NFPROTO_IPV6`).
+fn packet_logger_of(family: Family) -> &'static str {
+    match family {
+        Family::Ipv4 => "/proc/sys/net/netfilter/nf_log/2",
+        Family::Ipv6 => "/proc/sys/net/netfilter/nf_log/10",
+    }
+}
+
+/// `rp_filter` as it applies to a device: the larger one of its own and that of all.
+#[must_use]
+pub fn reverse_path_filter(device: &str) -> Option<u8> {
+    // A name of a device has no slash (`dev_valid_name`).
+    let of = |name: &str| -> Option<u8> {
+        let text = fs::read_to_string(format!("/proc/sys/net/ipv4/conf/{name}/rp_filter")).ok()?;
+        text.trim().parse().ok()
+    };
+    Some(of(device)?.max(of("all")?))
 }

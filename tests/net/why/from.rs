@@ -138,8 +138,8 @@ fn each_way_of_a_rule_to_stop_it_has_its_code() {
     assert_from(&world, "10.77.0.2:27633 --from lan", "R20 proved");
     let report = assert_from(&world, "10.77.0.2:27634 --from lan", "T02 proved");
     assert!(text(&report).contains("drops the answer"), "{report:#}");
-    let report = assert_from(&world, "10.77.0.2:27635 --from lan", "T01 likely");
-    assert!(text(&report).contains("at the interface"), "{report:#}");
+    let report = assert_from(&world, "10.77.0.2:27635 --from lan", "T01 proved");
+    assert!(text(&report).contains("a rule of netdev door ingress"), "{report:#}");
     // Nobody listens, and a rule resets all the same.
     let report = assert_from(&world, "10.77.0.2:29199 --from lan", "R01 proved");
     assert!(evidence(&report, "rule").contains("tcp reset"), "{report:#}");
@@ -172,8 +172,8 @@ fn what_is_at_the_socket_itself_is_no_firewall() {
     let filtered = tcp("10.77.0.2:27645").listening(8);
     drop_everything(&filtered);
     let process = holder().named("net-still").holding(tcp("10.77.0.2:27646")).start();
-    let report = assert_from(&world, "10.77.0.2:27645 --from lan", "T04 likely");
-    assert!(evidence(&report, "drops of the socket").contains("rise"), "{report:#}");
+    let report = assert_from(&world, "10.77.0.2:27645 --from lan", "T04 proved");
+    assert!(evidence(&report, "kernel").contains("SOCKET_FILTER"), "{report:#}");
     // A client gets a connection, and nobody serves it. Near miss: one that may accept later.
     assert_from(&world, "10.77.0.2:27646 --from lan", "works");
     let pid = Pid::from_raw(process.pid().cast_signed()).unwrap();
@@ -358,8 +358,8 @@ fn a_source_that_this_host_routes_elsewhere_is_refused_by_no_rule() {
     bring_up("lan1", &["10.78.0.2/24"]);
     ip("route add 10.77.0.66 dev lan1");
     std::fs::write("/proc/sys/net/ipv4/conf/lan0/rp_filter", "1").unwrap();
-    let report = assert_from(&world, "10.77.0.2:27695 --from 10.77.0.66", "T01 likely");
-    assert!(evidence(&report, "trace").contains("rp_filter"), "{report:#}");
+    let report = assert_from(&world, "10.77.0.2:27695 --from 10.77.0.66", "T01 proved");
+    assert!(evidence(&report, "checkpoint").contains("rp_filter"), "{report:#}");
     // Near misses: a source that is where it should be, and no such check.
     assert_from(&world, "10.77.0.2:27695 --from 10.77.0.67", "works");
     std::fs::write("/proc/sys/net/ipv4/conf/lan0/rp_filter", "0").unwrap();

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Chain, Decision, Queue, Reply, RuleId, Seen, Socket, Step, Table, TableFamily, TakenBy,
-    Transport,
+    Chain, Decision, Queue, Reached, Reply, RuleId, Seen, Socket, Step, Table, TableFamily,
+    TakenBy, Transport,
 };
 use crate::reconcile::why::judge;
 use crate::reconcile::why::tests::{facts, owned_by, told};
@@ -14,7 +14,7 @@ fn step(verdict: Decision) -> Step {
 }
 
 fn journey(reached: Reached, verdict: Decision) -> Journey {
-    Journey { reached, steps: vec![step(verdict)], reply: None }
+    Journey { reached, steps: vec![step(verdict)], reply: None, dropped: None }
 }
 
 /// A probe of each of these addresses from `lan`; all of this host are meant.
@@ -24,7 +24,11 @@ fn probed(probes: &[(&str, Answer, Journey)], sockets: Vec<Socket>) -> Facts {
         let took = Duration::from_millis(1);
         let to = to.parse().unwrap();
         let journey = Some(journey);
-        Probed { to, device: 7, attempt: &attempt, took, journey }.case(&Rulebook::default())
+        Probed { to, device: 7, attempt: &attempt, took, journey }.case(
+            &Rulebook::default(),
+            &Filters::default(),
+            sockets.first(),
+        )
     };
     let remote = Remote {
         word: "lan".into(),

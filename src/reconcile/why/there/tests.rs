@@ -66,7 +66,8 @@ fn there(facts: &mut Facts) -> &mut There {
 fn traced(mut facts: Facts, answer: Answer, reached: Reached, verdict: Decision) -> Facts {
     let table = Table { family: TableFamily::Inet, name: "fw".into() };
     let rule = RuleId { chain: Chain { table, name: "input".into() }, handle: Some(4) };
-    let journey = Journey { reached, steps: vec![Step { rule, verdict }], reply: None };
+    let journey =
+        Journey { reached, steps: vec![Step { rule, verdict }], reply: None, dropped: None };
     let attempt = Attempt { answer, source: None, rtt: None, tries: 1 };
     let probed = Probed {
         to: OURS.parse().unwrap(),
@@ -75,7 +76,7 @@ fn traced(mut facts: Facts, answer: Answer, reached: Reached, verdict: Decision)
         took: Duration::from_millis(1),
         journey: Some(&journey),
     };
-    let here = facts.cases[0].confirm(&probed, &Rulebook::default());
+    let here = facts.cases[0].confirm(&probed, &Rulebook::default(), &Filters::default(), None);
     there(&mut facts).here.insert(probed.to.ip(), here);
     facts
 }
