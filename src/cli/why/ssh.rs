@@ -177,7 +177,8 @@ impl Looker<'_> {
             let failed = case.attempt.outcome != Outcome::Connected;
             let (true, Way::Local(_), Some(source)) = (failed, &case.way, source) else { continue };
             let to = case.attempt.to.ip();
-            let (posts, bypassed) = posts(*source, to, local);
+            let posts = posts(*source, to, local);
+            let unseen = gaps.len();
             let found = match probes(word, &posts, self.asked, gaps) {
                 Ok(found) => found,
                 Err(error) => {
@@ -195,8 +196,7 @@ impl Looker<'_> {
                 read_around(case, journey);
             }
             traced.here.insert(to, here);
-            traced.sees_all &= bypassed.is_empty();
-            gaps.extend(bypassed);
+            traced.sees_all &= gaps.iter().skip(unseen).all(|gap| gap.hides != Hides::Views);
             traced.direct &=
                 matches!(inventory::way_to(*source, 0), Way::Out { gateway: None, .. });
             traced.untraced = untraced("the kernel's trace does not tell the rule", None);
@@ -223,21 +223,15 @@ fn denied(error: &Unavailable) -> Gap {
     untraced(&error.to_string(), error.is_denied().then_some(Need::Root))
 }
 
-/// The way by which packets from there come to an address of ours: by the device by which ours leave for there. With what
-/// of that way a packet of our making does not see.
-fn posts(source: IpAddr, to: IpAddr, local: &[LocalAddress]) -> (Vec<Post>, Vec<Gap>) {
-    let Way::Out { device, .. } = inventory::way_to(source, 0) else { return Default::default() };
+/// The way by which packets from there come to an address of ours: by the device by which ours leave for there.
+fn posts(source: IpAddr, to: IpAddr, local: &[LocalAddress]) -> Vec<Post> {
+    let Way::Out { device, .. } = inventory::way_to(source, 0) else { return Vec::new() };
     let vantage = outside::vantage_of(source, local);
     let wanted = Wanted { vantage, source: Some(source) };
-    let (mut posts, mut gaps) = outside::posts(local, &[to], &[wanted]);
+    let (mut posts, _) = outside::posts(local, &[to], &[wanted]);
     posts.retain(|post| post.target.address == to && post.target.device == device);
     posts.truncate(1);
-    let at_device = |gap: &Gap| {
-        let mut devices = posts.iter().map(|post| &post.target.interface.name);
-        devices.any(|name| gap.what.ends_with(&format!(" at {name}")))
-    };
-    gaps.retain(at_device);
-    (posts, gaps)
+    posts
 }
 
 /// Asks a portsight there, or else, and where that is not understood, the shell.
