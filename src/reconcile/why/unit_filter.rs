@@ -1,7 +1,7 @@
 //! What a unit of systemd keeps out by programs of BPF at its control group, which no rule of the firewall shows.
 
-use super::units::{systemctl, to_show, word};
-use super::words::holder;
+use super::units::{systemctl, to_show};
+use super::words::{holder, word};
 use super::{Case, Facts, Found};
 use crate::model::{Certainty, Code, Manager, Network, Restrictions, Socket};
 use std::net::IpAddr;

@@ -2,6 +2,7 @@
 //! a socket unit that decides the port.
 
 use super::naming::{Claim, claim};
+use super::words::word;
 use super::{Case, Facts, Found};
 use crate::model::{
     Activity, Certainty, Code, Endpoint, Manager, Opening, Outcome, Socket, Unit, UnitState,
@@ -9,7 +10,7 @@ use crate::model::{
 use std::net::IpAddr;
 use std::time::Duration;
 use words::{command, for_so_long, in_order_to_mend, result_and_time, state_in_words, to_start};
-pub(super) use words::{systemctl, to_show, told, word};
+pub(super) use words::{systemctl, to_show, told};
 
 /// A service that runs for less than this may not listen yet.
 const YOUNG: Duration = Duration::from_secs(10);

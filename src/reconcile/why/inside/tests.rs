@@ -341,6 +341,17 @@ fn a_port_of_another_namespace_is_told_by_what_is_there() {
 }
 
 #[test]
+fn a_namespace_without_a_name_is_one_word_of_a_shell() {
+    let named = |netns: &str| {
+        let inside = Inside { netns: Some(netns.into()), ..Inside::default() };
+        list(&inside).unwrap()
+    };
+    assert_eq!(named("blue"), "sudo portsight ls --netns blue");
+    assert_eq!(named("net:[4026532281]"), "sudo portsight ls --netns 'net:[4026532281]'");
+    assert_eq!(named("it's"), r"sudo portsight ls --netns 'it'\''s'");
+}
+
+#[test]
 fn a_container_has_words_for_people_and_for_the_command_line() {
     let with = |id: Option<&str>, name: Option<&str>, runtime| {
         let seen = |text: Option<&str>| match text {

@@ -3,6 +3,7 @@
 use crate::model::{Activity, Manager, UnitState};
 use crate::reconcile::why::Found;
 use crate::reconcile::why::naming::Claim;
+use crate::reconcile::why::words::word;
 use std::time::Duration;
 
 /// ` (exit-code) 20 s ago`
@@ -99,11 +100,6 @@ pub(in crate::reconcile::why) fn systemctl(manager: Manager, verb: &str, names: 
         Manager::User(_) => format!("systemctl --user {verb} {names}"),
         _ => format!("sudo systemctl {verb} {names}"),
     }
-}
-
-/// The name of a unit as a shell takes it: names have backslashes, and no quotes.
-pub(in crate::reconcile::why) fn word(name: &str) -> String {
-    if name.contains('\\') { format!("'{name}'") } else { name.to_owned() }
 }
 
 /// `20 s`, `5 min`, `3 h`, `12 days`
