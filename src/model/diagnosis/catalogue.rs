@@ -444,7 +444,8 @@ pub(super) const ENTRIES: [Entry; 58] = [
         text: "A rule lets the port through for some source addresses, and the client is not one of them: a later rule \
                or the policy stops it.",
         evidence: "As T01, R20, R21 or H01 to H03 by a traced rule of the input path (root), and a rule that was asked \
-                   before it lets the port in for some sources, and asks for nothing else.",
+                   before it on the way from the same base chain lets the port in for some sources, and asks for \
+                   nothing else.",
         fix: "Add the client's address to the rule, or connect from an allowed one.",
         most: Likely,
         tested: true,
