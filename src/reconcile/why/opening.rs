@@ -83,7 +83,7 @@ pub(super) fn around(facts: &Facts, case: &Case, found: Found) -> Found {
         let port = facts.asked.port;
         let taker = facts.takers(case).first().copied();
         let text = format!(
-            "this host lets {port} in from {sources} only, and the client is none of these{}",
+            "this host lets {port} in from {sources}, and the client is none of these{}",
             behind(facts, taker)
         );
         let scoped = Found::new(Code::T09, Certainty::Likely, text);

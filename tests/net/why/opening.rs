@@ -191,7 +191,10 @@ fn a_port_that_is_open_for_some_sources_is_said_with_these() {
     let scoped = |target: &str, sources: &str| {
         let (answer, report) = asked(&world, &format!("{target} --from 10.77.0.67"));
         assert_eq!(answer, "T09 likely", "{target}: {report:#}");
-        assert!(text(&report).contains(&format!("from {sources} only")), "{report:#}");
+        assert!(
+            text(&report).contains(&format!("in from {sources}, and the client")),
+            "{report:#}"
+        );
         assert!(evidence(&report, "rule").ends_with("policy drop"), "{report:#}");
         assert!(evidence(&report, "lets in").contains("saddr"), "{report:#}");
         // To open it for all is not what these rules mean.
