@@ -8,9 +8,6 @@ use crate::wire::kfree_skb::{Format, TRACEPOINT};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What the kernel says of a packet that it just needs no more, and of some drops.
-const NO_REASON: &str = "NOT_SPECIFIED";
-
 /// What is known of the tracepoint, and of the functions that it names.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
@@ -73,12 +70,12 @@ impl Ear {
         self.events.hear(|fields| {
             all.extend(format.freed(fields).map(|it| (it.reason.to_owned(), it.location)));
         });
-        if injected && all.last().is_some_and(|(reason, _)| reason == NO_REASON) {
+        if injected && all.last().is_some_and(|(reason, _)| reason == Dropped::NO_REASON) {
             all.pop();
         }
-        let has_reason = all.iter().any(|(reason, _)| reason != NO_REASON);
+        let has_reason = all.iter().any(|(reason, _)| reason != Dropped::NO_REASON);
         // Also what has no reason has a place, but what a socket of ours needs no more is of no interest.
-        all.retain(|(reason, _)| reason != NO_REASON || (injected && !has_reason));
+        all.retain(|(reason, _)| reason != Dropped::NO_REASON || (injected && !has_reason));
         all.into_iter().collect()
     }
 }
