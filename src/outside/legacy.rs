@@ -60,7 +60,7 @@ impl<'a> Log<'a> {
         let mut netlink = NetlinkSocket::open(Protocol::Netfilter).ok()?;
         let seq = netlink.next_seq();
         let mut answer = Answer::entry(seq);
-        let request = nf_log::bind(GROUP, seq);
+        let request = nf_log::bind(GROUP, nf_log::HEADERS, seq);
         netlink.converse(&request, |datagram| answer.take(datagram, |_, _| ())).ok()?;
         netlink.receive_up_to(ROOM).ok()?;
         let log = Self { netlink, loggers, listings: BTreeMap::new() };

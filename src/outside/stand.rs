@@ -1,6 +1,6 @@
 //! Where a program stands that is run as a neighbour: at one interface, with addresses that are nobody's.
 
-use super::post::{Network, Post, Wanted};
+use super::post::{Network, Post, Wanted, is_link_local};
 use crate::model::{Gap, Hides, Interface, Vantage};
 use crate::sys::{self, Claim, LocalAddress};
 use crate::wire::frame::Way;
@@ -116,7 +116,10 @@ fn at_one_interface(
 ) -> Option<BTreeMap<IpAddr, Post>> {
     let is_at = |device: &u32| posts.iter().any(|post| post.target.device == *device);
     let usual = beyond.into_iter().flatten().find(is_at);
-    let device = usual.or_else(|| Some(posts.first()?.target.device))?;
+    // Every device that is up has an address of its link, also one that leads nowhere.
+    let is_wide = |post: &&Post| !is_link_local(post.source);
+    let first = posts.iter().find(is_wide).or(posts.first()).map(|post| post.target.device);
+    let device = usual.or(first)?;
     let chosen = posts
         .into_iter()
         .filter(|post| vantage == Vantage::Internet || post.target.device == device)

@@ -129,18 +129,20 @@ pub fn judge(facts: &Facts) -> Why {
     let works = !each.is_empty() && each.iter().all(|ok| *ok) && proxy.is_none();
     let some_work = each.contains(&true);
     let failures = facts.cases.iter().map(|case| case.attempt.failure());
-    let unserved = findings.into_iter().zip(failures).zip(&each).filter(|(_, ok)| **ok == works);
-    let told = unserved.map(|((found, failure), _)| (found, failure));
+    let nobody = facts.cases.iter().map(|case| facts.takers(case).is_empty());
+    let told = findings.into_iter().zip(failures).zip(nobody).zip(&each);
+    let unserved = told.filter(|(_, ok)| **ok == works).map(|(told, _)| told);
     let (mut candidates, unexplained): (Vec<_>, Vec<_>) =
-        told.partition(|(found, _)| found.is_some());
+        unserved.partition(|((found, _), _)| found.is_some());
     // Where no address works, one with a socket behind it tells more than one that the server is not bound to.
     if !some_work {
-        candidates
-            .sort_by_key(|(found, _)| found.as_ref().map(|it| refused::is_about_binding(it.code)));
+        candidates.sort_by_key(|((found, _), nobody)| {
+            (found.as_ref().map(|it| refused::is_about_binding(it.code)), *nobody)
+        });
     }
     let of_all = of_name(facts).or(proxy).map(|found| (Some(found), None));
-    let first = of_all.or_else(|| candidates.into_iter().chain(unexplained).next());
-    let (primary, failure) = first.unwrap_or_default();
+    let mut each_told = candidates.into_iter().chain(unexplained).map(|(told, _)| told);
+    let (primary, failure) = of_all.or_else(|| each_told.next()).unwrap_or_default();
     let untraced = |found: &Found| found.evidence.iter().any(|it| it.text == NOT_TRACED);
     let mut gaps = facts.gaps.clone();
     if primary.as_ref().is_some_and(untraced) {

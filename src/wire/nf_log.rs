@@ -22,8 +22,10 @@ const COPY_PACKET: u8 = 2;
 const NFGENMSG: usize = 4;
 /// `NLM_F_ACK`.
 const ACK: u16 = 0x04;
-/// The headers of a packet are enough.
-const COPIED: u32 = 128;
+/// So much of a packet has its headers.
+pub const HEADERS: u32 = 128;
+/// So much is a whole packet, of those that are not larger.
+pub const WHOLE: u32 = 0xffff;
 
 /// A rule, a policy or the end of a chain that a traced packet met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,16 +49,23 @@ pub enum What {
     End,
 }
 
-/// A request for the packets that are logged to a group, each at once. Only one program can have a group.
+/// A request for so many bytes of each packet that is logged to a group, each at once. Only one program can have a group.
 #[must_use]
-pub fn bind(group: u16, seq: u32) -> Vec<u8> {
+pub fn bind(group: u16, copied: u32, seq: u32) -> Vec<u8> {
     let [high, low] = group.to_be_bytes();
     let mut body = vec![0, 0, high, low];
     push_attribute(&mut body, NFULA_CFG_CMD, &[BIND]);
-    let [a, b, c, d] = COPIED.to_be_bytes();
+    let [a, b, c, d] = copied.to_be_bytes();
     push_attribute(&mut body, NFULA_CFG_MODE, &[a, b, c, d, COPY_PACKET, 0]);
     push_attribute(&mut body, NFULA_CFG_QTHRESH, &1_u32.to_be_bytes());
     netlink::request(CONFIG, ACK, seq, &body)
+}
+
+/// The packets of a datagram, which begin with their IP headers.
+pub fn packets(datagram: &[u8]) -> impl Iterator<Item = &[u8]> {
+    messages_of_any(datagram)
+        .filter(|(kind, _)| *kind == PACKET)
+        .filter_map(|(_, payload)| attribute(payload.get(NFGENMSG..)?, NFULA_PAYLOAD))
 }
 
 /// Hands each traced packet of a datagram to `take`, with what it met.
@@ -117,6 +126,8 @@ mod tests {
         traced(&netlink::request(PACKET, 0, 0, &body), |headers, met| {
             seen.push((headers.source, headers.target.port(), met.what));
         });
+        let datagram = netlink::request(PACKET, 0, 0, &body);
+        assert_eq!(packets(&datagram).collect::<Vec<_>>(), [&frame[14..]]);
         assert_eq!(seen, [(source, 22, What::Rule(1))]);
     }
 
@@ -124,6 +135,7 @@ mod tests {
         #[test]
         fn any_bytes_end_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), text in ".{0,60}") {
             traced(&bytes, |_, _| ());
+            let _any = packets(&bytes).count();
             let _any = met(&text);
         }
     }

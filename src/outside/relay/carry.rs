@@ -82,11 +82,17 @@ pub(super) fn carry(
 /// Brings the program what this host sends to it, until `stopped` is.
 fn outwards(tun: &Tun, queues: &mut Queues, mtu: usize, stopped: BorrowedFd<'_>) {
     loop {
-        let [from_host, is_stopped] = sys::ready([queues.as_fd(), stopped], LONG);
+        let [from_host, is_logged, is_stopped] =
+            sys::ready([queues.as_fd(), queues.log(), stopped], LONG);
         if is_stopped {
             return;
         }
-        if from_host {
+        if is_logged {
+            queues.take_logged(
+                |queued| bring(tun, mtu, queued),
+                |packet| bring_whole(tun, mtu, packet),
+            );
+        } else if from_host {
             queues.take(TURN, |queued| bring(tun, mtu, queued));
         }
     }
@@ -98,6 +104,16 @@ fn bring(tun: &Tun, mtu: usize, queued: &Queued<'_>) {
     // A part of a packet is nothing.
     if let Some(outline) = outline.filter(|_| is_whole) {
         // Where there is no room, it is lost as on a network that is full.
+        let _full = tun.give(outline, packet).is_err();
+    }
+}
+
+/// A packet that is there whole. The sum of a reset may be open, and the kernel does not say whether: a sum that is right
+/// may count as open too.
+fn bring_whole(tun: &Tun, mtu: usize, packet: &[u8]) {
+    let is_tcp = ip::tcp_port(packet).is_some();
+    let outline = if is_tcp { ip::outline(packet, mtu, false) } else { Some(NOTHING_LEFT) };
+    if let Some(outline) = outline {
         let _full = tun.give(outline, packet).is_err();
     }
 }

@@ -3,6 +3,7 @@
 use super::rules::Numbers;
 use crate::sys::{NetlinkSocket, Protocol};
 use crate::wire::netlink::{Answer, AnswerError};
+use crate::wire::nf_log;
 use crate::wire::queue::{self, Queued};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -10,13 +11,16 @@ use std::os::fd::{AsFd, BorrowedFd};
 /// Room for what was not read yet, and for one packet with all that the kernel says of it.
 const ROOM: usize = 32 << 20;
 const LARGEST: usize = 128 << 10;
+/// Resets and errors are small.
+const ROOM_OF_LOG: usize = 1 << 20;
 /// How many packets may wait.
 const WAITING: u32 = 16 * 1024;
 
-/// Both queues. The kernel drops what is for them when this is dropped.
+/// Both queues, and the log of what the kernel keeps from them. It drops what is for them when this is dropped.
 #[derive(Debug)]
 pub(super) struct Queues {
     socket: NetlinkSocket,
+    log: NetlinkSocket,
     pub(super) numbers: Numbers,
 }
 
@@ -32,7 +36,7 @@ impl Queues {
             tries += 1;
             let number = chance.wrapping_add(tries * 2) % COUNT;
             let tcp = LOWEST + u16::try_from(number).unwrap_or_default();
-            match Self::of(Numbers { tcp, others: tcp + 1 }) {
+            match Self::of(Numbers { tcp, others: tcp + 1, log: tcp }) {
                 // Somebody has one of them: the kernel says that this is not permitted, or that it is busy.
                 Err(AnswerError::Refused(error)) if tries < TRIES && is_had(&error) => {}
                 opened => return opened,
@@ -40,7 +44,7 @@ impl Queues {
         }
     }
 
-    /// Takes these two.
+    /// Takes these.
     pub(super) fn of(numbers: Numbers) -> Result<Self, AnswerError> {
         let mut socket = NetlinkSocket::open(Protocol::Netfilter)?;
         socket.take_up_to(LARGEST);
@@ -51,14 +55,43 @@ impl Queues {
                 socket.converse(&request, |datagram| answer.take(datagram, |_, _| ()))?;
             }
         }
-        Ok(Self { socket, numbers })
+        let mut log = NetlinkSocket::open(Protocol::Netfilter)?;
+        log.receive_up_to(ROOM_OF_LOG)?;
+        let seq = log.next_seq();
+        let mut answer = Answer::entry(seq);
+        let request = nf_log::bind(numbers.log, nf_log::WHOLE, seq);
+        log.converse(&request, |datagram| answer.take(datagram, |_, _| ()))?;
+        Ok(Self { socket, log, numbers })
+    }
+
+    /// Hands what was logged to `take`, and before it what was sent before it: a reset comes after what it ends.
+    pub(super) fn take_logged(
+        &mut self,
+        mut take: impl FnMut(&Queued<'_>),
+        mut take_logged: impl FnMut(&[u8]),
+    ) {
+        /// No sender fills a queue with more before its reset is taken out of the log.
+        const ALL: u32 = WAITING * 2;
+        let mut logged = Vec::new();
+        self.log.hear(|datagram| {
+            logged.extend(nf_log::packets(datagram).map(<[u8]>::to_vec));
+        });
+        self.take(ALL, &mut take);
+        for packet in logged {
+            take_logged(&packet);
+        }
+    }
+
+    /// Where it is told that something was logged.
+    pub(super) fn log(&self) -> BorrowedFd<'_> {
+        self.log.as_fd()
     }
 
     /// Hands some of the packets that have come to `take`, and then drops them, so that their senders take them for
     /// sent.
     pub(super) fn take(&mut self, most: u32, mut take: impl FnMut(&Queued<'_>)) {
         let mut last = [None; 2];
-        let Numbers { tcp, others } = self.numbers;
+        let Numbers { tcp, others, .. } = self.numbers;
         // What the kernel had no room for is lost, as on a network that is full.
         let _lost = self.socket.hear_some(most, |datagram| {
             for packet in queue::packets(datagram) {

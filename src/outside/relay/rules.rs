@@ -20,7 +20,13 @@ pub(super) struct Numbers {
     pub(super) tcp: u16,
     /// That of all else.
     pub(super) others: u16,
+    /// That of the log, for what the kernel keeps from queues.
+    pub(super) log: u16,
 }
+
+/// The errors of ICMP: unreachable, time exceeded, and a bad parameter (RFC 792), and those of `ICMPv6` with packet too big
+/// (RFC 4443).
+const ERRORS: [(Family, &[u8]); 2] = [(Family::Ipv4, &[3, 11, 12]), (Family::Ipv6, &[1, 2, 3, 4])];
 
 /// A socket that can have the tables.
 pub(super) fn prepare() -> io::Result<NetlinkSocket> {
@@ -90,6 +96,14 @@ fn batch(
             batch.rule(table, PROBE_FORWARDED, &from().drop());
             // Nobody here sends from there: it is a packet that something doubled or handed on.
             batch.rule(table, REPLY_OUT, &from().drop());
+            // A rule that rejects answers with a packet of the connection that it ends, which is not yet one that the kernel
+            // tracks. Such packets it drops before a queue (nf_ct_drop_unconfirmed).
+            batch.rule(table, REPLY_END, &to().reset().log(queues.log).drop());
+            let errors =
+                ERRORS.iter().filter(|(of, _)| *of == family).flat_map(|(_, kinds)| *kinds);
+            for kind in errors {
+                batch.rule(table, REPLY_END, &to().icmp(family, *kind).log(queues.log).drop());
+            }
             batch.rule(table, REPLY_END, &to().of(Transport::Tcp).queue(queues.tcp, by));
             batch.rule(table, REPLY_END, &to().queue(queues.others, by));
         }

@@ -250,10 +250,28 @@ impl Expressions {
     /// And with the flag SYN.
     #[must_use]
     pub fn syn(self) -> Self {
-        /// Where the flags of TCP are, and SYN among them.
-        const FLAGS: u32 = 13;
         const SYN: u8 = 2;
-        self.payload(TRANSPORT, FLAGS, 1, REG32_00).and(SYN).differs(REG32_00, &[0])
+        self.flag(SYN)
+    }
+
+    /// And of TCP, with the flag RST.
+    #[must_use]
+    pub fn reset(self) -> Self {
+        const RST: u8 = 4;
+        self.of(Transport::Tcp).flag(RST)
+    }
+
+    fn flag(self, flag: u8) -> Self {
+        /// Where the flags of TCP are.
+        const FLAGS: u32 = 13;
+        self.payload(TRANSPORT, FLAGS, 1, REG32_00).and(flag).differs(REG32_00, &[0])
+    }
+
+    /// And an ICMP message of this type and family.
+    #[must_use]
+    pub fn icmp(self, family: Family, kind: u8) -> Self {
+        let protocol = if family == Family::Ipv4 { 1 } else { 58 };
+        self.protocol(protocol).payload(TRANSPORT, 0, 1, REG32_00).equals(REG32_00, &[kind])
     }
 
     /// An ICMP message that quotes a packet of ours: one from `source`, whose own header has no options.
@@ -270,7 +288,7 @@ impl Expressions {
     #[must_use]
     pub fn redirect(self) -> Self {
         const REDIRECT: u8 = 137;
-        self.protocol(58).payload(TRANSPORT, 0, 1, REG32_00).equals(REG32_00, &[REDIRECT])
+        self.icmp(Family::Ipv6, REDIRECT)
     }
 
     /// Begins to trace the packet.
@@ -314,6 +332,15 @@ impl Expressions {
                 )
             }
         }
+    }
+
+    /// Tells the program that has the log of this group of it, whole and at once (`NFTA_LOG_GROUP`, `_SNAPLEN` and
+    /// `_QTHRESHOLD`).
+    #[must_use]
+    pub fn log(self, group: u16) -> Self {
+        let whole = u32::from(u16::MAX).to_be_bytes();
+        let at_once = 1_u16.to_be_bytes();
+        self.expression("log", &[(1, &group.to_be_bytes()), (3, &whole), (4, &at_once)])
     }
 
     fn verdict(self, code: u32) -> Self {

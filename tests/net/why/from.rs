@@ -53,6 +53,10 @@ fn a_rule_for_the_network_only_is_named() {
     assert!(text(&report).contains("listens on 27601"), "{report:#}");
     let report = assert_from(&world, "27601 --from lan", "T01 proved");
     assert_eq!(report["attempts"].as_array().unwrap().len(), 3, "{report:#}");
+    // Of several addresses, the one that the server is bound to.
+    let world = world.accepts(tcp("[fd77::2]:27604"));
+    let report = assert_from(&world, "27604 --from lan", "T01 proved");
+    assert!(text(&report).contains(" listens on 27604"), "{report:#}");
     let report = assert_from(&world, "27603 --from lan", "T01 proved");
     assert!(evidence(&report, "rule").ends_with("input: policy drop"), "{report:#}");
     assert!(text(&report).contains("nothing listens"), "{report:#}");

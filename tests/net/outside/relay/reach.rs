@@ -79,3 +79,17 @@ for host in \"10.77.0.9\", \"224.0.0.251\", \"10.77.0.255\":
     assert!(run.stderr.contains("refused 2 packets to 10.77.0.9, 10.77.0.255"), "{run:#?}");
     wire.assert_silent();
 }
+
+/// A device with nothing but an address of its link is not where neighbours are.
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn a_program_stands_where_the_network_is() {
+    if !can_inject() {
+        return;
+    }
+    let (world, _there) = with_neighbour();
+    ip("link add under0 index 3 type veth peer name under1 index 4");
+    ip("link set under1 up\nlink set under0 up\naddress add fe80::3/64 dev under0 nodad");
+    let run = outside(&world, "-v", &["true"]).run().exits(0);
+    assert!(run.stderr.contains("its packets come by lan0"), "{run:?}");
+}

@@ -14,6 +14,7 @@ use std::collections::BTreeSet;
 const RULES: &str = "table inet fw {
     chain input {
         type filter hook input priority 0; policy accept;
+        ct state established,related accept
         tcp dport 8081 drop
         tcp dport 8082 reject with tcp reset
         tcp dport 8083 reject
