@@ -66,7 +66,8 @@ impl Scene<'_> {
             let at_xdp = (!dropped.has_reason() && dropped.is_at_xdp()).then_some("XDP");
             self.by_reason(at_xdp.unwrap_or(&dropped.reason))
         });
-        let (place, hook, text) = by_reason.unwrap_or_else(|| self.by_state());
+        let (place, hook, text) =
+            by_reason.or_else(|| self.untraced()).unwrap_or_else(|| self.by_state());
         let text = match dropped {
             // Words of ours for what the kernel says are left out where there are none.
             Some(Dropped { reason, location }) if place.is_vague() => {
@@ -128,6 +129,16 @@ impl Scene<'_> {
             }
             _ => return None,
         })
+    }
+
+    /// A rule on whose way the trace was turned off. At a device nothing is traced at all.
+    fn untraced(&self) -> Option<(Place, Option<Hook>, String)> {
+        let dropped = self.journey.dropped.as_ref()?;
+        let is_rule = dropped.location.as_deref() == Some("nft_do_chain");
+        let text =
+            "a rule of nf_tables that was not traced: another turns that off (meta nftrace set 0)";
+        (is_rule && self.journey.reached != Reached::Nothing)
+            .then(|| (Place::Unknown, None, text.to_owned()))
     }
 
     /// Whether the kernel gave a reason that is not that of anything which is looked for here: what there is did not do

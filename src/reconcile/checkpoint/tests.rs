@@ -229,6 +229,18 @@ fn a_chain_at_a_device_is_named_where_netfilter_did_it() {
 }
 
 #[test]
+fn a_rule_that_was_not_traced_is_a_rule() {
+    let mut dropped = journey(Reached::Rules, Some("NETFILTER_DROP"));
+    dropped.dropped.as_mut().unwrap().location = Some("nft_do_chain".into());
+    for filters in [Filters::default(), netfilter(), legacy()] {
+        let told = named(&dropped, &filters, &Rulebook::default());
+        let words =
+            "unknown - told: a rule of nf_tables that was not traced: another turns that off";
+        assert!(told.starts_with(words), "{told}");
+    }
+}
+
+#[test]
 fn a_reply_that_was_lost_was_lost_on_its_way() {
     let lost = Some(Reply { left: false, steps: Vec::new() });
     let journey = Journey { reply: lost, ..journey(HOST, Some("NETFILTER_DROP")) };

@@ -87,3 +87,25 @@ fn a_program_below_a_bridge() {
     let what = report["incomplete"].as_array().unwrap().iter().map(|it| it["what"].clone());
     assert!(what.collect::<Vec<_>>().contains(&"what XDP stops below br0".into()), "{report:#}");
 }
+
+/// A rule may turn the trace off: what drops behind it is a rule still.
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn a_rule_that_is_not_traced() {
+    if !can_inject() {
+        return;
+    }
+    let (world, _there) = with_neighbour();
+    let world = world.listens(tcp("0.0.0.0:21")).nft(
+        "table inet fw {
+            chain pre { type filter hook prerouting priority -150; meta nftrace set 0; }
+            chain input { type filter hook input priority 10; tcp dport 21 drop; }
+        }",
+    );
+    let report = world.json("check 21 --from lan --proto tcp -4");
+    assert_ended(&report, "21/tcp filtered proved - unknown NETFILTER_DROP");
+    assert!(
+        words(&report, 21).starts_with("a rule of nf_tables that was not traced"),
+        "{report:#}"
+    );
+}
