@@ -16,6 +16,7 @@ pub use linux::client_socket::{
 };
 pub use linux::clock::{pause, ready, time_since_boot};
 pub use linux::command::{Ending, Started};
+pub use linux::file::beginning_of;
 pub use linux::guardian::Guardian;
 pub use linux::host::{
     boot_id, capabilities, effective_uid, host_name, kernel_release, kernel_version,

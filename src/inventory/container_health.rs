@@ -2,10 +2,12 @@
 
 use super::container_names::value;
 use crate::model::{Container, Runtime};
-use crate::sys::{Procfs, Table};
+use crate::sys::{self, Procfs, Table};
 use serde_json::Value;
-use std::fs;
 use std::path::{Path, PathBuf};
+
+/// So many bytes of a file are read: more are none that a runtime writes.
+const LONGEST: u64 = 1 << 20;
 
 /// Whether the health check of a container has not passed since its start. A container without one is never starting.
 #[must_use]
@@ -22,8 +24,8 @@ pub fn is_starting(container: &Container) -> bool {
 }
 
 fn says_starting(path: &Path, at: &str) -> bool {
-    let text = fs::read(path).unwrap_or_default();
-    let status = serde_json::from_slice(&text).ok();
+    let text = sys::beginning_of(path, LONGEST).ok().flatten().unwrap_or_default();
+    let status = serde_json::from_str(&text).ok();
     status.and_then(|it: Value| Some(it.pointer(at)?.as_str()? == "starting")) == Some(true)
 }
 
@@ -50,6 +52,7 @@ fn file(words: &[String], id: &str) -> Option<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
 
     #[test]
     fn the_arguments_of_conmon_say_where_the_health_is_kept() {
@@ -75,7 +78,11 @@ mod tests {
         assert!(!says(r#"{"State":{"Health":{"Status":"healthy"}}}"#));
         assert!(!says(r#"{"State":{}}"#));
         assert!(!says("{"));
+        let long = " ".repeat(2 << 20);
+        assert!(!says(&format!(r#"{long}{{"State":{{"Health":{{"Status":"starting"}}}}}}"#)));
         fs::remove_file(&path).unwrap();
         assert!(!says_starting(&path, "/Status"));
+        // The path is the word of whoever started the program: it may have no end.
+        assert!(!says_starting(Path::new("/dev/zero"), "/Status"));
     }
 }

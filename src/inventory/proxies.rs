@@ -47,13 +47,14 @@ fn of_child(process: &Process, namespaces: &Namespaces) -> Option<String> {
     homes.find(|(_, processes)| processes.iter().any(is_child)).map(|(netns, _)| netns)
 }
 
-/// Whether any process, whoever it belongs to, has the name of such a program, and is not told by its arguments to take
-/// another port.
+/// Whether any process has the name of such a program, is of the user of the socket at the port, where that is known, and
+/// is not told by its arguments to take another port.
 #[must_use]
-pub fn a_proxy_may_take(port: Port) -> bool {
+pub fn a_proxy_may_take(port: Port, user: Option<u32>) -> bool {
     let Ok(procfs) = Procfs::open() else { return false };
     let may = |pid: u32| {
-        procfs.comm(pid).is_ok_and(|name| is_proxy(&name)) && {
+        let is_its = |user| procfs.users(pid).is_ok_and(|users| users.contains(&user));
+        procfs.comm(pid).is_ok_and(|name| is_proxy(&name)) && user.is_none_or(is_its) && {
             let arguments = procfs.arguments(Table::of(pid)).unwrap_or_default();
             let words = arguments.into_iter().map(|word| word.to_string_lossy().into_owned());
             may_take(&words.collect::<Vec<String>>(), port)

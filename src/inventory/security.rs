@@ -5,12 +5,14 @@ use crate::sys;
 use crate::wire::denial;
 use std::io::ErrorKind;
 
-/// Denials of a port, as far as they can be read, and the gap that is left.
+/// So many denials are told: who tries again and again is denied as often.
+const MOST: usize = 5;
+
+/// Denials of a port, the last ones, as far as they can be read, and the gap that is left.
 #[must_use]
 pub fn security(port: Port) -> (Security, Option<Gap>) {
     let mut denials = Vec::new();
-    let read =
-        sys::kernel_log(|record| denials.extend(denial::denial(record, port).map(str::to_owned)));
+    let read = sys::kernel_log(|record| keep(&mut denials, denial::denial(record, port)));
     let modules = match sys::security_modules() {
         Some(modules) => Seen::Known(modules),
         None => Seen::Failed("the kernel does not tell them".to_owned()),
@@ -22,4 +24,28 @@ pub fn security(port: Port) -> (Security, Option<Gap>) {
         hides: Hides::Reasons,
     });
     (Security { modules, label: sys::security_label(), denials }, gap)
+}
+
+/// Keeps the last ones.
+fn keep(denials: &mut Vec<String>, denial: Option<&str>) {
+    let Some(denial) = denial else { return };
+    if denials.len() == MOST {
+        denials.remove(0);
+    }
+    denials.push(denial.to_owned());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_many_denials_the_last_ones_are_kept() {
+        let mut denials = Vec::new();
+        for number in 0..20_000 {
+            keep(&mut denials, Some(number.to_string().as_str()));
+            keep(&mut denials, None);
+        }
+        assert_eq!(denials, ["19995", "19996", "19997", "19998", "19999"]);
+    }
 }

@@ -177,6 +177,13 @@ pub struct ClientAttempt {
 }
 
 impl ClientAttempt {
+    /// Whether a connection was opened that no socket at the address and port took: something redirected it.
+    #[must_use]
+    pub fn was_taken_elsewhere(&self) -> bool {
+        let taken = self.opened.as_ref().map(|opened| &opened.taken);
+        matches!(taken, Some(TakenBy::Other(_) | TakenBy::Nobody))
+    }
+
     /// What a client sees, in words: `RST in 0.1 ms, no ICMP`.
     #[must_use]
     pub fn in_words(&self) -> String {

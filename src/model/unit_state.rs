@@ -136,7 +136,7 @@ pub struct UnitState {
     pub configured: Vec<(String, Port)>,
     /// The variables that the unit sets.
     pub environment: Vec<(String, String)>,
-    /// The ports that it opens.
+    /// The ports that it opens in the network of the host.
     pub opens: Vec<Opening>,
     /// The units that it starts, for a socket unit.
     pub starts: Vec<String>,

@@ -9,6 +9,7 @@ pub(super) mod client_socket;
 pub(super) mod clock;
 pub(super) mod command;
 mod error_queue;
+pub(super) mod file;
 pub(super) mod guardian;
 pub(super) mod host;
 pub(super) mod interfaces;

@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// The properties that [`units`] reads.
-pub const PROPERTIES: [&str; 19] = [
+pub const PROPERTIES: [&str; 21] = [
     "Id",
     "LoadState",
     "ActiveState",
@@ -27,6 +27,8 @@ pub const PROPERTIES: [&str; 19] = [
     "IPAddressDeny",
     "SocketBindAllow",
     "SocketBindDeny",
+    "PrivateNetwork",
+    "NetworkNamespacePath",
 ];
 
 /// What is printed of each unit, at `now` on the monotonic clock, and how many of its paragraphs of `Name=value` are no
@@ -69,6 +71,8 @@ fn unit(paragraph: &str, manager: Manager, now: Duration) -> Option<UnitState> {
         Ok(then) => Seen::Known(now.saturating_sub(Duration::from_micros(then))),
         Err(_) => Seen::Skipped("systemd does not tell it"),
     };
+    // What a unit opens in a network of its own is not opened here.
+    let is_here = value("PrivateNetwork") != "yes" && value("NetworkNamespacePath").is_empty();
     let networks = |name| value(name).split_whitespace().filter_map(network).collect();
     let bind_rules = |name| value(name).split_whitespace().filter_map(bind_rule).collect();
     Some(UnitState {
@@ -85,7 +89,7 @@ fn unit(paragraph: &str, manager: Manager, now: Duration) -> Option<UnitState> {
         configured: Vec::new(),
         words: values("ExecStart").into_iter().flat_map(command).collect(),
         environment: assignments(value("Environment")),
-        opens: values("Listen").into_iter().filter_map(opening).collect(),
+        opens: values("Listen").into_iter().filter_map(opening).filter(|_| is_here).collect(),
         starts: words("Triggers"),
         started_by: words("TriggeredBy"),
         slice: words("Slice").into_iter().next(),
@@ -270,6 +274,18 @@ StateChangeTimestampMonotonic=0
             .collect();
         assert_eq!(opens, ["127.0.0.1 7008/tcp", ":: 7009/udp", "fe80::1 7010/tcp"]);
         assert_eq!(sock.starts, ["sock.service"]);
+    }
+
+    #[test]
+    fn what_a_unit_opens_in_a_network_of_its_own_is_not_opened_here() {
+        let opens = |line: &str| {
+            let (units, _) = units(&format!("{SOCKET}{line}\n"), Manager::System, Duration::ZERO);
+            units[0].opens.len()
+        };
+        assert_eq!(opens("PrivateNetwork=no"), 3);
+        assert_eq!(opens("NetworkNamespacePath="), 3);
+        assert_eq!(opens("PrivateNetwork=yes"), 0);
+        assert_eq!(opens("NetworkNamespacePath=/run/netns/blue"), 0);
     }
 
     #[test]

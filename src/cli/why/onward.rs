@@ -10,7 +10,7 @@ use crate::model::{
 };
 use crate::probe::{self, Call};
 use crate::reconcile::why::{Case, redirection};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
@@ -214,7 +214,7 @@ impl Looker<'_> {
     /// Connects once more where a proxy may have taken the connection: it closes it only when it has not reached what is
     /// behind it, which takes longer than the first moments.
     pub(super) fn wait_for_proxies(&self, cases: &mut [Case], here: &Inventory) {
-        let mut may_take = None;
+        let mut may_take = BTreeMap::new();
         for case in cases {
             let Way::Local(device) = case.way else { continue };
             let stays = case.attempt.opened.as_ref().is_some_and(|opened| {
@@ -226,10 +226,10 @@ impl Looker<'_> {
                 .filter(|socket| stays && socket.state.serves() && socket.accepts(to.ip(), device));
             let may_be = takers.any(|socket| {
                 let owner_is_hidden = socket.held.owners.is_empty();
+                let user = socket.held.uid.known().copied();
+                let by_user = || inventory::a_proxy_may_take(self.asked.port, user);
                 proxy_of(socket).is_some()
-                    || (owner_is_hidden
-                        && *may_take
-                            .get_or_insert_with(|| inventory::a_proxy_may_take(self.asked.port)))
+                    || (owner_is_hidden && *may_take.entry(user).or_insert_with(by_user))
             });
             if may_be {
                 let (transport, device) = (self.asked.transport, Some(device));

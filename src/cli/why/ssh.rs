@@ -132,6 +132,7 @@ impl Looker<'_> {
             seen: answer.reply.seen.map(|(client, _)| client),
             here: traced.here,
             direct: traced.direct,
+            sees_all: traced.sees_all,
         };
         let word = login.word.clone();
         let sources = sources.into_iter().flatten().collect();
@@ -170,12 +171,14 @@ impl Looker<'_> {
             untraced: untraced("it is not known by which way packets come from there", None),
             here: BTreeMap::new(),
             direct: true,
+            sees_all: true,
         };
         for (case, source) in cases.iter_mut().zip(sources) {
             let failed = case.attempt.outcome != Outcome::Connected;
             let (true, Way::Local(_), Some(source)) = (failed, &case.way, source) else { continue };
             let to = case.attempt.to.ip();
             let posts = posts(*source, to, local);
+            let unseen = gaps.len();
             let found = match probes(word, &posts, self.asked, gaps) {
                 Ok(found) => found,
                 Err(error) => {
@@ -193,6 +196,7 @@ impl Looker<'_> {
                 read_around(case, journey);
             }
             traced.here.insert(to, here);
+            traced.sees_all &= gaps.iter().skip(unseen).all(|gap| gap.hides != Hides::Views);
             traced.direct &=
                 matches!(inventory::way_to(*source, 0), Way::Out { gateway: None, .. });
             traced.untraced = untraced("the kernel's trace does not tell the rule", None);
@@ -207,6 +211,7 @@ struct Traced {
     untraced: Gap,
     here: BTreeMap<IpAddr, Outcome>,
     direct: bool,
+    sees_all: bool,
 }
 
 fn untraced(reason: &str, need: Option<Need>) -> Gap {

@@ -313,9 +313,9 @@ pub(super) const ENTRIES: [Entry; 58] = [
         text: "The address, or the one that a rule of NAT forwards the port to, should be on a network of this host, \
                but nobody answers ARP (or neighbour discovery) for it: the machine or the container is gone.",
         evidence: "After some 3 s ICMP 3/1 (ICMPv6 1/3) from this host itself, and an incomplete neighbour entry. \
-               Within 1 s only the entry, and the certainty is `likely`. Where the port is forwarded to takes root; \
-               without it an ICMP error that comes later than a rule would send it is `possible`, and after a second \
-               `likely`.",
+               Within 1 s only the entry, and the certainty is `likely`, as it is where a router says so after a \
+               second. What comes at once is a rule's. Where the port is forwarded to takes root; without it an ICMP \
+               error that comes later than a rule would send it is `possible`, and after a second `likely`.",
         fix: "Look whether the machine or the container is up and has that address.",
         most: Proved,
         tested: true,
@@ -444,7 +444,8 @@ pub(super) const ENTRIES: [Entry; 58] = [
         text: "A rule lets the port through for some source addresses, and the client is not one of them: a later rule \
                or the policy stops it.",
         evidence: "As T01, R20, R21 or H01 to H03 by a traced rule of the input path (root), and a rule that was asked \
-                   before it lets the port in for some sources, and asks for nothing else.",
+                   before it on the way from the same base chain lets the port in for some sources, and asks for \
+                   nothing else.",
         fix: "Add the client's address to the rule, or connect from an allowed one.",
         most: Likely,
         tested: true,
@@ -456,8 +457,8 @@ pub(super) const ENTRIES: [Entry; 58] = [
         text: "Another machine gets nowhere, and this host is not the cause: a router, a firewall or a provider's \
                filter between them, or the other machine's own rules, drop or refuse the connection.",
         evidence: "The other machine was asked over ssh and failed, while this host answers a traced packet from \
-                   its address otherwise (root), or the ICMP error came from elsewhere. Without a trace, and where \
-                   NAT is between, only `possible`.",
+                   its address otherwise (root), or the ICMP error came from elsewhere. Without a trace, where NAT \
+                   is between, and where XDP in a driver sees what no trace does, only `possible`.",
         fix: "Look at what is between: the rules of the cloud or the provider, routers, the firewall of the other \
               machine; behind NAT, let the device that has the address pass the port on.",
         most: Likely,
@@ -507,8 +508,8 @@ pub(super) const ENTRIES: [Entry; 58] = [
                only. Or a program (conmon) keeps the port for a container, and the rule of NAT that should hand the \
                connection on is gone, as after a reload of the firewall.",
         evidence: "The connection was up, its end came within half a second, without data, and the listener is a \
-               proxy of containers; `proved` where root sees that nothing inside takes it. For conmon: the connection \
-               is up, nobody accepts it, and no rule publishes the port. From a place on the network no connection is \
+               proxy of containers; `proved` where root sees that nothing inside takes it (for pasta, which is untested, \
+               `likely` at most). For conmon: the connection is up, nobody accepts it, and no rule publishes the port. From a place on the network no connection is \
                opened, and a proxy is `possible` there.",
         fix: "Let the program inside listen on 0.0.0.0, and look whether it is up; for conmon podman network reload.",
         most: Proved,

@@ -2,7 +2,9 @@
 
 use super::naming::{Claim, claim};
 use super::{BindFacts, Bound, Found, units};
-use crate::model::{Certainty, Code, Endpoint, Evidence, Inventory, Restrictions, UnitState};
+use crate::model::{
+    Certainty, Code, Endpoint, Evidence, Inventory, Manager, Restrictions, UnitState,
+};
 
 /// Whether what systemd says of units can matter: nothing holds the port, or systemd or nobody that is known does.
 #[must_use]
@@ -52,10 +54,12 @@ pub(super) fn that_may_not(facts: &BindFacts) -> Option<Found> {
 }
 
 fn by_setting(found: Found, of: &Restrictions) -> Found {
-    let units = of.units.join(" ");
-    found
-        .seen("SocketBindDeny", format!("of {units}"))
-        .next(format!("systemctl show -p SocketBindDeny,SocketBindAllow {units}"))
+    let names: Vec<&String> = of.units.iter().collect();
+    found.seen("SocketBindDeny", format!("of {}", of.units.join(" "))).next(units::to_show(
+        Manager::System,
+        "SocketBindDeny,SocketBindAllow",
+        &names,
+    ))
 }
 
 #[cfg(test)]

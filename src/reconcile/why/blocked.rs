@@ -10,7 +10,7 @@ use std::time::Duration;
 const SLOW: Duration = Duration::from_millis(900);
 
 /// What a rule sends back comes sooner.
-const NO_RULE: Duration = Duration::from_millis(50);
+pub(super) const NO_RULE: Duration = Duration::from_millis(50);
 
 /// An ICMP error came back.
 pub(super) fn by_icmp(facts: &Facts, case: &Case) -> Option<Found> {
@@ -33,7 +33,21 @@ pub(super) fn by_icmp(facts: &Facts, case: &Case) -> Option<Found> {
         let found = found.seen("ICMP", format!("{error} in {}", elapsed(case.attempt.elapsed)));
         return Some(found.next(format!("sudo portsight why {}", facts.target())));
     }
-    if unreachable && (case.attempt.elapsed >= SLOW || case.neighbour == Neighbour::Silent) {
+    if unreachable
+        && case.attempt.elapsed >= SLOW
+        && case.neighbour == Neighbour::Answers
+        && let Some(router) = error.from.filter(|from| !facts.local.contains(from))
+    {
+        let address = case.address();
+        let text =
+            format!("{router} finds nobody for {address}: there is no such machine behind it");
+        let found = Found::new(Code::H04, Certainty::Likely, text);
+        let found = found.seen("ICMP", format!("{error} in {}", elapsed(case.attempt.elapsed)));
+        return Some(found.next(format!("ip route get {address}")));
+    }
+    // An entry may be left of what was asked before, and no rule waits.
+    let is_silent = case.neighbour == Neighbour::Silent && case.attempt.elapsed >= NO_RULE;
+    if unreachable && (case.attempt.elapsed >= SLOW || is_silent) {
         let sure = match case.neighbour {
             Neighbour::Silent => Certainty::Proved,
             _ => Certainty::Likely,

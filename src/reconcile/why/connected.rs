@@ -32,18 +32,22 @@ pub(super) fn found(facts: &Facts, case: &Case) -> Option<Found> {
 fn ended(facts: &Facts, case: &Case, takers: &[&Socket]) -> Found {
     let port = facts.asked.port;
     let taken = case.attempt.opened.as_ref().map(|opened| &opened.taken);
-    if let Some(owner) = proxy(takers) {
-        let sure = match inside(case).map(|it| Serves::of(it, target(case)).is_dead()) {
-            Some(true) => Certainty::Proved,
+    if let Some(owner) = proxy(takers).filter(|_| !case.attempt.was_taken_elsewhere()) {
+        let is_pasta = owner.process.name.starts_with("pasta");
+        let sure = match inside(case).map(|it| Serves::of(it, target(case))) {
+            // pasta may lead to the loopback, and what it does was never seen.
+            Some(Serves::LoopbackOnly(_)) if is_pasta => Certainty::Possible,
+            Some(serves) if serves.is_dead() && !is_pasta => Certainty::Proved,
             // What is inside may have closed it.
-            Some(false) => Certainty::Possible,
-            None => Certainty::Likely,
+            Some(serves) if !serves.is_dead() => Certainty::Possible,
+            _ => Certainty::Likely,
         };
         let found = without_backend(facts, case, owner, sure);
         return found.seen("connection", "opened, and closed before a byte came");
     }
     let who = match (takers.first(), taken) {
         (_, Some(TakenBy::Other(address))) => format!("the socket at {address}"),
+        (_, Some(TakenBy::Nobody)) => "what a rule hands it on to".to_owned(),
         (Some(socket), _) => holder(&socket.held),
         (None, _) => "the server".to_owned(),
     };

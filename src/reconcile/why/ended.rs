@@ -1,7 +1,7 @@
 //! Nothing came back, and something that is no rule is the reason.
 
 use super::words::{behind, holder};
-use super::{Case, Facts, Found, Remote, unit_filter};
+use super::{Case, Facts, Found, Remote, unit_filter, units};
 use crate::model::{Certainty, Checkpoint, Code, Hook, Place, Reached, Seen, Socket};
 use std::collections::BTreeSet;
 
@@ -99,7 +99,7 @@ fn commands(facts: &Facts, case: &Case, ended: &Checkpoint, taker: Option<&Socke
         Place::Ipsec => one("ip xfrm policy"),
         Place::Cgroup => match taker.map(|socket| &socket.held.unit) {
             Some(Seen::Known(unit)) => {
-                vec![format!("systemctl show -p IPAddressDeny,IPAddressAllow {}", unit.name)]
+                vec![units::to_show(unit.manager, "IPAddressDeny,IPAddressAllow", &[&unit.name])]
             }
             _ => vec![who()],
         },

@@ -1,5 +1,6 @@
 //! A rule of destination NAT sends the connection on.
 
+use super::blocked;
 use super::inside::{self, Serves};
 use super::words::{self, holder};
 use super::{Case, Facts, Found};
@@ -165,6 +166,10 @@ pub(super) fn gone(facts: &Facts, case: &Case) -> Option<Found> {
     let error = case.attempt.icmp.as_ref();
     let unreachable = error.filter(|it| [(3, 1), (1, 3)].contains(&(it.kind, it.code)));
     let silent = case.attempt.outcome == Outcome::TimedOut;
+    // What comes at once is a rule's: the entry is left of what was asked before.
+    if error.is_some() && case.attempt.elapsed < blocked::NO_RULE {
+        return None;
+    }
     let sure = match (unreachable, *neighbour, inside) {
         (Some(_), Neighbour::Silent, _) => Certainty::Proved,
         (None, Neighbour::Silent, _) if silent => Certainty::Likely,

@@ -46,7 +46,7 @@ fn zone(step: &Step) -> Option<String> {
 }
 
 impl Decided {
-    /// The chains that were asked before the rule that decided, each with the handle of its rule at which the packet left
+    /// The chains that were asked before the rule that decided, from the base chain on that led to it, each with the handle of its rule at which the packet left
     /// it, where it did not come to the end.
     #[must_use]
     pub fn asked_before(&self, journey: &Journey) -> Vec<(Chain, Option<u64>)> {
@@ -54,8 +54,11 @@ impl Decided {
         let Some(at) = journey.steps.iter().rposition(|step| step.rule == *id) else {
             return Vec::new();
         };
+        // What another base chain lets in comes to this one all the same.
+        let others = journey.steps.iter().take(at).rposition(|it| it.verdict == Decision::Accept);
+        let own = others.map_or(0, |last| last + 1);
         let mut chains: BTreeMap<Chain, Option<u64>> = BTreeMap::new();
-        for Step { rule, verdict } in journey.steps.iter().take(at + 1) {
+        for Step { rule, verdict } in journey.steps.iter().take(at + 1).skip(own) {
             chains.insert(rule.chain.clone(), rule.handle);
             if let Decision::Jump(name) | Decision::Goto(name) = verdict {
                 let chain = Chain { table: rule.chain.table.clone(), name: name.clone() };
@@ -80,7 +83,7 @@ pub(super) fn around(facts: &Facts, case: &Case, found: Found) -> Found {
         let port = facts.asked.port;
         let taker = facts.takers(case).first().copied();
         let text = format!(
-            "this host lets {port} in from {sources} only, and the client is none of these{}",
+            "this host lets {port} in from {sources}, and the client is none of these{}",
             behind(facts, taker)
         );
         let scoped = Found::new(Code::T09, Certainty::Likely, text);
@@ -138,7 +141,8 @@ fn opening(facts: &Facts, case: &Case, decided: &Decided) -> Option<String> {
         Manager::Nobody if !for_all => None,
         Manager::Nobody => {
             let is_iptables = decided.rule.backend != Backend::Nftables;
-            let only = said.is_some_and(|said| said.names_only(facts.endpoint()));
+            let only = said.as_ref().is_some_and(|said| said.names_only(facts.endpoint()));
+            let of_interface = said.is_some_and(|said| said.interface);
             let deletes = only && decided.policy == Some(Policy::Accept);
             let place = format!("{} {} {name}", table.family.name(), table.name);
             let accept = format!("{transport} dport {port} accept");
@@ -147,6 +151,8 @@ fn opening(facts: &Facts, case: &Case, decided: &Decided) -> Option<String> {
                 (Some(handle), false) if deletes => {
                     Some(format!("sudo nft delete rule {place} handle {handle}"))
                 }
+                // One more rule would let in what comes by the other interfaces too, past what stops it there.
+                (Some(_), false) if of_interface => None,
                 (Some(handle), false) => {
                     Some(format!("sudo nft insert rule {place} handle {handle} {accept}"))
                 }

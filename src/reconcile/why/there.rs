@@ -20,6 +20,8 @@ pub struct There {
     pub here: BTreeMap<IpAddr, Outcome>,
     /// Whether everything that was traced comes from a neighbour: else NAT may have changed what arrives.
     pub direct: bool,
+    /// Whether a real packet from there passes nothing that a traced one does not, as XDP in a driver.
+    pub sees_all: bool,
 }
 
 impl Case {
@@ -99,8 +101,13 @@ pub(super) fn found(facts: &Facts, case: &Case) -> Option<Found> {
                 Outcome::Connected => ("this host lets it in and answers: ", also),
                 _ => ("", also),
             };
-            let text = format!("{lets}something between the two machines {what}{also}");
-            let found = Found::new(Code::T10, Certainty::Likely, text);
+            let (or, sure) = if there.sees_all {
+                ("", Certainty::Likely)
+            } else {
+                (" or a program in the driver of this host's device", Certainty::Possible)
+            };
+            let text = format!("{lets}something between the two machines{or} {what}{also}");
+            let found = Found::new(Code::T10, sure, text);
             let told = match here {
                 Outcome::Connected => "a traced packet from there is let in, and answered",
                 Outcome::Refused => {

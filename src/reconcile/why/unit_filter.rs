@@ -1,8 +1,9 @@
 //! What a unit of systemd keeps out by programs of BPF at its control group, which no rule of the firewall shows.
 
-use super::words::holder;
+use super::units::{systemctl, to_show};
+use super::words::{holder, word};
 use super::{Case, Facts, Found};
-use crate::model::{Certainty, Code, Network, Restrictions, Socket};
+use crate::model::{Certainty, Code, Manager, Network, Restrictions, Socket};
 use std::net::IpAddr;
 
 /// Packets come to the socket, and its unit denies their source. That the kernel applies the settings is not seen.
@@ -26,10 +27,18 @@ pub(super) fn drops(facts: &Facts, case: &Case, socket: &Socket) -> Option<Found
         list(&restrictions.denied),
         list(&restrictions.allowed)
     );
-    let first = restrictions.units.first().map_or("", String::as_str);
-    let show = format!("systemctl show -p IPAddressDeny,IPAddressAllow {}", units.replace(',', ""));
-    let found = found.seen(&units, settings).next(show);
-    Some(found.next(format!("sudo systemctl edit {first}")))
+    let mut found = found.seen(&units, settings);
+    // Those above the unit are the system's.
+    let own = socket.held.unit.known();
+    let manager = |name: &String| {
+        own.filter(|own| own.name == *name).map_or(Manager::System, |own| own.manager)
+    };
+    for name in &restrictions.units {
+        found = found.next(to_show(manager(name), "IPAddressDeny,IPAddressAllow", &[name]));
+    }
+    let edit = restrictions.units.first().map(|it| systemctl(manager(it), "edit", &word(it)));
+    found.next.extend(edit);
+    Some(found)
 }
 
 /// The client, and the network of it that is denied. A client of this host has the address that it asks for.

@@ -2,17 +2,15 @@
 //! a socket unit that decides the port.
 
 use super::naming::{Claim, claim};
+use super::words::word;
 use super::{Case, Facts, Found};
 use crate::model::{
-    Activity, Certainty, Code, Endpoint, Manager, Opening, Outcome, Socket, TakenBy, Unit,
-    UnitState,
+    Activity, Certainty, Code, Endpoint, Manager, Opening, Outcome, Socket, Unit, UnitState,
 };
+use std::net::IpAddr;
 use std::time::Duration;
-pub(super) use words::told;
-use words::{
-    command, for_so_long, in_order_to_mend, result_and_time, state_in_words, systemctl, to_start,
-    word,
-};
+use words::{command, for_so_long, in_order_to_mend, result_and_time, state_in_words, to_start};
+pub(super) use words::{systemctl, to_show, told};
 
 /// A service that runs for less than this may not listen yet.
 const YOUNG: Duration = Duration::from_secs(10);
@@ -187,8 +185,7 @@ fn elsewhere(facts: &Facts, unit: &UnitState, socket: &UnitState, claim: &Claim)
 /// A connection that came to a socket of systemd's, or of none any more, and was not served: by what the socket unit says
 /// that starts the service.
 pub(super) fn of_opened(facts: &Facts, case: &Case, takers: &[&Socket]) -> Option<Found> {
-    let taken = case.attempt.opened.as_ref().map(|opened| &opened.taken);
-    let elsewhere = case.device().is_none() || matches!(taken, Some(TakenBy::Other(_)));
+    let elsewhere = case.device().is_none() || case.attempt.was_taken_elsewhere();
     if elsewhere || !takers.iter().all(|socket| of_systemd(socket)) {
         return None;
     }
@@ -283,8 +280,13 @@ fn of_name<'a>(facts: &'a Facts, manager: Manager, name: &str) -> Option<&'a Uni
 fn opens_for(unit: &UnitState, at: Endpoint, case: &Case) -> bool {
     unit.opens.iter().any(|it| {
         (it.transport, it.port) == (at.transport, at.port)
-            && (it.address == case.address() || it.address.is_unspecified())
+            && (it.address == case.address() || takes_all(it.address, case.address()))
     })
+}
+
+/// Whether a socket at an address takes what is for another one, as far as its family goes: `[::]` takes IPv4 too.
+fn takes_all(bound: IpAddr, address: IpAddr) -> bool {
+    bound.is_unspecified() && (bound.is_ipv6() || address.is_ipv4())
 }
 
 fn is_young(unit: &UnitState) -> bool {

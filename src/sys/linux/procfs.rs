@@ -177,6 +177,16 @@ impl Procfs {
         Ok(self.text(&format!("{pid}/comm"))?.trim_end_matches('\n').to_owned())
     }
 
+    /// The users that a process is: real, effective, saved, and of its files.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn users(&self, pid: u32) -> io::Result<Vec<u32>> {
+        let text = self.text(&format!("{pid}/status"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("Uid:")).unwrap_or_default();
+        Ok(line.split_whitespace().filter_map(|uid| uid.parse().ok()).collect())
+    }
+
     /// How a process stands in the tree.
     ///
     /// # Errors

@@ -1,10 +1,10 @@
 //! Asking the program `systemctl` what systemd knows of its units.
 
+use super::file::beginning_of;
 use super::program::{DIRECTORIES, Ended, Program, Unfinished, of_system};
 use crate::model::Manager;
-use std::fs::{self, File};
-use std::io::{self, Read as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -107,7 +107,7 @@ pub fn unit_files(directories: &[String], mut take: impl FnMut(&str, &str)) -> u
             _ => continue,
         };
         for (unit, file) in files {
-            match text(&file) {
+            match beginning_of(&file, FILE) {
                 Ok(Some(text)) => take(&unit, &text),
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -122,18 +122,6 @@ pub fn unit_files(directories: &[String], mut take: impl FnMut(&str, &str)) -> u
 fn entries(directory: &Path) -> impl Iterator<Item = (String, PathBuf)> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
-}
-
-/// The beginning of a file; `None` for what is no file, as the `/dev/null` of a masked unit. What a user put there in
-/// its place is not waited for.
-fn text(path: &Path) -> io::Result<Option<String>> {
-    let file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    if !file.metadata()?.is_file() {
-        return Ok(None);
-    }
-    let mut bytes = Vec::new();
-    file.take(FILE).read_to_end(&mut bytes)?;
-    Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
 fn runtime_directory(uid: u32) -> PathBuf {

@@ -62,6 +62,16 @@ fn a_neighbour_that_nobody_is_is_told_from_one_that_refuses() {
     // Near misses: a machine that is there, with an open port and a closed one.
     assert_says(&world, "10.77.0.9:9999", "works");
     assert_says(&world, "10.77.0.9:27310", "R01 likely");
+    // What a rule rejects at once is no fault of the link, although its entry is still there.
+    let world = world.nft(
+        "table ip fw {
+            chain output {
+                type filter hook output priority 0;
+                ip daddr 10.77.0.5 tcp dport 27311 reject with icmp host-unreachable
+            }
+        }",
+    );
+    assert_says(&world, "10.77.0.5:27311", "H01 likely");
 }
 
 #[test]

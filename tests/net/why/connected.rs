@@ -82,6 +82,33 @@ fn what_is_behind_a_proxy_that_says_where_it_leads_is_told() {
     assert!(text(&report).contains("and closes it, although net-"), "{report:#}");
 }
 
+/// Who may not see the holder of a port waits for a proxy only where one has the user of the socket.
+#[test]
+#[ignore = "needs root: scripts/test"]
+fn a_proxy_of_another_user_is_not_waited_for() {
+    let world = World::new();
+    let listener: std::net::TcpListener = tcp("127.0.0.1:27515").listening(8).into();
+    let _proxy = holder().named("rootlessport").start();
+    let of_user = |uid| {
+        let uid = Some(rustix::fs::Uid::from_raw(uid));
+        rustix::fs::fchown(&listener, uid, None).unwrap();
+        std::thread::scope(|scope| {
+            let accepting = listener.try_clone().unwrap();
+            let run = scope
+                .spawn(|| world.prepare("why 127.0.0.1:27515 -o json").by_ordinary_user().run());
+            // A client that is watched for a while is the second one.
+            let _first = accepting.accept().unwrap();
+            accepting.set_nonblocking(true).unwrap();
+            let run = run.join().unwrap();
+            let again = accepting.accept().is_ok();
+            accepting.set_nonblocking(false).unwrap();
+            (super::told(&run), again)
+        })
+    };
+    assert_eq!(of_user(4321), ("works".to_owned(), false));
+    assert!(of_user(0).1, "it may be that of the proxy");
+}
+
 #[test]
 #[ignore = "needs a network namespace: scripts/test"]
 fn two_programs_that_share_a_port_are_named_and_two_workers_are_not() {

@@ -48,7 +48,7 @@ fn the_command_that_is_told_lets_the_port_in() {
     if !can_inject() {
         return;
     }
-    let ports = 28_101..=28_108;
+    let ports = 28_101..=28_109;
     let world = ports.fold(World::new().veth(&LAN), |world, port| {
         world.accepts(tcp(&format!("[::]:{port}")).dual())
     });
@@ -62,6 +62,7 @@ fn the_command_that_is_told_lets_the_port_in() {
                 tcp dport 28105 limit rate 1/second drop
                 tcp dport 28106 jump more
                 iifname lo tcp dport 28107 reject with tcp reset
+                iifname lo tcp dport { 28109, 28110 } drop
             }
             chain more { drop; }
         }
@@ -84,10 +85,12 @@ fn the_command_that_is_told_lets_the_port_in() {
         "T01 proved",
         "nft add rule inet strict input tcp dport 28108 accept",
     );
-    // Near misses: a rule for some sources, and one that asks for more, are there for another reason than the port; and the
-    // port beside the one that was let in is as it was.
+    // Near misses: a rule for some sources, one that asks for more, and one for some interfaces, before which another would
+    // let in what comes by all of them, are there for another reason than the port; and the port beside the one that was
+    // let in is as it was.
     assert_only_shows(&world, "127.0.0.1:28104", "T01 proved");
     assert_only_shows(&world, "127.0.0.1:28105", "T01 proved");
+    assert_only_shows(&world, "127.0.0.1:28109", "T01 proved");
     assert_eq!(asked(&world, "127.0.0.1:28103").0, "R21 proved");
 }
 
@@ -155,12 +158,18 @@ fn a_port_that_is_open_for_some_sources_is_said_with_these() {
         did_not_run("frames are injected by root only");
         return;
     }
-    let ports = 28_141..=28_147;
+    let ports = 28_141..=28_148;
     let world = ports.fold(World::new().veth(&LAN), |world, port| {
         world.accepts(tcp(&format!("[::]:{port}")).dual())
     });
     let world = world.nft(
-        "table inet fw {
+        "table inet before {
+            chain input {
+                type filter hook input priority -10;
+                ip saddr 10.77.0.66 tcp dport 28148 accept
+            }
+        }
+        table inet fw {
             set admins { type ipv4_addr; elements = { 10.77.0.5 } }
             chain input {
                 type filter hook input priority 0; policy drop;
@@ -172,7 +181,7 @@ fn a_port_that_is_open_for_some_sources_is_said_with_these() {
                 ip saddr 10.77.0.66 tcp dport 28144 accept
                 iifname lan1 ip saddr 10.77.0.66 tcp dport 28145 accept
                 ip saddr 10.77.0.66 tcp dport 28146 limit rate 1/second accept
-                tcp sport 28141-28147 accept
+                tcp sport 28141-28148 accept
             }
             chain more {
                 ip saddr { 10.77.0.66, 10.77.0.68 } tcp dport 28143 accept
@@ -182,7 +191,10 @@ fn a_port_that_is_open_for_some_sources_is_said_with_these() {
     let scoped = |target: &str, sources: &str| {
         let (answer, report) = asked(&world, &format!("{target} --from 10.77.0.67"));
         assert_eq!(answer, "T09 likely", "{target}: {report:#}");
-        assert!(text(&report).contains(&format!("from {sources} only")), "{report:#}");
+        assert!(
+            text(&report).contains(&format!("in from {sources}, and the client")),
+            "{report:#}"
+        );
         assert!(evidence(&report, "rule").ends_with("policy drop"), "{report:#}");
         assert!(evidence(&report, "lets in").contains("saddr"), "{report:#}");
         // To open it for all is not what these rules mean.
@@ -194,11 +206,14 @@ fn a_port_that_is_open_for_some_sources_is_said_with_these() {
     // The one that is meant gets in.
     assert_eq!(asked(&world, "10.77.0.2:28141 --from 10.77.0.66").0, "works");
     assert_eq!(asked(&world, "10.77.0.2:28143 --from 10.77.0.68").0, "works");
-    // Near misses: a rule that comes too late, one for another interface, one that asks for more, none, and another family.
-    for target in ["10.77.0.2:28144", "10.77.0.2:28145", "10.77.0.2:28146", "10.77.0.2:28147"] {
+    // Near misses: a rule that comes too late, one for another interface, one that asks for more, none, one of another
+    // base chain, behind which this one stops its sources too, and another family.
+    for port in 28_144..=28_148 {
+        let target = format!("10.77.0.2:{port}");
         let (answer, report) = asked(&world, &format!("{target} --from 10.77.0.67"));
         assert_eq!(answer, "T01 proved", "{target}: {report:#}");
     }
+    assert_eq!(asked(&world, "10.77.0.2:28148 --from 10.77.0.66").0, "T01 proved");
     let (answer, report) = asked(&world, "[fd77::2]:28141 --from fd77::67");
     assert_eq!(answer, "T01 proved", "{report:#}");
 }

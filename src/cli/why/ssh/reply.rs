@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+/// So many attempts are read: the script makes no more.
+const MOST: usize = 8;
 /// So many letters of what a tool said are kept.
 const LONGEST: usize = 200;
 
@@ -68,7 +70,7 @@ impl Reply {
                 _ => {}
             }
         }
-        reply.attempts = attempts.into_values().collect();
+        reply.attempts = attempts.into_values().take(MOST).collect();
         Some(reply)
     }
 }
@@ -147,6 +149,15 @@ mod tests {
         assert_eq!(reply.document.as_deref(), Some("{\n}\nend\n\n"));
         assert_eq!(Reply::read("portsight-asks 1\nboot x\n", port()), None, "not to its end");
         assert_eq!(Reply::read("boot x\nend\n", port()), None);
+    }
+
+    #[test]
+    fn more_attempts_than_the_script_makes_are_not_read() {
+        let line = |number| format!("attempt {number} 10.0.0.{} 5 status 0\n", number % 256);
+        let lines: String = (1..1000).map(line).collect();
+        let reply = Reply::read(&format!("portsight-asks 1\n{lines}end\n"), port()).unwrap();
+        assert_eq!(reply.attempts.len(), 8);
+        assert_eq!(reply.attempts[7].attempt.to.to_string(), "10.0.0.8:80");
     }
 
     #[test]

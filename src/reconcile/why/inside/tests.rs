@@ -3,7 +3,7 @@
 use super::*;
 use crate::model::{
     ClientAttempt, Gap, Hides, Icmp, Need, Neighbour, Onward, Opened, Outcome, Passage, Published,
-    Reached, TakenBy, TargetPort, Through, Transport,
+    Reached, TakenBy, TargetPort, Through, Transport, Way,
 };
 use crate::reconcile::why::tests::{case, facts, owned_by, port, told};
 use crate::reconcile::why::{Case, judge};
@@ -123,13 +123,18 @@ fn a_container_that_starts_is_told_only_where_nothing_is_at_the_port_yet() {
 
 #[test]
 fn what_is_gone_is_told_by_the_link() {
-    let with = |outcome, icmp, neighbour, inside| {
+    let after = |time, outcome, icmp, neighbour, inside| {
         let mut case = handed_on(outcome, onward(inside, neighbour));
         case.attempt.icmp = icmp;
+        case.attempt.elapsed = Duration::from_millis(time);
         told(&facts(vec![case], vec![]))
     };
+    let with = |outcome, icmp, neighbour, inside| after(3_000, outcome, icmp, neighbour, inside);
     let unreachable = || Some(Icmp { kind: 3, code: 1, from: None });
     let silent = Some(Neighbour::Silent);
+    // What comes at once is a rule's, whatever was asked in vain before.
+    let at_once = after(0, Outcome::Unreachable, unreachable(), silent, Seen::Absent);
+    assert_eq!(at_once, "R19 proved");
     assert_eq!(with(Outcome::TimedOut, None, silent, Seen::Absent), "H04 likely");
     assert_eq!(with(Outcome::Unreachable, unreachable(), silent, Seen::Absent), "H04 proved");
     let not_asked = Some(Neighbour::NotAsked);
@@ -169,6 +174,26 @@ fn an_error_that_comes_late_is_of_no_rule() {
     assert_eq!(with(0), "H01 likely");
     assert_eq!(with(300), "H04 possible");
     assert_eq!(with(3_000), "H04 likely");
+}
+
+#[test]
+fn an_error_about_another_host_is_of_the_link_only_where_it_comes_late() {
+    let with = |milliseconds, from: &str, neighbour| {
+        let mut case = case("10.9.0.9:80", Outcome::Unreachable, Some("EHOSTUNREACH"));
+        case.attempt.icmp = Some(Icmp { kind: 3, code: 1, from: Some(from.parse().unwrap()) });
+        case.attempt.elapsed = Duration::from_millis(milliseconds);
+        case.way = Way::Out { device: 2, gateway: Some("10.9.0.1".parse().unwrap()) };
+        case.neighbour = neighbour;
+        let facts = facts(vec![case], vec![]);
+        (told(&facts), text(&facts))
+    };
+    assert_eq!(with(3_000, "192.0.2.1", Neighbour::Silent).0, "H04 proved");
+    // A rule that rejects comes at once, whoever was asked for in vain a minute ago.
+    assert_eq!(with(0, "192.0.2.1", Neighbour::Silent).0, "H01 likely");
+    // A router that answers is there, and has asked in vain itself.
+    let (told, said) = with(3_000, "10.9.0.1", Neighbour::Answers);
+    assert_eq!(told, "H04 likely");
+    assert!(said.starts_with("10.9.0.1 finds nobody for 10.9.0.9"), "{said}");
 }
 
 /// A connection that was open.
@@ -217,6 +242,39 @@ fn a_proxy_is_judged_by_what_is_inside() {
         assert_eq!(told, expected, "{text}");
         assert!(text.contains(words), "{words:?} in {text}");
     }
+}
+
+#[test]
+fn a_proxy_is_not_blamed_for_what_it_did_not_take() {
+    let with = |taken| {
+        let mut attempt = opened(true, None);
+        attempt.opened.as_mut().unwrap().taken = taken;
+        let onward =
+            Some(Onward { to: None, inside: Seen::Known(inside(vec![])), neighbour: None });
+        let case = Case { attempt, onward, ..case("127.0.0.1:80", Outcome::Connected, None) };
+        let facts = facts(vec![case], vec![owned_by("127.0.0.1", 42, "docker-proxy")]);
+        (told(&facts), text(&facts))
+    };
+    assert_eq!(with(TakenBy::Probed).0, "C04 proved");
+    let (told, said) = with(TakenBy::Other("127.0.0.1:9090".parse().unwrap()));
+    assert_eq!(told, "C02 likely");
+    assert!(said.starts_with("the socket at 127.0.0.1:9090 accepts"), "{said}");
+    let (told, said) = with(TakenBy::Nobody);
+    assert_eq!(told, "C02 likely");
+    assert!(said.starts_with("what a rule hands it on to accepts"), "{said}");
+}
+
+#[test]
+fn of_pasta_it_is_not_known_that_it_does_not_lead_to_the_loopback() {
+    let with = |servers| {
+        let onward =
+            Some(Onward { to: None, inside: Seen::Known(inside(servers)), neighbour: None });
+        let attempt = opened(true, None);
+        let case = Case { attempt, onward, ..case("127.0.0.1:80", Outcome::Connected, None) };
+        told(&facts(vec![case], vec![owned_by("127.0.0.1", 42, "pasta.avx2")]))
+    };
+    assert_eq!(with(vec![owned_by("127.0.0.1", 7, "node")]), "C04 possible");
+    assert_eq!(with(vec![]), "C04 likely");
 }
 
 #[test]
@@ -280,6 +338,17 @@ fn a_port_of_another_namespace_is_told_by_what_is_there() {
     assert_eq!(with(vec![of_container()], vec![rule("10.88.0.3", 80)]).0, "R15 likely");
     let by_proxy = Inside { proxied: vec![port(8083)], ..of_container() };
     assert!(with(vec![by_proxy], vec![]).1.ends_with("which is published at 8083"));
+}
+
+#[test]
+fn a_namespace_without_a_name_is_one_word_of_a_shell() {
+    let named = |netns: &str| {
+        let inside = Inside { netns: Some(netns.into()), ..Inside::default() };
+        list(&inside).unwrap()
+    };
+    assert_eq!(named("blue"), "sudo portsight ls --netns blue");
+    assert_eq!(named("net:[4026532281]"), "sudo portsight ls --netns 'net:[4026532281]'");
+    assert_eq!(named("it's"), r"sudo portsight ls --netns 'it'\''s'");
 }
 
 #[test]

@@ -36,8 +36,13 @@ fn asked(attempt: ClientAttempt, sockets: Vec<Socket>) -> Facts {
     let is_ours = attempt.to.to_string() == OURS;
     let way = if is_ours { Way::Local(7) } else { Way::Out { device: 0, gateway: None } };
     let case = Case::unasked(attempt, way);
-    let there =
-        There { login: "ssh me@web1".into(), seen: None, here: BTreeMap::new(), direct: true };
+    let there = There {
+        login: "ssh me@web1".into(),
+        seen: None,
+        here: BTreeMap::new(),
+        direct: true,
+        sees_all: true,
+    };
     let remote = Remote {
         word: "ssh:me@web1".into(),
         places: ["10.0.0.9 by bash".to_owned()].into(),
@@ -134,6 +139,12 @@ fn what_this_host_would_answer_otherwise_is_stopped_between() {
     let why = judge_there(&other, None);
     assert_eq!(why.diagnosis.as_ref().map(|it| it.code), Some(Code::T10));
     assert!(why.evidence.iter().all(|it| it.what != "rule"), "{why:?}");
+    // What a program in the driver of this host drops no trace sees.
+    let mut bypassed = let_in(silence(), open());
+    there(&mut bypassed).sees_all = false;
+    assert_eq!(told(&bypassed), "T10 possible");
+    let text = judge_there(&bypassed, None).diagnosis.unwrap().text;
+    assert!(text.contains("or a program in the driver of this host's device"), "{text}");
     // Without a trace it is not known which of the two it is.
     for facts in [silence(), refusal(), asked(silent(OURS), Vec::new())] {
         assert_eq!(told(&facts), "T10 possible");

@@ -161,6 +161,13 @@ fn a_socket_unit_decides_the_port() {
     assert_eq!(told(&facts), "R14 proved");
     let commands = next(&facts);
     assert_eq!(commands[1], "sudo systemctl reset-failed web.socket web.service");
+    // At every address of the other family it would not have taken this client either.
+    for (address, certainty) in [("0.0.0.0", "likely"), ("::", "proved"), ("::1", "proved")] {
+        let mut socket = socket(Activity::Failed, 80);
+        socket.opens[0].address = address.parse().unwrap();
+        let facts = Facts { cases: vec![refused("[::1]:80")], ..with(vec![socket]) };
+        assert_eq!(told(&facts), format!("R11 {certainty}"), "{address}");
+    }
 
     // It connects, since systemd has the socket, and nobody serves it.
     let mut case = open("127.0.0.1:80");
@@ -224,6 +231,22 @@ fn the_filter_of_a_unit_is_blamed_only_where_it_denies_the_client() {
     assert_eq!(told(&facts(&["0.0.0.0/0"], 2)), "T06 likely");
     assert_eq!(told(&facts(&["::/0", "10.0.0.0/8"], 2)), "T04 likely");
     assert_eq!(told(&facts(&["0.0.0.0/0"], 0)), "T01 likely");
+
+    // A name is one word for a shell, and who asks for a user's unit is that user.
+    let mut escaped = facts(&["0.0.0.0/0"], 2);
+    let user = Manager::User(1000);
+    let name = r"a\x2db.service";
+    let unit = Unit { name: name.into(), manager: user, serves: None };
+    escaped.after.sockets[0].held.unit = Seen::Known(unit);
+    escaped.restrictions.as_mut().unwrap().units = vec![name.into(), "user-1000.slice".into()];
+    assert_eq!(
+        next(&escaped),
+        [
+            r"systemctl --user show -p IPAddressDeny,IPAddressAllow 'a\x2db.service'",
+            "systemctl show -p IPAddressDeny,IPAddressAllow user-1000.slice",
+            r"systemctl --user edit 'a\x2db.service'",
+        ]
+    );
 
     // From elsewhere it is the address of the client there that counts.
     let from = |source: &str| {

@@ -3,6 +3,7 @@
 use crate::model::{Activity, Manager, UnitState};
 use crate::reconcile::why::Found;
 use crate::reconcile::why::naming::Claim;
+use crate::reconcile::why::words::word;
 use std::time::Duration;
 
 /// ` (exit-code) 20 s ago`
@@ -82,17 +83,23 @@ pub(super) fn command(unit: &UnitState, program: &str, what: &str) -> String {
     }
 }
 
+/// A command that shows properties of units.
+pub(in crate::reconcile::why) fn to_show(
+    manager: Manager,
+    properties: &str,
+    names: &[&String],
+) -> String {
+    let user = if matches!(manager, Manager::User(_)) { " --user" } else { "" };
+    let names: Vec<String> = names.iter().map(|name| word(name)).collect();
+    format!("systemctl{user} show -p {properties} {}", names.join(" "))
+}
+
 /// A command that changes something.
-pub(super) fn systemctl(manager: Manager, verb: &str, names: &str) -> String {
+pub(in crate::reconcile::why) fn systemctl(manager: Manager, verb: &str, names: &str) -> String {
     match manager {
         Manager::User(_) => format!("systemctl --user {verb} {names}"),
         _ => format!("sudo systemctl {verb} {names}"),
     }
-}
-
-/// The name of a unit as a shell takes it: names have backslashes, and no quotes.
-pub(super) fn word(name: &str) -> String {
-    if name.contains('\\') { format!("'{name}'") } else { name.to_owned() }
 }
 
 /// `20 s`, `5 min`, `3 h`, `12 days`
