@@ -207,6 +207,9 @@ pub(super) fn read_rules(facts: &mut Facts, every: bool) {
     let looks = std::iter::once(&facts.first).chain(&facts.second);
     if looks.flat_map(|look| &look.sweeps).any(|sweep| !sweep.journeys.is_empty()) {
         facts.rulebook = rulebook(&BTreeSet::new());
+        let looks = std::iter::once(&mut facts.first).chain(&mut facts.second);
+        let sweeps = looks.flat_map(|look| &mut look.sweeps);
+        reconcile::put_in_order(sweeps, &facts.rulebook);
         let mut wanted = reconcile::deciding_rules(facts);
         if every {
             wanted.extend(reconcile::rules_on_the_way(facts));

@@ -14,6 +14,25 @@ pub struct Dropped {
     pub location: Option<String>,
 }
 
+impl Dropped {
+    /// What the kernel says of a packet that it just needs no more, and of some drops.
+    pub const NO_REASON: &str = "NOT_SPECIFIED";
+
+    /// Whether the kernel gave a reason.
+    #[must_use]
+    pub fn has_reason(&self) -> bool {
+        self.reason != Self::NO_REASON
+    }
+
+    /// Whether it was dropped where generic XDP programs are run, for which some kernels give no reason.
+    #[must_use]
+    pub fn is_at_xdp(&self) -> bool {
+        const FUNCTIONS: [&str; 3] =
+            ["do_xdp_generic", "netif_receive_generic_xdp", "bpf_prog_run_generic_xdp"];
+        self.location.as_ref().is_some_and(|location| FUNCTIONS.contains(&location.as_str()))
+    }
+}
+
 /// A place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Place {
@@ -131,9 +150,8 @@ impl Checkpoint {
     /// Whether the kernel, or the program itself, said that it dropped the probe, and why or where.
     #[must_use]
     pub fn is_told(&self) -> bool {
-        self.dropped
-            .as_ref()
-            .is_some_and(|it| it.reason != "NOT_SPECIFIED" || !self.place.is_vague())
+        let is_it = |it: &Dropped| it.has_reason() || (self.place == Place::Xdp && it.is_at_xdp());
+        self.dropped.as_ref().is_some_and(is_it)
     }
 }
 

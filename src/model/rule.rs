@@ -141,6 +141,32 @@ pub struct Base {
     pub policy: Policy,
 }
 
+impl Base {
+    /// That of a chain of `iptables`, by the names of the table and of the chain (`enum nf_ip_hook_priorities`). Its policy
+    /// is not meant.
+    #[must_use]
+    pub fn of_iptables(table: &str, chain: &str) -> Option<Self> {
+        let (hook, source) = match chain {
+            "PREROUTING" => (Hook::Prerouting, false),
+            "INPUT" => (Hook::Input, true),
+            "FORWARD" => (Hook::Forward, false),
+            "OUTPUT" => (Hook::Output, false),
+            "POSTROUTING" => (Hook::Postrouting, true),
+            _ => return None,
+        };
+        let (kind, priority) = match table {
+            "raw" => (ChainKind::Filter, -300),
+            "mangle" if hook == Hook::Output => (ChainKind::Route, -150),
+            "mangle" => (ChainKind::Filter, -150),
+            "nat" => (ChainKind::Nat, if source { 100 } else { -100 }),
+            "filter" => (ChainKind::Filter, 0),
+            "security" => (ChainKind::Filter, 50),
+            _ => return None,
+        };
+        Some(Self { hook, kind, priority, policy: Policy::Accept })
+    }
+}
+
 /// Who made a rule, as far as that can be told by its form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Backend {
@@ -194,7 +220,7 @@ impl Rulebook {
     pub fn base(&self, rule: &RuleId) -> Option<Base> {
         let chain = &rule.chain;
         if chain.table.family.is_legacy() {
-            return legacy_base(chain);
+            return Base::of_iptables(&chain.table.name, &chain.name);
         }
         self.chains.get(chain).copied().flatten()
     }
@@ -264,20 +290,6 @@ impl Rulebook {
         let unread = || Rule { id: id.clone(), text: None, backend: Backend::Nftables };
         self.rules.get(id).cloned().unwrap_or_else(unread)
     }
-}
-
-/// The chains in which a way through the rules of a table of the old `ip_tables` begins have the same names in each.
-fn legacy_base(chain: &Chain) -> Option<Base> {
-    let hook = match chain.name.as_str() {
-        "PREROUTING" => Hook::Prerouting,
-        "INPUT" => Hook::Input,
-        "FORWARD" => Hook::Forward,
-        "OUTPUT" => Hook::Output,
-        "POSTROUTING" => Hook::Postrouting,
-        _ => return None,
-    };
-    let kind = if chain.table.name == "nat" { ChainKind::Nat } else { ChainKind::Filter };
-    Some(Base { hook, kind, priority: 0, policy: Policy::Accept })
 }
 
 #[cfg(test)]

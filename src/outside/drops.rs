@@ -8,9 +8,6 @@ use crate::wire::kfree_skb::{Format, TRACEPOINT};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-/// What the kernel says of a packet that it just needs no more, and of some drops.
-const NO_REASON: &str = "NOT_SPECIFIED";
-
 /// What is known of the tracepoint, and of the functions that it names.
 #[derive(Debug, Default)]
 pub(super) struct Drops {
@@ -66,21 +63,27 @@ impl Drops {
 }
 
 impl Ear {
-    /// What was dropped since the last call. Where `injected`, the last of it is the frame that the injection itself needs
-    /// no more: only a clone goes on.
+    /// What was dropped since the last call; nothing where the kernel had no room for all of it. Where `injected`, the last
+    /// of it is the frame that the injection itself needs no more: only a clone goes on.
     pub(super) fn hear(&mut self, injected: bool) -> Heard {
         let (mut all, format) = (Vec::new(), &self.format);
-        self.events.hear(|fields| {
+        let is_lost = self.events.hear(|fields| {
             all.extend(format.freed(fields).map(|it| (it.reason.to_owned(), it.location)));
         });
-        if injected && all.last().is_some_and(|(reason, _)| reason == NO_REASON) {
-            all.pop();
-        }
-        let has_reason = all.iter().any(|(reason, _)| reason != NO_REASON);
-        // Also what has no reason has a place, but what a socket of ours needs no more is of no interest.
-        all.retain(|(reason, _)| reason != NO_REASON || (injected && !has_reason));
-        all.into_iter().collect()
+        if is_lost { Heard::new() } else { ours(all, injected) }
     }
+}
+
+/// What of this is the end of a probe.
+fn ours(mut all: Vec<(String, u64)>, injected: bool) -> Heard {
+    let has_none = |(reason, _): &(String, u64)| reason == Dropped::NO_REASON;
+    if injected && all.last().is_some_and(has_none) {
+        all.pop();
+    }
+    // Also what has no reason has a place, but what a socket of ours needs no more is of no interest.
+    let keeps_nameless = injected && all.iter().all(has_none);
+    all.retain(|it| keeps_nameless || !has_none(it));
+    all.into_iter().collect()
 }
 
 /// What was heard both times. While a thread sends, it may have to do the work of others too; what they lose is not lost
@@ -93,6 +96,21 @@ pub(super) fn both(first: &Heard, second: &Heard) -> Option<(String, u64)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_frame_that_was_injected_is_no_drop() {
+        let of = |reasons: &[&str], injected| {
+            let all = reasons.iter().zip(0..).map(|(reason, at)| ((*reason).to_owned(), at));
+            ours(all.collect(), injected).into_iter().map(|(_, at)| at).collect::<Vec<u64>>()
+        };
+        let none = Dropped::NO_REASON;
+        assert!(of(&[none], true).is_empty());
+        assert_eq!(of(&[none, none], true), [0], "where XDP drops it");
+        assert_eq!(of(&["XDP", none], true), [0]);
+        assert_eq!(of(&[none, "XDP", none], true), [1]);
+        assert!(of(&[none], false).is_empty(), "of a socket of ours");
+        assert_eq!(of(&["XDP"], false), [0]);
+    }
 
     #[test]
     fn only_what_is_heard_both_times_and_alone_is_ours() {

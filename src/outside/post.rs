@@ -8,7 +8,7 @@ use crate::wire::frame::{Mac, Way};
 use crate::wire::link::{self, Device};
 use crate::wire::netlink::{Answer, AnswerError};
 use crate::wire::{neighbour, route};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The address of the device that frames seem to come from: a locally administered one (IEEE 802, section 8.4).
@@ -39,6 +39,8 @@ pub struct Post {
     mac: Mac,
     /// The number of the XDP program in the driver of that device: it sees frames of the wire, and none that is injected.
     pub(super) native_xdp: Option<u32>,
+    /// Whether a device below it, as the port of a bridge, has an XDP program: that sees none of what is injected here.
+    pub(super) has_xdp_below: bool,
     /// Whether another interface has the address: then only the ports that a socket is bound to there are asked.
     pub only_bound: bool,
 }
@@ -162,6 +164,7 @@ impl Network {
         bound: &[IpAddr],
         wanted: Wanted,
     ) -> Vec<Post> {
+        let has_xdp_below = self.has_xdp_below(interface.index);
         let post = |address: IpAddr, source, only_bound| Post {
             target: Target {
                 vantage: wanted.vantage,
@@ -173,6 +176,7 @@ impl Network {
             source,
             mac: device.mac,
             native_xdp: device.xdp.native,
+            has_xdp_below,
             only_bound,
         };
         let mut posts = Vec::new();
@@ -192,6 +196,24 @@ impl Network {
             posts.extend(elsewhere.map(|elsewhere| post(elsewhere.address, source, true)));
         }
         posts
+    }
+
+    /// Whether a device that frames come by before this one has an XDP program.
+    fn has_xdp_below(&self, index: u32) -> bool {
+        let mut below = BTreeSet::from([index]);
+        loop {
+            let is_next = |device: &&Device| {
+                let is_port = device.above.is_some_and(|above| below.contains(&above));
+                let carries =
+                    |it: &Device| below.contains(&it.index) && it.below == Some(device.index);
+                !below.contains(&device.index) && (is_port || self.devices.values().any(carries))
+            };
+            let Some(device) = self.devices.values().find(is_next) else { return false };
+            if device.xdp != link::Xdp::default() {
+                return true;
+            }
+            below.insert(device.index);
+        }
     }
 
     /// The address that probes of an interface's addresses of one kind come from.
@@ -295,6 +317,8 @@ mod tests {
             mac: [4; 6],
             mtu: 1500,
             xdp: link::Xdp::default(),
+            above: None,
+            below: None,
         };
         Network {
             devices: (1..=9).map(|index| (index, device(index))).collect(),
@@ -323,6 +347,22 @@ mod tests {
     }
 
     const LAN: Wanted = Wanted { vantage: Vantage::Lan, source: None };
+
+    #[test]
+    fn a_program_is_found_below_a_bridge_and_a_vlan() {
+        let mut network = network(&[], None);
+        // 5 is a port of the bridge 2, and a VLAN of 6, which is a port of the bond 7.
+        let mut change =
+            |index: u32, change: fn(&mut Device)| change(network.devices.get_mut(&index).unwrap());
+        change(5, |it| (it.above, it.below) = (Some(2), Some(6)));
+        change(6, |it| it.above = Some(7));
+        change(7, |it| it.xdp.native = Some(1));
+        assert!(!network.has_xdp_below(2), "above it");
+        assert!(!network.has_xdp_below(7), "its own");
+        network.devices.get_mut(&6).unwrap().xdp.generic = Some(1);
+        let found = [2, 5, 7, 6, 3].map(|index| network.has_xdp_below(index));
+        assert_eq!(found, [true, true, true, false, false]);
+    }
 
     #[test]
     fn each_address_is_probed_by_a_neighbour_that_nobody_is() {

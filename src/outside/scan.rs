@@ -42,7 +42,7 @@ pub(super) struct Scan<'a> {
     unexplained: Vec<Waiting>,
     /// Whether the kernel had to drop a part of its tale.
     lost: bool,
-    /// Whether a program in the driver of the device could not be asked.
+    /// Whether a program in the driver of the device, or of one below it, was not asked.
     is_unasked: bool,
 }
 
@@ -290,7 +290,7 @@ impl<'a> Scan<'a> {
             return;
         }
         if self.is_unasked && answer.got_through() {
-            let text = "a program in the driver (XDP) sees frames of the wire first, and could not be asked";
+            let text = "a program of XDP sees frames of the wire first, and was not asked";
             self.attempt(port, Answer::Failed(text.to_owned()), None, tries);
             return;
         }
@@ -325,10 +325,16 @@ impl<'a> Scan<'a> {
     }
 
     fn gap_of_driver(&mut self) {
-        let what = format!("what XDP stops at {}", self.job.post.target.interface.name);
-        let reason = "a program in its driver sees frames of the wire, and none that is injected, and it could not be \
-                      asked";
-        let (reason, need) = (reason.to_owned(), Some(Need::Root));
+        let (at, reason, need) = if self.job.post.has_xdp_below {
+            let reason =
+                "a program of a device below it sees frames of the wire, and none that is injected";
+            ("below", reason, None)
+        } else {
+            let reason = "a program in its driver sees frames of the wire, and none that is injected, and it could not be asked";
+            ("at", reason, Some(Need::Root))
+        };
+        let what = format!("what XDP stops {at} {}", self.job.post.target.interface.name);
+        let reason = reason.to_owned();
         self.sweep.gaps.push(Gap { what, reason, need, hides: Hides::Views });
     }
 

@@ -129,14 +129,16 @@ fn at_one_interface(
 
 /// The programs of XDP that see frames of the wire, and none that is injected.
 fn bypassed(posts: &BTreeMap<IpAddr, Post>) -> Vec<Gap> {
-    let programmed = posts.values().filter(|post| post.native_xdp.is_some());
+    let programmed = posts.values().filter(|post| post.native_xdp.is_some() || post.has_xdp_below);
     let devices: BTreeSet<_> = programmed.map(|post| &post.target.interface).collect();
-    let gap = |interface: &Interface| Gap {
+    let gap = |interface: &Interface| {
+        Gap {
         what: format!("what XDP stops at {}", interface.name),
-        reason: "a program in its driver sees the frames of neighbours, and none of these"
+        reason: "a program in its driver, or of a device below it, sees the frames of neighbours, and none of these"
             .to_owned(),
         need: None,
         hides: Hides::Views,
+    }
     };
     devices.into_iter().map(gap).collect()
 }

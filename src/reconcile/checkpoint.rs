@@ -5,7 +5,7 @@ mod words;
 
 use crate::model::{
     CgroupFilters, Chain, Checkpoint, DeviceFilters, Dropped, Filters, Hook, Journey, Place,
-    Program, Reached, Rulebook, Seen, Socket, TableFamily,
+    Program, Reached, Rulebook, Seen, Socket, TableFamily, Transport,
 };
 use std::net::IpAddr;
 use words::{LEGACY, SIGNATURE, ingress_chain, netfilter_programs, of_cgroup};
@@ -32,7 +32,8 @@ pub struct Scene<'a> {
 pub fn ended(scene: &Scene<'_>) -> Option<Checkpoint> {
     let journey = scene.journey;
     let came = matches!(journey.reached, Reached::Host(_));
-    if came && journey.dropped.is_some() && !is_filtered(journey) {
+    let transport = scene.socket.map_or(Transport::Tcp, |socket| socket.transport);
+    if came && journey.dropped.is_some() && !is_filtered(journey, transport) {
         return None;
     }
     let is_silent = journey.reached == Reached::Host(None) && journey.reply.is_none();
@@ -43,10 +44,18 @@ pub fn ended(scene: &Scene<'_>) -> Option<Checkpoint> {
 /// What the kernel says where a socket has no room, and where there is none: no filter of any kind.
 const NO_FILTER: [&str; 3] = ["NO_SOCKET", "SOCKET_RCVBUFF", "PROTO_MEM"];
 
-/// Whether a datagram that came to the sockets was dropped by something that filters.
-pub(super) fn is_filtered(journey: &Journey) -> bool {
-    let dropped = journey.dropped.as_ref();
-    dropped.is_some_and(|dropped| !NO_FILTER.contains(&dropped.reason.as_str()))
+/// What it says where something at the sockets filters datagrams. Protocols on top of UDP, as those of tunnels, throw
+/// away what is none of theirs, each with words of its own.
+const FILTERS_DATAGRAMS: [&str; 5] =
+    ["SOCKET_FILTER", "SECURITY_HOOK", "XFRM_POLICY", "BPF_CGROUP_EGRESS", "NETFILTER_DROP"];
+
+/// Whether what came to the sockets was dropped by something that filters.
+pub(super) fn is_filtered(journey: &Journey, transport: Transport) -> bool {
+    let Some(Dropped { reason, .. }) = &journey.dropped else { return false };
+    match transport {
+        Transport::Udp => FILTERS_DATAGRAMS.contains(&reason.as_str()),
+        _ => !NO_FILTER.contains(&reason.as_str()),
+    }
 }
 
 impl Scene<'_> {
@@ -54,10 +63,11 @@ impl Scene<'_> {
     pub(super) fn checkpoint(&self) -> Checkpoint {
         let dropped = self.journey.dropped.as_ref();
         let by_reason = dropped.and_then(|dropped| {
-            let by_location = || self.by_location(dropped.location.as_deref()?);
-            self.by_reason(&dropped.reason).or_else(by_location)
+            let at_xdp = (!dropped.has_reason() && dropped.is_at_xdp()).then_some("XDP");
+            self.by_reason(at_xdp.unwrap_or(&dropped.reason))
         });
-        let (place, hook, text) = by_reason.unwrap_or_else(|| self.by_state());
+        let (place, hook, text) =
+            by_reason.or_else(|| self.untraced()).unwrap_or_else(|| self.by_state());
         let text = match dropped {
             // Words of ours for what the kernel says are left out where there are none.
             Some(Dropped { reason, location }) if place.is_vague() => {
@@ -121,11 +131,21 @@ impl Scene<'_> {
         })
     }
 
-    /// By the kernel's function, where it gives no reason.
-    fn by_location(&self, location: &str) -> Option<(Place, Option<Hook>, String)> {
-        const OF_XDP: [&str; 3] =
-            ["do_xdp_generic", "netif_receive_generic_xdp", "bpf_prog_run_generic_xdp"];
-        OF_XDP.contains(&location).then(|| (Place::Xdp, Some(Hook::Ingress), self.xdp("XDP")))
+    /// A rule on whose way the trace was turned off. At a device nothing is traced at all.
+    fn untraced(&self) -> Option<(Place, Option<Hook>, String)> {
+        let dropped = self.journey.dropped.as_ref()?;
+        let is_rule = dropped.location.as_deref() == Some("nft_do_chain");
+        let text =
+            "a rule of nf_tables that was not traced: another turns that off (meta nftrace set 0)";
+        (is_rule && self.journey.reached != Reached::Nothing)
+            .then(|| (Place::Unknown, None, text.to_owned()))
+    }
+
+    /// Whether the kernel gave a reason that is not that of anything which is looked for here: what there is did not do
+    /// it then.
+    fn is_elsewhere(&self) -> bool {
+        let dropped = self.journey.dropped.as_ref().filter(|dropped| dropped.has_reason());
+        dropped.is_some_and(|dropped| dropped.reason != "NETFILTER_DROP")
     }
 
     /// By how far it came.
@@ -143,22 +163,33 @@ impl Scene<'_> {
     }
 
     fn on_the_way_back(&self) -> (Place, Option<Hook>, String) {
+        let unknown = || {
+            let text = "something that is no rule of nf_tables, on the way of the answer";
+            (Place::Reply, Some(Hook::Output), text.to_owned())
+        };
+        if self.is_elsewhere() {
+            return unknown();
+        }
         let programs = self.at_hooks(&[Hook::Output, Hook::Postrouting]);
         match (programs.as_slice(), self.filters.legacy.is_empty()) {
             ([_, ..], true) => {
                 (Place::NetfilterProgram, Some(Hook::Output), netfilter_programs(&programs))
             }
             ([], false) => (Place::LegacyTables, Some(Hook::Output), LEGACY.to_owned()),
-            _ => {
-                let text = "something that is no rule of nf_tables, on the way of the answer";
-                (Place::Reply, Some(Hook::Output), text.to_owned())
-            }
+            _ => unknown(),
         }
     }
 
     /// Before the first rule: nothing but what is attached to the device is there.
     fn at_the_device(&self) -> (Place, Option<Hook>, String) {
         let ingress = Some(Hook::Ingress);
+        let unknown = || {
+            let text = format!("something at {}, before every rule", self.name());
+            (Place::Device, ingress, text)
+        };
+        if self.is_elsewhere() {
+            return unknown();
+        }
         let device = self.at_device();
         let chains = self.ingress_chains();
         let netfilter_did = self.reason() == Some("NETFILTER_DROP");
@@ -169,10 +200,7 @@ impl Scene<'_> {
             (true, false, false) => return (Place::Xdp, ingress, self.xdp("XDP")),
             (false, true, false) => return (Place::Tc, ingress, self.tc()),
             (false, false, true) => {}
-            (false, false, false) => {
-                let text = format!("something at {}, before every rule", self.name());
-                return (Place::Device, ingress, text);
-            }
+            (false, false, false) => return unknown(),
             _ => {
                 let mut all: Vec<String> = Vec::new();
                 all.extend(has_xdp.then(|| self.xdp("XDP")));
@@ -221,7 +249,13 @@ impl Scene<'_> {
                 (Place::Unknown, Some(Hook::Input), text.to_owned())
             }
             ([], false) => {
-                let text = "the kernel's check of its source (rp_filter), or its routing, before any rule of input";
+                // There is no such check for IPv6.
+                let text = match self.source {
+                    Some(IpAddr::V6(_)) => "the kernel's routing, before any rule of input",
+                    _ => {
+                        "the kernel's check of its source (rp_filter), or its routing, before any rule of input"
+                    }
+                };
                 (Place::Route, Some(Hook::Prerouting), text.to_owned())
             }
         })
@@ -230,6 +264,10 @@ impl Scene<'_> {
     /// Every rule let it pass.
     fn at_the_socket(&self) -> (Place, Option<Hook>, String) {
         let input = Some(Hook::Input);
+        if self.is_elsewhere() {
+            let text = "something behind the last rule, at the socket or on the way of the answer";
+            return (Place::Socket, input, text.to_owned());
+        }
         if let Some(source) = self.source.filter(|it| self.filters.no_way_to.contains(it)) {
             let text = format!("the routing of the answer: there is no route to {source}");
             return (Place::Route, Some(Hook::Output), text);

@@ -113,8 +113,12 @@ impl Case<'_> {
     /// Whether nothing came back for a reason that is no lack of a socket or of its room.
     fn is_ended_silently(&self, journey: &Journey) -> bool {
         *self.answer == Answer::Silence
-            && (journey.dropped.is_none() || checkpoint::is_filtered(journey))
+            && (journey.dropped.is_none() || self.is_filtered(journey))
             && self.queue_is_full().is_none()
+    }
+
+    fn is_filtered(&self, journey: &Journey) -> bool {
+        checkpoint::is_filtered(journey, self.pair.endpoint.transport)
     }
 
     /// An accept queue that explains it.
@@ -205,7 +209,7 @@ impl Case<'_> {
                 Judged::proved(Verdict::Forwarded).note(note)
             }
             Answer::SynAck(_) | Answer::Payload(_) => self.answered(),
-            Answer::Silence if checkpoint::is_filtered(journey) => self.ended(journey),
+            Answer::Silence if self.is_filtered(journey) => self.ended(journey),
             Answer::Silence => self.taken_in(),
             _ => self.refused(),
         }

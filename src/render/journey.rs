@@ -83,7 +83,11 @@ impl Way<'_> {
         line(out, "reply", if reply.left { self.view.reason } else { "sets out" })?;
         self.steps(out, &reply.steps)?;
         match (reply.left, from_network) {
-            (false, _) => line(out, "ends", "the reply was stopped"),
+            (false, _) => {
+                let note = self.view.note.as_deref().map(sanitize);
+                let unruled = note.filter(|_| self.journey.reply_stopped_by().is_none());
+                line(out, "ends", &unruled.unwrap_or("the reply was stopped".into()))
+            }
             (true, true) => {
                 line(out, "leaves", "here, and is held back, as every reply to a probe is")
             }
@@ -192,6 +196,10 @@ mod tests {
             reply: Some(Reply { left: false, steps: vec![policy] }),
             dropped: None,
         };
+        let unanswered = View {
+            note: Some("its reply was dropped by a program\u{1b}".into()),
+            ..traced(away.clone(), State::Filtered, Verdict::Filtered)
+        };
         let open = traced(in_and_out, State::Open, Verdict::Reachable);
         let sshd = tcp("0.0.0.0", 22).owned_by(8, "sshd");
         let local = view(Vantage::Loopback, State::Open, Verdict::Reachable);
@@ -200,6 +208,7 @@ mod tests {
             finding(23, vec![], vec![traced(dropped, State::Filtered, Verdict::Shielded)]),
             finding(24, vec![], vec![traced(lost, State::Filtered, Verdict::Shielded)]),
             finding(25, vec![], vec![traced(away, State::Filtered, Verdict::Forwarded)]),
+            finding(26, vec![], vec![unanswered]),
         ]);
         let mut out = Vec::new();
         ways(&mut out, &told, &rulebook, &Appearance::default()).unwrap();
@@ -229,6 +238,13 @@ mod tests {
           reply        sets out
           output       the policy of inet f out: accept
           ends         the reply was stopped
+
+        26/tcp from lan, 10.0.0.5 to 10.0.0.5: filtered (proved)
+          arrives      at eth0
+          leaves       for 192.0.2.1:80, and is held back here
+          reply        sets out
+          output       the policy of inet f out: accept
+          ends         its reply was dropped by a program\x1b
 
         no trace of 1 view: only what comes from the network is traced, and what does not get through here (takes root)
         "#);

@@ -8,9 +8,12 @@ const RTM_GETLINK: u16 = 18;
 const IFLA_ADDRESS: u16 = 1;
 const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
+const IFLA_LINK: u16 = 5;
+const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
+const IFLA_LINK_NETNSID: u16 = 37;
 const IFLA_XDP: u16 = 43;
 const IFLA_XDP_ATTACHED: u16 = 2;
 const IFLA_XDP_PROG_ID: u16 = 4;
@@ -54,6 +57,10 @@ pub struct Device {
     pub mtu: u32,
     /// Its XDP programs.
     pub xdp: Xdp,
+    /// The device that takes what comes by it, as a bridge or bond.
+    pub above: Option<u32>,
+    /// The device that what comes by it has come by before, as that below a VLAN.
+    pub below: Option<u32>,
 }
 
 /// The XDP programs of a device, by their numbers.
@@ -74,12 +81,20 @@ pub fn device(payload: &[u8]) -> Option<Device> {
     let kind = u16::from_ne_bytes(payload.get(TYPE..TYPE + 2)?.try_into().ok()?);
     let mac = attribute(attributes, IFLA_ADDRESS).filter(|_| kind == ETHERNET);
     let xdp = attribute(attributes, IFLA_XDP).unwrap_or_default();
+    let info = attribute(attributes, IFLA_LINKINFO).unwrap_or_default();
+    // Of a pair each stands in this place for the other, and none is below.
+    let is_pair = attribute(info, IFLA_INFO_KIND)
+        .is_some_and(|kind| matches!(text(kind).as_str(), "veth" | "netkit"));
+    let is_elsewhere = attribute(attributes, IFLA_LINK_NETNSID).is_some();
+    let device = |kind| attribute(attributes, kind).and_then(|it| netlink::u32_at(0, it));
     Some(Device {
         index: netlink::u32_at(INDEX, payload)?,
         is_up: netlink::u32_at(FLAGS, payload)? & IFF_UP != 0,
         mac: mac.and_then(|mac| mac.try_into().ok()).unwrap_or_default(),
         mtu: attribute(attributes, IFLA_MTU).and_then(|mtu| netlink::u32_at(0, mtu))?,
         xdp: programs(xdp),
+        above: device(IFLA_MASTER),
+        below: device(IFLA_LINK).filter(|_| !is_pair && !is_elsewhere),
     })
 }
 
@@ -192,13 +207,32 @@ mod tests {
             device(&payload).unwrap()
         };
         let mac = [2, 0, 0, 0, 0, 9];
-        let ethernet = Device { index: 7, is_up: true, mac, mtu: 1500, xdp: Xdp::default() };
+        let xdp = Xdp::default();
+        let ethernet =
+            Device { index: 7, is_up: true, mac, mtu: 1500, xdp, above: None, below: None };
         assert_eq!(entry(1, 0), ethernet);
         let xdp = |attached| (entry(1, attached).xdp.generic, entry(1, attached).xdp.native);
         assert_eq!([xdp(1), xdp(2), xdp(3)], [(None, Some(4)), (Some(4), None), (None, Some(4))]);
         assert_eq!(xdp(4), (None, Some(5)), "several");
         assert_eq!(entry(65_534, 0).mac, [0; 6], "a tun device");
         assert_eq!(device(&[0; 15]), None);
+    }
+
+    #[test]
+    fn a_device_says_which_are_above_and_below_it() {
+        let around_of = |kind: &str| {
+            let mut payload = entry("it0", 1, kind, &[]);
+            for (attribute, value) in [(IFLA_MTU, 1500_u32), (IFLA_LINK, 3), (IFLA_MASTER, 4)] {
+                netlink::push_attribute(&mut payload, attribute, &value.to_ne_bytes());
+            }
+            payload
+        };
+        let around = |kind: &str| device(&around_of(kind)).map(|it| (it.above, it.below)).unwrap();
+        assert_eq!(around("vlan"), (Some(4), Some(3)));
+        assert_eq!(around("veth"), (Some(4), None), "its other end");
+        let mut payload = around_of("vlan");
+        netlink::push_attribute(&mut payload, IFLA_LINK_NETNSID, &0_u32.to_ne_bytes());
+        assert_eq!(device(&payload).unwrap().below, None, "a number of another namespace");
     }
 
     proptest! {

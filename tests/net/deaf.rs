@@ -52,6 +52,13 @@ pub(crate) fn drop_everything(socket: &Socket) {
     set(socket, libc::SOL_SOCKET, libc::SO_ATTACH_FILTER, value);
 }
 
+/// Drops what has come through more routers than this leaves (RFC 5082).
+pub(crate) fn demand_hops(socket: &Socket, left: i32) {
+    /// `IP_MINTTL` (`linux/in.h`).
+    const LEAST: i32 = 21;
+    set(socket, libc::IPPROTO_IP, LEAST, &left.to_ne_bytes());
+}
+
 /// The note of the only view of a port.
 fn note(report: &Value, port: u16) -> String {
     let mut found = views(report).filter(|(item, _)| item["port"] == port);

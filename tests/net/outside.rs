@@ -7,6 +7,7 @@ mod devices;
 mod internet;
 mod journey;
 mod legacy;
+mod lookalikes;
 mod nat;
 mod refused;
 mod relay;

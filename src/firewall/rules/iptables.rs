@@ -1,7 +1,7 @@
 //! Which tables `iptables-nft` made. Its rules that need nothing of its own look like those of `nft`; its chains have
 //! names and places that nobody else needs to choose.
 
-use crate::model::{Base, Chain, ChainKind, Chains, Hook, Table, TableFamily};
+use crate::model::{Base, Chain, Chains, Table, TableFamily};
 use std::collections::BTreeSet;
 
 /// The tables of `iptables`: those in which one of its chains begins.
@@ -16,30 +16,14 @@ pub(super) fn makes(chain: &Chain, base: Base) -> bool {
     if !matches!(table.family, TableFamily::Ip | TableFamily::Ip6) {
         return false;
     }
-    let (hook, source) = match chain.name.as_str() {
-        "PREROUTING" => (Hook::Prerouting, false),
-        "INPUT" => (Hook::Input, true),
-        "FORWARD" => (Hook::Forward, false),
-        "OUTPUT" => (Hook::Output, false),
-        "POSTROUTING" => (Hook::Postrouting, true),
-        _ => return false,
-    };
-    let (kind, priority) = match table.name.as_str() {
-        "raw" => (ChainKind::Filter, -300),
-        "mangle" if hook == Hook::Output => (ChainKind::Route, -150),
-        "mangle" => (ChainKind::Filter, -150),
-        "nat" => (ChainKind::Nat, if source { 100 } else { -100 }),
-        "filter" => (ChainKind::Filter, 0),
-        "security" => (ChainKind::Filter, 50),
-        _ => return false,
-    };
-    base.hook == hook && base.kind == kind && base.priority == priority
+    let Some(usual) = Base::of_iptables(&table.name, &chain.name) else { return false };
+    (base.hook, base.kind, base.priority) == (usual.hook, usual.kind, usual.priority)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Policy;
+    use crate::model::{ChainKind, Hook, Policy};
 
     fn chain(family: TableFamily, table: &str, name: &str) -> Chain {
         Chain { table: Table { family, name: table.to_owned() }, name: name.to_owned() }

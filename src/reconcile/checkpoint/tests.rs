@@ -180,7 +180,7 @@ fn what_ends_behind_the_first_rule_has_its_name() {
             HOST,
             Some("SOCKET_FILTER"),
             &at_cgroup(vec![program(3)]),
-            "cgroup input told: a program of the cgroup /a.service (deny, program 3), before the socket",
+            "cgroup input told: a program of the cgroup /a.service (deny, program 3), or a filter of the socket",
         ),
         (
             HOST,
@@ -229,6 +229,18 @@ fn a_chain_at_a_device_is_named_where_netfilter_did_it() {
 }
 
 #[test]
+fn a_rule_that_was_not_traced_is_a_rule() {
+    let mut dropped = journey(Reached::Rules, Some("NETFILTER_DROP"));
+    dropped.dropped.as_mut().unwrap().location = Some("nft_do_chain".into());
+    for filters in [Filters::default(), netfilter(), legacy()] {
+        let told = named(&dropped, &filters, &Rulebook::default());
+        let words =
+            "unknown - told: a rule of nf_tables that was not traced: another turns that off";
+        assert!(told.starts_with(words), "{told}");
+    }
+}
+
+#[test]
 fn a_reply_that_was_lost_was_lost_on_its_way() {
     let lost = Some(Reply { left: false, steps: Vec::new() });
     let journey = Journey { reply: lost, ..journey(HOST, Some("NETFILTER_DROP")) };
@@ -239,12 +251,54 @@ fn a_reply_that_was_lost_was_lost_on_its_way() {
     assert!(of(&Filters::default()).starts_with("reply output told: something that is no rule"));
 }
 
+/// What there is and could have done it is no name for what the kernel gives another reason for, and only likely where it
+/// gives none.
 #[test]
-fn a_datagram_that_had_no_room_was_not_filtered() {
-    for (reason, expected) in
-        [("SOCKET_FILTER", true), ("SOCKET_RCVBUFF", false), ("NO_SOCKET", false)]
-    {
-        assert_eq!(is_filtered(&journey(HOST, Some(reason))), expected, "{reason}");
+fn what_is_there_did_not_do_what_the_kernel_has_other_words_for() {
+    let mut all = device(|it| {
+        it.generic_xdp = Some(program(3));
+        it.tc = vec!["filter bpf pref 1".into()];
+    });
+    all.cgroups = at_cgroup(vec![program(4)]).cgroups;
+    all.no_way_to.insert("10.0.0.9".parse().unwrap());
+    let told = |reached, reason: &str, filters| {
+        named(&journey(reached, Some(reason)), filters, &Rulebook::default())
+    };
+    let at_device = told(Reached::Nothing, "PKT_TOO_SMALL", &all);
+    assert!(at_device.starts_with("device ingress told: something at eth0, "), "{at_device}");
+    let at_socket = told(HOST, "TCP_MINTTL", &all);
+    assert!(
+        at_socket.starts_with("socket input told: something behind the last rule, "),
+        "{at_socket}"
+    );
+    assert!(at_socket.ends_with(" (the kernel says TCP_MINTTL)"), "{at_socket}");
+    let lost = Some(Reply { left: false, steps: Vec::new() });
+    let lost = Journey { reply: lost, ..journey(HOST, Some("NEIGH_FAILED")) };
+    let back = named(&lost, &netfilter(), &Rulebook::default());
+    assert!(back.starts_with("reply output told: ") && back.contains("NEIGH_FAILED"), "{back}");
+
+    let xdp = device(|it| it.generic_xdp = Some(program(3)));
+    let silent = told(Reached::Nothing, Dropped::NO_REASON, &xdp);
+    assert!(silent.starts_with("xdp ingress -: an XDP program on eth0 "), "{silent}");
+    let mut at_xdp = journey(Reached::Nothing, Some(Dropped::NO_REASON));
+    at_xdp.dropped.as_mut().unwrap().location = Some("do_xdp_generic".into());
+    let told = named(&at_xdp, &xdp, &Rulebook::default());
+    assert!(told.starts_with("xdp ingress told: an XDP program on eth0 "), "{told}");
+}
+
+#[test]
+fn a_datagram_that_had_no_room_or_was_thrown_away_was_not_filtered() {
+    use Transport::{Tcp, Udp};
+    for (reason, expected) in [
+        ("SOCKET_FILTER", [true, true]),
+        ("SOCKET_RCVBUFF", [false, false]),
+        ("NO_SOCKET", [false, false]),
+        // What a VXLAN cannot read.
+        ("PKT_TOO_SMALL", [true, false]),
+        (Dropped::NO_REASON, [true, false]),
+    ] {
+        let it = journey(HOST, Some(reason));
+        assert_eq!([is_filtered(&it, Tcp), is_filtered(&it, Udp)], expected, "{reason}");
     }
-    assert!(!is_filtered(&journey(HOST, None)));
+    assert!(!is_filtered(&journey(HOST, None), Tcp));
 }

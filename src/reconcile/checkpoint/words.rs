@@ -27,11 +27,11 @@ impl Scene<'_> {
         format!("the reverse path filter ({rp_filter}on {}), before any rule of input", self.name())
     }
 
-    /// Which of the two it is can be told where there is only one.
+    /// The kernel has one reason for both, and does not tell which sockets have a filter.
     pub(super) fn socket_filter(&self) -> (Place, String) {
         match self.cgroup() {
             Some(cgroup) if !cgroup.ingress.is_empty() => {
-                (Place::Cgroup, format!("{}, before the socket", of_cgroup(cgroup)))
+                (Place::Cgroup, format!("{}, or a filter of the socket", of_cgroup(cgroup)))
             }
             Some(_) => {
                 (Place::SocketFilter, "a filter of the socket (SO_ATTACH_FILTER)".to_owned())

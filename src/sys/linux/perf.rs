@@ -3,6 +3,7 @@
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
 use std::io;
+use std::ops::Range;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -89,31 +90,14 @@ impl OwnEvents {
         Ok(Self { _fd: fd, ring, page })
     }
 
-    /// Hands the fields of each event since the last call to `take`. Returns whether the kernel had no room for some.
-    pub fn hear(&mut self, mut take: impl FnMut(&[u8])) -> bool {
+    /// Hands the fields of each event since the last call to `take`. Returns whether the kernel had no room for some, or
+    /// what it wrote cannot be read.
+    pub fn hear(&mut self, take: impl FnMut(&[u8])) -> bool {
         let head = self.position(HEAD).load(Ordering::Acquire);
-        let mut tail = self.position(TAIL).load(Ordering::Relaxed);
-        let mut lost = false;
-        while tail < head {
-            let header = self.copy(tail, HEADER);
-            let kind = header.first_chunk().map_or(0, |kind| u32::from_ne_bytes(*kind));
-            let size = header.last_chunk().map_or(0, |size| u16::from_ne_bytes(*size));
-            if usize::from(size) < HEADER {
-                lost = true;
-                break;
-            }
-            match kind {
-                RECORD_SAMPLE => {
-                    let record = self.copy(tail, size.into());
-                    take(record.get(RAW..).unwrap_or_default());
-                }
-                RECORD_LOST => lost = true,
-                _ => {}
-            }
-            tail += u64::from(size);
-        }
+        let tail = self.position(TAIL).load(Ordering::Relaxed);
+        let is_whole = records(tail..head, |position, length| self.copy(position, length), take);
         self.position(TAIL).store(head, Ordering::Release);
-        lost
+        !is_whole
     }
 
     /// One of the two positions that we share with the kernel.
@@ -142,6 +126,31 @@ impl OwnEvents {
     }
 }
 
+/// Hands the fields of each event between two positions to `take`. Returns whether that was all.
+fn records(
+    positions: Range<u64>,
+    copy: impl Fn(u64, usize) -> Vec<u8>,
+    mut take: impl FnMut(&[u8]),
+) -> bool {
+    let Range { start: mut at, end } = positions;
+    let mut is_whole = true;
+    while at < end {
+        let header = copy(at, HEADER);
+        let kind = header.first_chunk().map_or(0, |kind| u32::from_ne_bytes(*kind));
+        let size = header.last_chunk().map_or(0, |size| u16::from_ne_bytes(*size));
+        if usize::from(size) < HEADER || u64::from(size) > end - at {
+            return false;
+        }
+        match kind {
+            RECORD_SAMPLE => take(copy(at, size.into()).get(RAW..).unwrap_or_default()),
+            RECORD_LOST => is_whole = false,
+            _ => {}
+        }
+        at += u64::from(size);
+    }
+    is_whole
+}
+
 fn page_size() -> usize {
     // SAFETY: sysconf(3) takes a number.
     usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
@@ -152,5 +161,49 @@ impl Drop for OwnEvents {
         // SAFETY: it was mapped with this length, and nothing refers to it any more.
         let _failed =
             unsafe { munmap(self.ring.as_ptr().cast(), self.page * (1 + PAGES)) }.is_err();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What is heard of these bytes, and whether that was all.
+    fn heard(bytes: &[u8]) -> (Vec<Vec<u8>>, bool) {
+        let copy = |at: u64, length| {
+            let at = usize::try_from(at).unwrap();
+            bytes.iter().copied().chain(std::iter::repeat(0)).skip(at).take(length).collect()
+        };
+        let mut taken = Vec::new();
+        let is_whole = records(0..bytes.len() as u64, copy, |fields| taken.push(fields.to_owned()));
+        (taken, is_whole)
+    }
+
+    fn record(kind: u32, size: u16, body: &[u8]) -> Vec<u8> {
+        [&kind.to_ne_bytes(), [0; 2].as_slice(), &size.to_ne_bytes(), body].concat()
+    }
+
+    #[test]
+    fn what_was_lost_or_cannot_be_read_is_said() {
+        let event = record(RECORD_SAMPLE, 16, &[4, 0, 0, 0, 1, 2, 3, 4]);
+        let one = vec![vec![1, 2, 3, 4]];
+        assert_eq!(heard(&event), (one.clone(), true));
+        let other = record(7, 8, &[]);
+        assert_eq!(heard(&[other, event.clone()].concat()), (one.clone(), true));
+        let lost = record(RECORD_LOST, 24, &[0; 16]);
+        assert_eq!(heard(&[lost, event.clone()].concat()), (one.clone(), false));
+        for size in [0, 7, 17] {
+            let broken = record(RECORD_SAMPLE, size, &[0; 8]);
+            assert_eq!(heard(&[event.clone(), broken].concat()), (one.clone(), false), "{size}");
+        }
+        assert_eq!(heard(&record(RECORD_SAMPLE, 8, &[])), (vec![vec![]], true), "no fields");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_end_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let _any = heard(&bytes);
+        }
     }
 }

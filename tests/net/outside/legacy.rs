@@ -168,6 +168,34 @@ fn a_policy_is_named() {
     assert_neighbour_agrees(&report, &there);
 }
 
+/// The two kinds of rules are traced apart.
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn the_way_leads_through_rules_of_both_kinds_in_their_order() {
+    if !has_legacy() {
+        return;
+    }
+    let (world, _there) = with_neighbour();
+    let world = world.nft(
+        "table inet fw {
+            chain pre { type filter hook prerouting priority -150; tcp dport 22 counter; }
+            chain input { type filter hook input priority 10; tcp dport 22 counter; }
+        }",
+    );
+    // A socket that drops what comes: so it comes to the last rule, and nothing comes back.
+    let deaf = tcp("0.0.0.0:22").listening(8);
+    crate::deaf::drop_everything(&deaf);
+    let rules = "*raw\n-A PREROUTING -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n\
+                 *filter\n-A INPUT -p tcp -m tcp --dport 22 -j ACCEPT\nCOMMIT\n";
+    feed("iptables-legacy-restore", &[], rules);
+    let report = world.json("check 22 --from lan --proto tcp -4 -v");
+    let (_, view) = views(&report).next().unwrap();
+    let steps = view["journey"]["steps"].as_array().unwrap().iter();
+    let chains: Vec<&str> = steps.filter_map(|step| step["rule"]["chain"].as_str()).collect();
+    let wanted = ["PREROUTING", "pre", "pre", "INPUT", "input", "input"];
+    assert_eq!(chains, wanted, "{view:#}");
+}
+
 /// Another program has the log already: then the rule is not known, and what took the log keeps it.
 #[test]
 #[ignore = "needs root and a network namespace: scripts/test"]
