@@ -160,12 +160,13 @@ impl Outside {
         let sources: BTreeSet<IpAddr> = posts.iter().map(|post| post.source).collect();
         let sources: Vec<_> =
             sources.into_iter().map(|source| SocketAddr::new(source, port)).collect();
-        let probes = Probes {
-            sources: sources.clone(),
-            devices: posts.iter().map(|post| post.target.device).collect(),
-            inside: inside.clone(),
-            local_port: port,
-        };
+        let mut devices: BTreeMap<u32, BTreeSet<SocketAddr>> = BTreeMap::new();
+        for post in posts {
+            let at_device = devices.entry(post.target.device).or_default();
+            at_device.insert(SocketAddr::new(post.source, port));
+        }
+        let probes =
+            Probes { sources: sources.clone(), devices, inside: inside.clone(), local_port: port };
         let table = Table::prepare(probes).map_err(|error| Unavailable::Table(error.into()))?;
         let keep: Vec<BorrowedFd<'_>> = std::iter::once(table.socket.as_fd())
             .chain(injectors.values().map(Injector::as_fd))

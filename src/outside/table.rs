@@ -3,10 +3,10 @@
 
 use super::ask::take_effect;
 use crate::model::{Hook, Transport};
-use crate::sys::{NetlinkSocket, Protocol};
+use crate::sys::{self, NetlinkSocket, Protocol};
 use crate::wire::netlink::AnswerError;
 use crate::wire::nf_tables::build::{Batch, Expressions};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,6 +19,7 @@ pub(super) const REPLY_END: &str = "reply_end";
 pub(super) const LOCAL_OUT: &str = "local_out";
 pub(super) const LOCAL_AWAY: &str = "local_away";
 pub(super) const LOCAL_IN: &str = "local_in";
+const WAY_OUT: &str = "way_out";
 
 const TRANSPORTS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
 
@@ -33,8 +34,8 @@ const BEFORE_LAST: i32 = LAST - 1;
 pub(super) struct Probes {
     /// From where probes from the network seem to come.
     pub(super) sources: Vec<SocketAddr>,
-    /// The devices that seem to receive them.
-    pub(super) devices: BTreeSet<u32>,
+    /// The devices that seem to receive them, and from where.
+    pub(super) devices: BTreeMap<u32, BTreeSet<SocketAddr>>,
     /// The addresses of other network namespaces of this host: to these a probe may be handed on.
     pub(super) inside: BTreeSet<IpAddr>,
     /// The port from which this host probes itself.
@@ -67,25 +68,63 @@ impl Table {
 
     /// Makes the table and removes it: it can be had when probes want it. Until then no other packet pays for it.
     pub(super) fn try_out(&mut self) -> Result<(), AnswerError> {
-        self.install()?;
+        self.make()?;
         let mut batch = Batch::new(self.socket.next_seq());
         batch.remove_table(&self.name);
         self.is_there = false;
         take_effect(&mut self.socket, batch)
     }
 
-    /// Makes the table, where it is not there.
+    /// Makes the table, where it is not there, and shuts the way out past it.
     pub(super) fn install(&mut self) -> Result<(), AnswerError> {
         if !self.is_there {
-            let Self { socket, probes, .. } = self;
-            self.name = named(|name| {
-                let batch = batch(name, probes, socket.next_seq());
-                take_effect(socket, batch)
-            })?;
-            self.is_there = true;
+            self.make()?;
+            // By another device a probe may be on its way to a container.
+            for (device, sources) in &self.probes.devices {
+                let drops: Vec<_> = sources.iter().flat_map(leaving).collect();
+                shut(&mut self.socket, *device, &drops);
+            }
         }
         Ok(())
     }
+
+    fn make(&mut self) -> Result<(), AnswerError> {
+        let Self { socket, probes, .. } = self;
+        self.name = named(|name| {
+            let batch = batch(name, probes, socket.next_seq());
+            take_effect(socket, batch)
+        })?;
+        self.is_there = true;
+        Ok(())
+    }
+}
+
+/// What would leave of the probes from here, and of the replies to them: it is dropped.
+fn leaving(source: &SocketAddr) -> Vec<Expressions> {
+    let (address, port) = (source.ip(), source.port());
+    let each = |transport| {
+        let probe = Expressions::sent_from(address).from_port(transport, port);
+        [probe, Expressions::sent_to(address).to_port(transport, port)]
+    };
+    let error = Expressions::sent_to(address).quoting(*source);
+    TRANSPORTS.into_iter().flat_map(each).chain([error]).map(Expressions::drop).collect()
+}
+
+/// Makes one table more, with these rules for what leaves by this device all the same, past every rule of the tables of
+/// IP: what a rule at the device itself answers or hands on. A kernel without chains there (before Linux 5.16) has none.
+pub(super) fn shut(socket: &mut NetlinkSocket, device: u32, drops: &[Expressions]) {
+    let Some(device) = sys::interface_name(device) else { return };
+    let made = named(|name| {
+        let mut batch = Batch::new(socket.next_seq());
+        batch.of_devices();
+        batch.table(name);
+        batch.way_out(name, WAY_OUT, &device);
+        for drop in drops {
+            batch.rule(name, WAY_OUT, drop);
+        }
+        take_effect(socket, batch)
+    });
+    let _has_none = made.is_err();
 }
 
 /// Makes tables under the first name that nobody has, and returns it.
@@ -142,7 +181,7 @@ fn batch(table: &str, probes: &Probes, seq: u32) -> Batch {
             let traced = if transport == Transport::Tcp { probe().syn() } else { probe() };
             batch.rule(table, PROBE_IN, &traced.trace().accept());
             // Where it leaves by the way it came, the reply would not come by here.
-            for device in &probes.devices {
+            for device in probes.devices.keys() {
                 batch.rule(table, PROBE_FORWARDED, &probe().there_and_back(*device).drop());
             }
             let inside = probes.inside.iter().filter(|it| it.is_ipv4() == source.is_ipv4());

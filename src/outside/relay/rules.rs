@@ -4,9 +4,9 @@
 use super::super::Unavailable;
 use super::super::ask::take_effect;
 use super::super::stand::Door;
-use super::super::table::{FIRST, LAST, PROBE_FORWARDED, REPLY_END, REPLY_OUT, named};
+use super::super::table::{self, FIRST, LAST, PROBE_FORWARDED, REPLY_END, REPLY_OUT, named};
 use crate::model::{Family, Hook, Transport};
-use crate::sys::{self, NetlinkSocket, Protocol};
+use crate::sys::{NetlinkSocket, Protocol};
 use crate::wire::netlink::AnswerError;
 use crate::wire::nf_tables::build::{Batch, Expressions, Queueing};
 use std::collections::{BTreeMap, BTreeSet};
@@ -60,27 +60,14 @@ pub(super) fn install(
     }
 }
 
-/// The name says it to whoever lists the rules.
-const WAY_OUT: &str = "way_out";
-
-/// Makes one table more, which drops what leaves by the devices all the same, past every rule of the tables of IP: what a
-/// rule at the device itself answers or hands on. A kernel without chains there has none.
+/// Drops what leaves by the devices past the tables of IP.
 pub(super) fn shut(socket: &mut NetlinkSocket, doors: &BTreeMap<IpAddr, Door>) {
     let devices: BTreeSet<u32> = doors.values().map(|door| door.device).collect();
+    let each =
+        |address: &IpAddr| [Expressions::sent_from(*address), Expressions::sent_to(*address)];
+    let drops: Vec<Expressions> = doors.keys().flat_map(each).map(Expressions::drop).collect();
     for device in devices {
-        let Some(name_of_device) = sys::interface_name(device) else { continue };
-        let made = named(|name| {
-            let mut batch = Batch::new(socket.next_seq());
-            batch.of_devices();
-            batch.table(name);
-            batch.way_out(name, WAY_OUT, &name_of_device);
-            for address in doors.keys() {
-                batch.rule(name, WAY_OUT, &Expressions::sent_from(*address).drop());
-                batch.rule(name, WAY_OUT, &Expressions::sent_to(*address).drop());
-            }
-            take_effect(socket, batch)
-        });
-        let _has_none = made.is_err();
+        table::shut(socket, device, &drops);
     }
 }
 

@@ -8,6 +8,7 @@ use crate::host::Host;
 use crate::sockets::{tcp, udp};
 use crate::truth::{LAN, views};
 use crate::world::{World, bring_up};
+use serde_json::json;
 use std::fs;
 use std::net::{TcpStream, UdpSocket};
 use std::time::Duration;
@@ -132,6 +133,35 @@ fn a_drop_at_the_device_is_no_rule_of_a_chain_that_is_traced() {
          52/tcp  lan  closed    reset        closed     -        -",
     );
     assert_neighbour_agrees(&report, &there);
+}
+
+/// What a rule at the device answers goes out by no hook of the tables of IP.
+#[test]
+#[ignore = "needs root and a network namespace: scripts/test"]
+fn a_refusal_at_the_device_does_not_leave() {
+    if !can_inject() {
+        return;
+    }
+    let (world, there) = serving();
+    let world = world.nft(
+        "table netdev door {
+            chain ingress {
+                type filter hook ingress device lan0 priority 0; policy accept;
+                tcp dport 21 reject
+                tcp dport 51 reject with tcp reset
+                tcp dport 52 fwd to lan0
+                udp dport 53 reject
+            }
+        }",
+    );
+    let wire = Capture::of(&there);
+    let report = world.json("check 21,22,51-53 --from lan");
+    wire.assert_silent();
+    for (item, view) in
+        views(&report).filter(|(item, _)| item["port"] == 21 && item["proto"] == "tcp")
+    {
+        assert_eq!((&item["verdict"], &view["how"]), (&json!("filtered"), &json!("dropped")));
+    }
 }
 
 #[test]
