@@ -166,8 +166,8 @@ fn ask(
     });
     if hidden > 0 {
         let root = (manager == Manager::System).then_some(Need::Root);
-        let s = if hidden == 1 { "" } else { "s" };
-        unread.push((format!("{hidden} unit file{s} may not be read"), root));
+        let which = if hidden == 1 { "file or folder" } else { "files and folders" };
+        unread.push((format!("{hidden} unit {which} may not be read"), root));
     }
     if named.len() > MOST {
         unread.push((format!("more than {MOST} unit files have the port in them"), None));

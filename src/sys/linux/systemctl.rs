@@ -4,7 +4,7 @@ use super::file::beginning_of;
 use super::program::{DIRECTORIES, Ended, Program, Unfinished, of_system};
 use crate::model::Manager;
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -43,7 +43,9 @@ pub fn manages_units(manager: Manager) -> bool {
 /// How many users beside this one are logged in, or have services of their own: each may ask only the own manager.
 #[must_use]
 pub fn other_users_with_units(own: u32) -> usize {
-    let users = entries(Path::new("/run/user")).filter_map(|(name, _)| name.parse::<u32>().ok());
+    // Who has none there, or may not be seen, has no manager that could be asked.
+    let users = entries(Path::new("/run/user"), &mut 0).into_iter();
+    let users = users.filter_map(|(name, _)| name.parse::<u32>().ok());
     users.filter(|uid| *uid != own).count()
 }
 
@@ -93,13 +95,17 @@ pub fn systemctl_show(
 const FILE: u64 = 64 << 10;
 
 /// The files of services and socket units in these directories, those that change them (`web.service.d/*.conf`) with the
-/// name of the unit that they change: calls `take` with the name and the text. Gives how many could not be read.
+/// name of the unit that they change: calls `take` with the name and the text. Gives how many files and directories could
+/// not be read.
 pub fn unit_files(directories: &[String], mut take: impl FnMut(&str, &str)) -> usize {
     let is_unit = |name: &str| name.ends_with(".service") || name.ends_with(".socket");
     let mut unread = 0;
-    for (name, path) in directories.iter().flat_map(|directory| entries(Path::new(directory))) {
+    let all: Vec<_> =
+        directories.iter().flat_map(|it| entries(Path::new(it), &mut unread)).collect();
+    for (name, path) in all {
         let files = match name.strip_suffix(".d") {
-            Some(changed) if is_unit(changed) => entries(&path)
+            Some(changed) if is_unit(changed) => entries(&path, &mut unread)
+                .into_iter()
                 .filter(|(file, _)| Path::new(file).extension().is_some_and(|it| it == "conf"))
                 .map(|(_, file)| (changed.to_owned(), file))
                 .collect(),
@@ -110,7 +116,7 @@ pub fn unit_files(directories: &[String], mut take: impl FnMut(&str, &str)) -> u
             match beginning_of(&file, FILE) {
                 Ok(Some(text)) => take(&unit, &text),
                 Ok(None) => {}
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(_) => unread += 1,
             }
         }
@@ -118,12 +124,37 @@ pub fn unit_files(directories: &[String], mut take: impl FnMut(&str, &str)) -> u
     unread
 }
 
-/// The names and paths in a directory; none where there is no such directory.
-fn entries(directory: &Path) -> impl Iterator<Item = (String, PathBuf)> {
-    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
-    entries.filter_map(|entry| Some((entry.file_name().into_string().ok()?, entry.path())))
+/// The names and paths in a directory; none where there is no such directory. Counts one that could not be read.
+fn entries(directory: &Path, unread: &mut usize) -> Vec<(String, PathBuf)> {
+    let listed = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
+    let listed = listed.unwrap_or_else(|error| {
+        let is_none = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+        *unread += usize::from(!is_none);
+        Vec::new()
+    });
+    let entry = |entry: fs::DirEntry| Some((entry.file_name().into_string().ok()?, entry.path()));
+    listed.into_iter().filter_map(entry).collect()
 }
 
 fn runtime_directory(uid: u32) -> PathBuf {
     PathBuf::from(format!("/run/user/{uid}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_that_cannot_be_read_is_counted_and_one_that_is_not_there_is_none() {
+        let place = std::env::temp_dir().join(format!("portsight-units-{}", std::process::id()));
+        fs::create_dir_all(&place).unwrap();
+        fs::write(place.join("web.service"), "ExecStart=web").unwrap();
+        let (to_itself, nothing) = (place.join("itself"), place.join("nothing"));
+        std::os::unix::fs::symlink(&to_itself, &to_itself).unwrap();
+        let directories = [&nothing, &to_itself, &place].map(|it| it.display().to_string());
+        let mut found = Vec::new();
+        let unread = unit_files(&directories, |name, text| found.push(format!("{name} {text}")));
+        fs::remove_dir_all(&place).unwrap();
+        assert_eq!((unread, found), (1, vec!["web.service ExecStart=web".to_owned()]));
+    }
 }

@@ -253,7 +253,11 @@ fn those_that_failed(machine: &Machine) {
     assert_eq!(inside(machine, false, &["sh", "-c", hide]).status, 0);
     for ordinary in [false, true] {
         let run = inside(machine, ordinary, &["portsight", "why", "127.0.0.1:719", "-o", "json"]);
-        assert_eq!(run.stdout.contains("1 unit file may not be read"), ordinary, "{run:#?}");
+        assert_eq!(
+            run.stdout.contains("1 unit file or folder may not be read"),
+            ordinary,
+            "{run:#?}"
+        );
     }
     // Near misses: a port with the same digits, another unit of nearly that name, and another transport.
     assert_inside(machine, "127.0.0.1:719", "R01 proved");
