@@ -6,12 +6,11 @@ use super::network::addresses_inside;
 use super::output::{Printer, command_line, say};
 use super::request;
 use crate::model::Gap;
-use crate::outside::{self, Carried, Failure, Relay, Stand, Unavailable, Wanted};
-use crate::sys::{self, Ending, LocalAddress};
+use crate::outside::{Carried, Failure, Relay, Stand, Unavailable};
+use crate::sys::{self, Ending};
 use anyhow::{Context, Result, anyhow, bail};
 use std::fmt::Arguments;
 use std::io::ErrorKind;
-use std::net::IpAddr;
 
 /// Runs it, and ends with the status of the program.
 pub(super) fn run(args: &args::Outside, printer: &Printer) -> Exit {
@@ -27,7 +26,8 @@ fn try_run(args: &args::Outside, printer: &Printer) -> Result<Exit> {
         bail!("outside which program?");
     };
     let local = sys::local_addresses().context("the addresses of this host cannot be read")?.usable;
-    let wanted = wanted(&args.from, &local)?;
+    let here = "a program is there without portsight";
+    let wanted = request::place(&args.from, &local, here)?;
     let (stand, gaps) =
         Stand::choose(&local, wanted).with_context(|| format!("--from {}", args.from))?;
     for Gap { what, reason, .. } in gaps {
@@ -38,7 +38,7 @@ fn try_run(args: &args::Outside, printer: &Printer) -> Result<Exit> {
         let (addresses, by) = (addresses.join(" and "), &stand.interface.name);
         printer.note(format_args!("the program is at {addresses}, and its packets come by {by}"));
     }
-    let relay = Relay::open(stand, &addresses_inside()).map_err(|error| explained(&error))?;
+    let relay = Relay::open(stand, &addresses_inside()).map_err(explained)?;
     let name = program.to_string_lossy();
     match relay.run(program, arguments) {
         Ok((ended, carried)) => {
@@ -63,37 +63,11 @@ fn try_run(args: &args::Outside, printer: &Printer) -> Result<Exit> {
     }
 }
 
-/// Reads `lan`, `lan=10.0.0.7`, `internet`, `10.0.0.7`.
-fn wanted(word: &str, local: &[LocalAddress]) -> Result<Wanted> {
-    let (vantage, source) = match word.parse::<IpAddr>() {
-        Ok(source) => (outside::vantage_of(source, local), Some(source)),
-        Err(_) => match request::vantage(word)? {
-            Ok(found) => found,
-            Err(gap) => bail!("--from {word}: {}", gap.reason),
-        },
-    };
-    if !vantage.is_network() {
-        bail!("--from {word}: a program is there without portsight");
-    }
-    if let Some(source) = source
-        && let Some(why) = outside::unusable(source, local)
-    {
-        bail!("--from {word}: {why}");
-    }
-    Ok(Wanted { vantage, source })
-}
-
 /// Why it cannot be had, and what would help.
-fn explained(error: &Unavailable) -> anyhow::Error {
-    let cause = std::error::Error::source(error).map(|cause| {
-        let deeper = std::error::Error::source(cause).map(|cause| format!(": {cause}"));
-        format!(": {cause}{}", deeper.unwrap_or_default())
-    });
-    let cause = cause.unwrap_or_default();
-    if !error.is_denied() {
-        return anyhow!("{error}{cause}");
-    }
-    denied(format_args!("{error}{cause}"))
+fn explained(error: Unavailable) -> anyhow::Error {
+    let is_denied = error.is_denied();
+    let error = anyhow::Error::new(error);
+    if is_denied { denied(format_args!("{error:#}")) } else { error }
 }
 
 /// What a denial means, and what would help.

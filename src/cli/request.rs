@@ -9,8 +9,9 @@ use crate::inventory::Services;
 use crate::model::{
     Endpoint, Expectation, Family, Gap, Hides, Need, PortSet, Transport, Vantage, Verdict,
 };
-use crate::outside::Wanted;
+use crate::outside::{self, Wanted};
 use crate::probe::{self, Knock, Waits};
+use crate::sys::LocalAddress;
 use anyhow::{Context, Result, bail};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::ErrorKind;
@@ -235,8 +236,27 @@ impl Request {
     }
 }
 
+/// Reads a place on the network, `lan`, `lan=10.0.0.7`, `internet` or `10.0.0.7`, of a host with the addresses `local`.
+/// `here` says why it is no place on this host.
+pub(super) fn place(word: &str, local: &[LocalAddress], here: &str) -> Result<Wanted> {
+    let (vantage, source) = match word.parse::<IpAddr>() {
+        Ok(source) => (outside::vantage_of(source, local), Some(source)),
+        Err(_) => match vantage(word)? {
+            Ok(found) => found,
+            Err(gap) => bail!("--from {word}: {}", gap.reason),
+        },
+    };
+    if !vantage.is_network() {
+        bail!("--from {word}: {here}");
+    }
+    if let Some(why) = source.and_then(|source| outside::unusable(source, local)) {
+        bail!("--from {word}: {why}");
+    }
+    Ok(Wanted { vantage, source })
+}
+
 /// The vantage of a word and the address that it names, or the gap that it leaves in this version.
-pub(super) fn vantage(word: &str) -> Result<Result<(Vantage, Option<IpAddr>), Gap>> {
+fn vantage(word: &str) -> Result<Result<(Vantage, Option<IpAddr>), Gap>> {
     const NAMES: [&str; 4] = ["loopback", "self", "lan", "internet"];
     let (name, source) = match word.split_once('=') {
         Some((name @ ("lan" | "internet"), address)) => {

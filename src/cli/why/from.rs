@@ -52,22 +52,8 @@ impl Place {
     /// Reads `lan`, `lan=10.0.0.7`, `internet`, `10.0.0.7`.
     pub(super) fn parse(word: &str) -> Result<Self> {
         let local = sys::local_addresses().unwrap_or_default().usable;
-        let (vantage, source) = match word.parse::<IpAddr>() {
-            Ok(source) => (outside::vantage_of(source, &local), Some(source)),
-            Err(_) => match request::vantage(word)? {
-                Ok(found) => found,
-                Err(gap) => bail!("--from {word}: {}", gap.reason),
-            },
-        };
-        if !vantage.is_network() {
-            bail!("--from {word}: from this host it is asked without --from");
-        }
-        if let Some(source) = source
-            && let Some(why) = outside::unusable(source, &local)
-        {
-            bail!("--from {word}: {why}");
-        }
-        Ok(Self { word: word.to_owned(), wanted: Wanted { vantage, source } })
+        let here = "from this host it is asked without --from";
+        Ok(Self { word: word.to_owned(), wanted: request::place(word, &local, here)? })
     }
 
     /// The probes, each by the traced way of one packet.
