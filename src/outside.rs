@@ -31,6 +31,7 @@ use crate::wire::netlink::AnswerError;
 use crate::wire::nf_trace;
 use driver::Drivers;
 use drops::Drops;
+use follow::Follower;
 use legacy::Loggers;
 use note::Note;
 use scan::Scan;
@@ -38,10 +39,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::time::{Duration, Instant};
 use table::{Probes, Table};
 
 /// Room for what the kernel tells of a batch of probes, also where many rules are asked.
 const ROOM: usize = 32 << 20;
+
+/// How long the kernel's tale may take where a device spreads its work over processors, or another host answers.
+const LATE: Duration = Duration::from_millis(30);
 
 /// Why nothing can be probed from outside.
 #[derive(Debug, thiserror::Error)]
@@ -191,6 +196,24 @@ impl Outside {
         };
         outside.table.try_out()?;
         Ok(outside)
+    }
+
+    /// Takes what the kernel has told by now. Returns whether it had to drop a part of that.
+    fn hear(&mut self, follower: &mut Follower) -> bool {
+        self.trace.hear(|datagram| nf_trace::events(datagram, |event| follower.take(&event)))
+    }
+
+    /// Takes what the kernel tells, until it is enough, or late.
+    fn hear_until(&mut self, follower: &mut Follower, is_enough: impl Fn(&Follower) -> bool) {
+        let deadline = Instant::now() + LATE;
+        loop {
+            self.hear(follower);
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() || is_enough(follower) {
+                return;
+            }
+            self.trace.wait(left);
+        }
     }
 
     /// Makes a device receive a frame.

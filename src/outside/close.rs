@@ -1,13 +1,13 @@
 //! Ends what probes have opened half. A reset does it, where no rule stops that; the kernel does it too, when asked.
 
-use super::ask::dump;
+use super::ask::{NAMELESS, destroy, dump};
 use super::follow::sequence;
 use super::legacy::Loggers;
 use super::note::{Note, read_state};
-use crate::model::{Cookie, Transport};
+use crate::model::Transport;
 use crate::sys::{self, Injector, NetlinkSocket, Protocol};
 use crate::wire::frame::Content;
-use crate::wire::netlink::{Answer, AnswerError};
+use crate::wire::netlink::AnswerError;
 use crate::wire::sock_diag::{self, Keep, Row, state};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -64,19 +64,13 @@ pub(super) fn end_half_open(source: SocketAddr) -> Result<bool, AnswerError> {
     let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
     let open = half_open(&mut netlink, source)?;
     for row in &open {
-        let seq = netlink.next_seq();
-        let mut answer = Answer::entry(seq);
-        let request = sock_diag::destroy(Transport::Tcp, row, seq);
         // Gone meanwhile, or a kernel that ends no sockets: both are seen below.
-        let _refused =
-            netlink.converse(&request, |datagram| answer.take(datagram, |_, _| ())).is_err();
+        let _refused = destroy(&mut netlink, Transport::Tcp, row).is_err();
     }
     Ok(!open.is_empty() && !half_open(&mut netlink, source)?.is_empty())
 }
 
 fn half_open(netlink: &mut NetlinkSocket, source: SocketAddr) -> Result<Vec<Row>, AnswerError> {
-    /// What the kernel says of a socket that it does not name: to destroy one without a name could hit the listener.
-    const NAMELESS: Cookie = Cookie(u64::MAX);
     let states = state::bit(state::SYN_RECV) | state::bit(state::NEW_SYN_RECV);
     let request = |seq| sock_diag::dump_tcp(states, Keep::PeerPort(source.port()), seq);
     let mut rows: Vec<Row> = Vec::new();

@@ -6,13 +6,8 @@ use super::drops::{Ear, both};
 use super::follow::Follower;
 use super::legacy::{Log, Loggers};
 use crate::model::Port;
-use crate::wire::nf_trace;
 use std::collections::BTreeMap;
 use std::io;
-use std::time::{Duration, Instant};
-
-/// How long the kernel's tale may take where the device spreads its work over processors.
-const LATE: Duration = Duration::from_millis(30);
 
 /// What is heard while probes are sent again.
 #[derive(Debug)]
@@ -58,14 +53,8 @@ impl<'a> Closer<'a> {
         let told = ports.iter().zip(&before).filter(|(_, story)| story.is_some());
         let told: Vec<Port> = told.map(|(port, _)| *port).collect();
         let heard = self.send_all(outside, follower, ports, send);
-        let deadline = Instant::now() + LATE;
-        while heard.is_ok() && told.iter().any(|port| !follower.has_begun(*port)) {
-            let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            outside.trace.wait(left);
-            hear(outside, follower);
+        if heard.is_ok() {
+            outside.hear_until(follower, |it| told.iter().all(|port| it.has_begun(*port)));
         }
         if let Some(log) = &mut self.log {
             log.hear(|headers, step| follower.meets(headers, step));
@@ -99,7 +88,7 @@ impl<'a> Closer<'a> {
                 send.send(outside, *port)?;
                 first.insert(*port, ear.hear(injects));
             }
-            hear(outside, follower);
+            outside.hear(follower);
             follower.forget_packets();
             if let Some(log) = &mut self.log {
                 log.forget();
@@ -117,7 +106,6 @@ impl<'a> Closer<'a> {
                 heard.extend(both(first, &ear.hear(injects)).map(|reason| (*port, reason)));
             }
         }
-        hear(outside, follower);
         Ok(heard)
     }
 }
@@ -133,9 +121,4 @@ pub(super) trait Resend {
     /// Makes the server forget the last one, where it still waits for the rest of the handshake: it would take another
     /// one for the same.
     fn forget(&mut self, outside: &Outside, port: Port);
-}
-
-/// Takes what the trace has told.
-fn hear(outside: &mut Outside, follower: &mut Follower) {
-    outside.trace.hear(|datagram| nf_trace::events(datagram, |event| follower.take(&event)));
 }

@@ -6,17 +6,13 @@ use super::follow::{Follower, Keys};
 use crate::model::{Family, Journey, Port, PortSet, Target, Transport};
 use crate::sys::{Source, TcpProbe, UdpProbe};
 use crate::wire::frame::Way;
-use crate::wire::nf_trace;
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// How many probes are sent before the kernel's tale of them is read.
 const BATCH: usize = 64;
-/// How long the kernel's tale may take.
-const LATE: Duration = Duration::from_millis(30);
 
 /// The address that a client of this host has that speaks to `target`.
 pub(super) fn client_of(target: IpAddr) -> IpAddr {
@@ -63,7 +59,7 @@ impl Outside {
                     sent.push(*port);
                 }
             }
-            self.listen(&mut follower, &sent);
+            self.hear_until(&mut follower, |it| sent.iter().all(|port| it.is_settled(*port)));
             let silent = sent.iter().copied().filter(|port| follower.is_silent(*port));
             let silent: Vec<Port> = silent.collect();
             self.look_closer(&mut follower, &silent, &|port| {
@@ -84,28 +80,14 @@ impl Outside {
         ports: &[Port],
         knock: &dyn Fn(Port) -> io::Result<()>,
     ) {
-        let loggers = self.loggers.clone();
         if ports.is_empty() {
             return;
         }
+        let loggers = self.loggers.clone();
         if let Some(mut closer) = Closer::open(self, &loggers) {
             // What is not sent again is what it was.
             let _not_sent = closer.again(self, follower, ports, &mut Knocks(knock)).is_err();
             closer.close(self);
-        }
-    }
-
-    /// Takes what the kernel tells of the probes of these ports.
-    fn listen(&mut self, follower: &mut Follower, ports: &[Port]) {
-        let deadline = Instant::now() + LATE;
-        loop {
-            self.trace.hear(|datagram| nf_trace::events(datagram, |event| follower.take(&event)));
-            let left = deadline.saturating_duration_since(Instant::now());
-            let is_settled = ports.iter().all(|port| follower.is_settled(*port));
-            if left.is_zero() || is_settled {
-                return;
-            }
-            self.trace.wait(left);
         }
     }
 }

@@ -1,10 +1,10 @@
 //! The rules of the old `ip_tables` that a traced packet meets. The kernel logs them, where something takes its log: for
 //! a moment we do, and then what did before does again.
 
+use super::ask::change;
 use crate::model::{Chain, Decision, Family, RuleId, Step, Table, TableFamily};
 use crate::sys::{self, NetlinkSocket, Protocol};
 use crate::wire::iptables_list;
-use crate::wire::netlink::Answer;
 use crate::wire::nf_log::{self, Met, What};
 use crate::wire::nf_trace::Headers;
 use std::collections::BTreeMap;
@@ -58,10 +58,7 @@ impl<'a> Log<'a> {
     /// Takes the log; `None` where another program has it, or the kernel does not let us.
     pub(super) fn take(loggers: &'a Loggers) -> Option<Self> {
         let mut netlink = NetlinkSocket::open(Protocol::Netfilter).ok()?;
-        let seq = netlink.next_seq();
-        let mut answer = Answer::entry(seq);
-        let request = nf_log::bind(GROUP, nf_log::HEADERS, seq);
-        netlink.converse(&request, |datagram| answer.take(datagram, |_, _| ())).ok()?;
+        change(&mut netlink, |seq| nf_log::bind(GROUP, nf_log::HEADERS, seq)).ok()?;
         netlink.receive_up_to(ROOM).ok()?;
         let log = Self { netlink, loggers, listings: BTreeMap::new() };
         for (family, before) in &loggers.0 {

@@ -5,13 +5,12 @@ mod again;
 use super::driver::Entrance;
 use super::follow::{Follower, Keys, Told, sequence};
 use super::note::Note;
-use super::{Job, Outside};
+use super::{Job, LATE, Outside};
 use crate::model::{
     Answer, Attempt, Dropped, Gap, Hides, Journey, Method, Need, Port, Reached, Sweep, Target,
     Transport,
 };
 use crate::wire::frame::{Content, Way};
-use crate::wire::nf_trace;
 use std::collections::BTreeSet;
 use std::io;
 use std::time::{Duration, Instant};
@@ -20,8 +19,6 @@ use std::time::{Duration, Instant};
 const BATCH: usize = 128;
 /// Of so many probes it is looked after each batch whether their story has ended; of older ones that did not yet, later.
 const RECENT: usize = 8 * BATCH;
-/// How long a tale may take where the device spreads its work over processors, or another host answers.
-const LATE: Duration = Duration::from_millis(30);
 /// How long a server may take to answer a datagram, and a host behind this one a SYN.
 const SERVER: Duration = Duration::from_millis(100);
 /// How often a probe is sent of which the kernel tells nothing.
@@ -194,11 +191,7 @@ impl<'a> Scan<'a> {
 
     /// Takes what the kernel has told.
     fn hear(&mut self) {
-        let follower = &mut self.follower;
-        let lost = self.outside.trace.hear(|datagram| {
-            nf_trace::events(datagram, |event| follower.take(&event));
-        });
-        self.lost |= lost;
+        self.lost |= self.outside.hear(&mut self.follower);
     }
 
     /// Records the ports whose story has ended, of so many that were probed last.

@@ -1,7 +1,7 @@
 //! The table of rules that traces our probes and swallows the replies to them. It belongs to a socket: when the last
 //! process that has the socket ends, the kernel removes it, whatever the end was.
 
-use super::ask::take_effect;
+use super::ask::change;
 use crate::model::{Hook, Transport};
 use crate::sys::{self, NetlinkSocket, Protocol};
 use crate::wire::netlink::AnswerError;
@@ -69,10 +69,12 @@ impl Table {
     /// Makes the table and removes it: it can be had when probes want it. Until then no other packet pays for it.
     pub(super) fn try_out(&mut self) -> Result<(), AnswerError> {
         self.make()?;
-        let mut batch = Batch::new(self.socket.next_seq());
-        batch.remove_table(&self.name);
         self.is_there = false;
-        take_effect(&mut self.socket, batch)
+        change(&mut self.socket, |seq| {
+            let mut batch = Batch::new(seq);
+            batch.remove_table(&self.name);
+            batch.end()
+        })
     }
 
     /// Makes the table, where it is not there, and shuts the way out past it.
@@ -90,10 +92,7 @@ impl Table {
 
     fn make(&mut self) -> Result<(), AnswerError> {
         let Self { socket, probes, .. } = self;
-        self.name = named(|name| {
-            let batch = batch(name, probes, socket.next_seq());
-            take_effect(socket, batch)
-        })?;
+        self.name = named(|name| change(socket, |seq| batch(name, probes, seq).end()))?;
         self.is_there = true;
         Ok(())
     }
@@ -114,16 +113,17 @@ fn leaving(source: &SocketAddr) -> Vec<Expressions> {
 /// IP: what a rule at the device itself answers or hands on. A kernel without chains there (before Linux 5.16) has none.
 pub(super) fn shut(socket: &mut NetlinkSocket, device: u32, drops: &[Expressions]) {
     let Some(device) = sys::interface_name(device) else { return };
-    let made = named(|name| {
-        let mut batch = Batch::new(socket.next_seq());
+    let shut = |name: &str, seq| {
+        let mut batch = Batch::new(seq);
         batch.of_devices();
         batch.table(name);
         batch.way_out(name, WAY_OUT, &device);
         for drop in drops {
             batch.rule(name, WAY_OUT, drop);
         }
-        take_effect(socket, batch)
-    });
+        batch.end()
+    };
+    let made = named(|name| change(socket, |seq| shut(name, seq)));
     let _has_none = made.is_err();
 }
 

@@ -47,15 +47,9 @@ pub struct Queued<'a> {
     pub is_large: bool,
 }
 
-/// The requests that make a queue ours, each with its own sequence number: to have it, to get whole packets, so many at
+/// The requests that make a queue ours, each by its own sequence number: to have it, to get whole packets, so many at
 /// a time. With `large`, packets of many segments come as one, and their sums are open.
-#[must_use]
-pub fn open(
-    queue: u16,
-    large: bool,
-    at_a_time: u32,
-    mut next_seq: impl FnMut() -> u32,
-) -> [(u32, Vec<u8>); 3] {
+pub fn open(queue: u16, large: bool, at_a_time: u32) -> [impl FnOnce(u32) -> Vec<u8>; 3] {
     /// `NFQNL_CFG_CMD_BIND`; the family is none.
     const BIND: [u8; 4] = [1, 0, 0, 0];
     /// The largest packet, and `NFQNL_COPY_PACKET`: the kernel's structure is packed.
@@ -71,10 +65,8 @@ pub fn open(
         push_attribute(&mut attributes, kind, value);
         attributes
     };
-    [one(NFQA_CFG_CMD, &BIND), one(NFQA_CFG_PARAMS, &WHOLE), flags].map(|attributes| {
-        let seq = next_seq();
-        (seq, message(CONFIG, ACK, seq, queue, &attributes))
-    })
+    [one(NFQA_CFG_CMD, &BIND), one(NFQA_CFG_PARAMS, &WHOLE), flags]
+        .map(|attributes| move |seq| message(CONFIG, ACK, seq, queue, &attributes))
 }
 
 /// Drops every packet of a queue up to the one with this number. The sender is told that it was sent.
@@ -185,7 +177,8 @@ mod tests {
     #[test]
     fn only_one_kind_of_queue_takes_packets_of_many_segments() {
         let flags = |large| {
-            let [_, _, (_, bytes)] = open(1, large, 5, || 7);
+            let [_, _, request] = open(1, large, 5);
+            let bytes = request(7);
             attribute(&bytes[20..], NFQA_CFG_FLAGS).map(<[u8]>::to_vec)
         };
         assert_eq!((flags(true), flags(false)), (Some(vec![0, 0, 0, 4]), None));

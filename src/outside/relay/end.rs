@@ -1,13 +1,13 @@
 //! Ends what a program outside has left behind on this host: connections whose other end is gone.
 
-use super::super::ask::dump;
+use super::super::ask::{NAMELESS, change, destroy, dump};
 use super::memory::Used;
 use super::queue::Queues;
 use super::rules::Numbers;
 use crate::model::{Cookie, Family, Transport};
 use crate::sys::{self, NetlinkSocket, Procfs, Protocol};
 use crate::wire::conntrack::{self, Tracked};
-use crate::wire::netlink::{Answer, AnswerError};
+use crate::wire::netlink::AnswerError;
 use crate::wire::sock_diag::{self, Keep, Row, state};
 use std::collections::BTreeSet;
 use std::io;
@@ -89,12 +89,8 @@ impl Left {
             translated.extend(tracked.filter(is_ours));
         })?;
         for tracked in &translated {
-            let seq = netlink.next_seq();
-            let mut answer = Answer::entry(seq);
-            let request = conntrack::forget(tracked, seq);
             // Gone meanwhile.
-            let _gone =
-                netlink.converse(&request, |datagram| answer.take(datagram, |_, _| ())).is_err();
+            let _gone = change(&mut netlink, |seq| conntrack::forget(tracked, seq)).is_err();
         }
         Ok(())
     }
@@ -204,8 +200,6 @@ fn connections(
     netlink: &mut NetlinkSocket,
     sources: &[IpAddr],
 ) -> Result<Vec<(Transport, Row)>, AnswerError> {
-    /// What the kernel says of a socket that it does not name: to destroy one without a name could hit the listener.
-    const NAMELESS: Cookie = Cookie(u64::MAX);
     let mut rows = Vec::new();
     let mut found = |transport, payload: &[u8]| {
         rows.extend(sock_diag::row(payload).map(|row| (transport, row)));
@@ -222,15 +216,4 @@ fn connections(
         sources.contains(&row.peer.ip().to_canonical()) && row.cookie != NAMELESS
     });
     Ok(rows)
-}
-
-fn destroy(
-    netlink: &mut NetlinkSocket,
-    transport: Transport,
-    row: &Row,
-) -> Result<(), AnswerError> {
-    let seq = netlink.next_seq();
-    let mut answer = Answer::entry(seq);
-    let request = sock_diag::destroy(transport, row, seq);
-    netlink.converse(&request, |datagram| answer.take(datagram, |_, _| ()))
 }

@@ -1,8 +1,9 @@
 //! The queues in which this host's packets to a program outside arrive.
 
+use super::super::ask::change;
 use super::rules::Numbers;
 use crate::sys::{NetlinkSocket, Protocol};
-use crate::wire::netlink::{Answer, AnswerError};
+use crate::wire::netlink::AnswerError;
 use crate::wire::nf_log;
 use crate::wire::queue::{self, Queued};
 use std::io;
@@ -50,17 +51,13 @@ impl Queues {
         socket.take_up_to(LARGEST);
         socket.receive_up_to(ROOM)?;
         for (number, large) in [(numbers.tcp, true), (numbers.others, false)] {
-            for (seq, request) in queue::open(number, large, WAITING, || socket.next_seq()) {
-                let mut answer = Answer::entry(seq);
-                socket.converse(&request, |datagram| answer.take(datagram, |_, _| ()))?;
+            for request in queue::open(number, large, WAITING) {
+                change(&mut socket, request)?;
             }
         }
         let mut log = NetlinkSocket::open(Protocol::Netfilter)?;
         log.receive_up_to(ROOM_OF_LOG)?;
-        let seq = log.next_seq();
-        let mut answer = Answer::entry(seq);
-        let request = nf_log::bind(numbers.log, nf_log::WHOLE, seq);
-        log.converse(&request, |datagram| answer.take(datagram, |_, _| ()))?;
+        change(&mut log, |seq| nf_log::bind(numbers.log, nf_log::WHOLE, seq))?;
         Ok(Self { socket, log, numbers })
     }
 

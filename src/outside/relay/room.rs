@@ -1,10 +1,11 @@
 //! The network namespace of a program outside: a device that leads to us, with its addresses, and nothing else.
 
+use super::super::ask::{change, dump};
 use super::super::stand::Stand;
 use super::Failure;
 use crate::model::Family;
 use crate::sys::{self, NetlinkSocket, Protocol, Tun};
-use crate::wire::netlink::{Answer, AnswerError};
+use crate::wire::netlink::AnswerError;
 use crate::wire::setup::{self, Size};
 use crate::wire::sock_diag::{self, Keep, state};
 use std::net::IpAddr;
@@ -34,11 +35,7 @@ impl Room {
         still(name);
         let open = |protocol| NetlinkSocket::open(protocol).map_err(AnswerError::Socket);
         let mut netlink = open(Protocol::Route)?;
-        let mut ask = |request: &dyn Fn(u32) -> Vec<u8>| {
-            let seq = netlink.next_seq();
-            let mut answer = Answer::entry(seq);
-            netlink.converse(&request(seq), |datagram| answer.take(datagram, |_, _| ()))
-        };
+        let mut ask = |request: &dyn Fn(u32) -> Vec<u8>| change(&mut netlink, request);
         ask(&|seq| setup::bring_up(LOOPBACK, None, seq))?;
         ask(&|seq| setup::bring_up(tun.index, Some(Size { mtu, queue: QUEUE }), seq))?;
         for address in stand.addresses() {
@@ -61,7 +58,7 @@ impl Sockets {
         let mut has = false;
         let request = |seq| sock_diag::dump_tcp(states, Keep::All, seq);
         // What cannot be asked has nothing to wait for.
-        let asked = super::super::ask::dump(&mut self.0, request, |_| has = true);
+        let asked = dump(&mut self.0, request, |_| has = true);
         asked.is_ok() && has
     }
 }

@@ -2,7 +2,7 @@
 //! tables of one family each, where every kernel with queues has a way into them.
 
 use super::super::Unavailable;
-use super::super::ask::take_effect;
+use super::super::ask::change;
 use super::super::stand::Door;
 use super::super::table::{self, FIRST, LAST, PROBE_FORWARDED, REPLY_END, REPLY_OUT, named};
 use crate::model::{Family, Hook, Transport};
@@ -41,10 +41,7 @@ pub(super) fn install(
     queues: Numbers,
 ) -> Result<(), Unavailable> {
     let mut by = |queueing| {
-        named(|name| {
-            let batch = batch(name, doors, inside, queues, queueing, socket.next_seq());
-            take_effect(socket, batch)
-        })
+        named(|name| change(socket, |seq| batch(name, doors, inside, queues, queueing, seq).end()))
     };
     let is_missing = |error: &AnswerError| match error {
         AnswerError::Refused(error) => error.kind() == io::ErrorKind::NotFound,

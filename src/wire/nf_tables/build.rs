@@ -93,12 +93,6 @@ impl Batch {
         batch
     }
 
-    /// The sequence number of its messages.
-    #[must_use]
-    pub fn seq(&self) -> u32 {
-        self.seq
-    }
-
     fn message(&mut self, kind: u16, flags: u16, family: u8, resource: u16, attributes: &[u8]) {
         let mut body = vec![family, 0];
         body.extend(resource.to_be_bytes());
