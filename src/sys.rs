@@ -34,7 +34,7 @@ pub use linux::namespaces::{
     network_namespaces, pid_namespace_is_initial,
 };
 pub use linux::netlink_socket::{NetlinkSocket, Protocol};
-pub use linux::new_network::{in_new_network, set_network};
+pub use linux::new_network::in_new_network;
 pub use linux::nft::{legacy_list_table, nft_list_table};
 pub use linux::perf::OwnEvents;
 pub use linux::probe_socket::{
@@ -52,7 +52,7 @@ pub use linux::symbols::kernel_functions;
 pub use linux::sysctl::{
     PacketCounters, balances_connections, conntrack_room, has_legacy_nat, ipsec_drops,
     legacy_tables, local_port_range, network_table, packet_counters, packet_logger,
-    programs_take_packets, reverse_path_filter, set_packet_logger, tcp_counters,
+    programs_take_packets, reverse_path_filter, set_network, set_packet_logger, tcp_counters,
     tracks_connections, udp_datagrams_received, unprivileged_port_start,
 };
 pub use linux::systemctl::{

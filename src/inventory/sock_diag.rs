@@ -268,23 +268,12 @@ mod tests {
 
     /// A TCP socket of IPv4.
     fn row(cookie: u64, inode: u64, state: u8, uid: u32) -> Row {
+        let (local, peer) = ("127.0.0.1:80".parse().unwrap(), "127.0.0.1:4000".parse().unwrap());
         Row {
-            family: Family::Ipv4,
-            state,
-            local: "127.0.0.1:80".parse().unwrap(),
-            peer: "127.0.0.1:4000".parse().unwrap(),
-            interface: 0,
             cookie: Cookie(cookie),
-            receive_queue: 0,
-            write_queue: 0,
             uid,
             inode: Inode(inode),
-            v6_only: None,
-            cgroup: None,
-            receive_buffer: None,
-            drops: None,
-            mptcp: false,
-            signed: false,
+            ..Row::between(Family::Ipv4, state, local, peer)
         }
     }
 

@@ -91,29 +91,11 @@ fn other_end(ends: &[Row], starts: &[Row], from: SocketAddr) -> Option<SocketAdd
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Cookie, Inode};
 
     fn row(local: &str, peer: &str) -> Row {
         let (local, peer): (SocketAddr, SocketAddr) =
             (local.parse().unwrap(), peer.parse().unwrap());
-        Row {
-            family: Family::of(local.ip()),
-            state: 1,
-            local,
-            peer,
-            interface: 0,
-            cookie: Cookie(0),
-            receive_queue: 0,
-            write_queue: 0,
-            uid: 0,
-            inode: Inode(0),
-            v6_only: None,
-            cgroup: None,
-            receive_buffer: None,
-            drops: None,
-            mptcp: false,
-            signed: false,
-        }
+        Row::between(Family::of(local.ip()), 1, local, peer)
     }
 
     #[test]

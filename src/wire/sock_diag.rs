@@ -164,6 +164,31 @@ pub struct Row {
     pub signed: bool,
 }
 
+impl Row {
+    /// A socket of which nothing more is known.
+    #[must_use]
+    pub fn between(family: Family, state: u8, local: SocketAddr, peer: SocketAddr) -> Self {
+        Self {
+            family,
+            state,
+            local,
+            peer,
+            interface: 0,
+            cookie: Cookie(0),
+            receive_queue: 0,
+            write_queue: 0,
+            uid: 0,
+            inode: Inode(0),
+            v6_only: None,
+            cgroup: None,
+            receive_buffer: None,
+            drops: None,
+            mptcp: false,
+            signed: false,
+        }
+    }
+}
+
 /// `IPPROTO_RAW`: the table of raw sockets, whatever their protocol.
 const IPPROTO_RAW: u8 = 255;
 
@@ -320,23 +345,16 @@ pub fn row(payload: &[u8]) -> Option<Row> {
         SocketAddr::new(ip_address(family, address), u16::from_be_bytes(port))
     };
     let [low, high] = reply.id.cookie;
+    let local = end(reply.id.source, reply.id.source_port);
+    let peer = end(reply.id.destination, reply.id.destination_port);
     let mut row = Row {
-        family,
-        state: reply.state,
-        local: end(reply.id.source, reply.id.source_port),
-        peer: end(reply.id.destination, reply.id.destination_port),
         interface: reply.id.interface,
         cookie: Cookie(u64::from(high) << 32 | u64::from(low)),
         receive_queue: reply.receive_queue,
         write_queue: reply.write_queue,
         uid: reply.uid,
         inode: Inode(reply.inode.into()),
-        v6_only: None,
-        cgroup: None,
-        receive_buffer: None,
-        drops: None,
-        mptcp: false,
-        signed: false,
+        ..Row::between(family, reply.state, local, peer)
     };
     for (kind, value) in netlink::attributes(attributes) {
         match kind {

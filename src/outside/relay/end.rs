@@ -156,24 +156,8 @@ fn parts_wait() -> bool {
 pub(super) fn can_end() -> Result<(), AnswerError> {
     let mut netlink = NetlinkSocket::open(Protocol::SockDiag)?;
     let nobody = SocketAddr::from(([127, 0, 0, 1], 0));
-    let row = Row {
-        family: Family::Ipv4,
-        state: state::ESTABLISHED,
-        local: nobody,
-        peer: nobody,
-        interface: 0,
-        cookie: Cookie(1),
-        receive_queue: 0,
-        write_queue: 0,
-        uid: 0,
-        inode: crate::model::Inode(0),
-        v6_only: None,
-        cgroup: None,
-        receive_buffer: None,
-        drops: None,
-        mptcp: false,
-        signed: false,
-    };
+    let row =
+        Row { cookie: Cookie(1), ..Row::between(Family::Ipv4, state::ESTABLISHED, nobody, nobody) };
     match destroy(&mut netlink, Transport::Tcp, &row) {
         // There is none, or it has another cookie.
         Err(AnswerError::Refused(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),

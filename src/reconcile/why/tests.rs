@@ -3,9 +3,9 @@
 use super::*;
 use crate::model::{
     Asked, Backend, Chain, ClientAttempt, Container, Errno, Gap, Hides, Hook, Icmp, Inventory,
-    Lookup, Need, Neighbour, Opened, Owner, Passage, Policy, Port, Process, Published, Queue,
-    Resolution, Role, RuleId, Runtime, Seen, Socket, SocketState, Surroundings, Table, TableFamily,
-    TakenBy, TargetPort, Through, Way,
+    Need, Opened, Owner, Passage, Policy, Port, Process, Published, Queue, Resolution, Role,
+    RuleId, Runtime, Seen, Socket, SocketState, Surroundings, Table, TableFamily, TakenBy,
+    TargetPort, Through, Way,
 };
 use crate::reconcile::tests::listener;
 use std::time::Duration;
@@ -18,27 +18,16 @@ fn errno(name: &str) -> Errno {
 
 /// An attempt at an address of this host.
 pub(super) fn case(to: &str, outcome: Outcome, error: Option<&str>) -> Case {
-    Case {
-        attempt: ClientAttempt {
-            to: to.parse().unwrap(),
-            outcome,
-            errno: error.map(errno),
-            icmp: None,
-            elapsed: Duration::from_micros(100),
-            sees_icmp: true,
-            opened: None,
-        },
-        way: Way::Local(LO),
-        lands: Lookup::Unknown("not asked".into()),
-        passage: None,
-        delivery: None,
-        neighbour: Neighbour::NotAsked,
-        decided: None,
-        translated: None,
-        reached: None,
-        ended: None,
-        onward: None,
-    }
+    let attempt = ClientAttempt {
+        to: to.parse().unwrap(),
+        outcome,
+        errno: error.map(errno),
+        icmp: None,
+        elapsed: Duration::from_micros(100),
+        sees_icmp: true,
+        opened: None,
+    };
+    Case::unasked(attempt, Way::Local(LO))
 }
 
 pub(super) fn refused(to: &str) -> Case {

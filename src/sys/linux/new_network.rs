@@ -3,7 +3,6 @@
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags, move_into_link_name_space, unshare_unsafe};
-use std::fs;
 use std::io;
 use std::os::fd::AsFd as _;
 
@@ -19,12 +18,4 @@ pub fn in_new_network<T>(work: impl FnOnce() -> T) -> io::Result<T> {
     let done = work();
     move_into_link_name_space(home.as_fd(), Some(LinkNameSpaceType::Network))?;
     Ok(done)
-}
-
-/// Sets what the kernel does with the network of this thread's namespace, as `ipv4/ping_group_range`.
-///
-/// # Errors
-/// When it does not exist or may not be set.
-pub fn set_network(setting: &str, value: &str) -> io::Result<()> {
-    fs::write(format!("/proc/sys/net/{setting}"), value)
 }

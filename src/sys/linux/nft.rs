@@ -1,6 +1,6 @@
 //! Asking the programs `nft` and `iptables-legacy` what a table says, for rules that are not understood here.
 
-use super::program::{DIRECTORIES, Program, of_system};
+use super::program::{of_system, run_apart};
 use crate::model::Family;
 use std::path::Path;
 use std::time::Duration;
@@ -35,11 +35,8 @@ fn listed_by(
     patience: Duration,
     bound: usize,
 ) -> Option<String> {
-    let path = DIRECTORIES.join(":");
-    let environment = [("LC_ALL", "C"), ("PATH", path.as_str())];
-    let environment = Some(environment.as_slice());
-    let program = Program { path: program, arguments, environment, input: "", patience, bound };
-    let ended = program.run().ok().filter(|ended| ended.status == Some(0))?;
+    let ended = run_apart(program, arguments, &[], patience, bound).ok();
+    let ended = ended.filter(|ended| ended.status == Some(0))?;
     Some(String::from_utf8_lossy(&ended.output).into_owned())
 }
 

@@ -71,6 +71,20 @@ pub enum Unfinished {
     Interrupted,
 }
 
+/// Runs a program to its end that gets nothing of our environment, but these variables, and speaks no language of the
+/// user's.
+pub(super) fn run_apart(
+    path: &Path,
+    arguments: &[&str],
+    variables: &[(&str, &str)],
+    patience: Duration,
+    bound: usize,
+) -> Result<Ended, Unfinished> {
+    let search = DIRECTORIES.join(":");
+    let environment = [&[("LC_ALL", "C"), ("PATH", search.as_str())][..], variables].concat();
+    Program { path, arguments, environment: Some(&environment), input: "", patience, bound }.run()
+}
+
 impl Program<'_> {
     /// Runs it to its end.
     ///
@@ -79,8 +93,8 @@ impl Program<'_> {
     pub fn run(&self) -> Result<Ended, Unfinished> {
         #[expect(
             clippy::disallowed_methods,
-            reason = "the one place that starts programs: nft for rules that are not understood here, systemctl for units, \
-                      ssh to ask another machine"
+            reason = "the one place that starts programs of the system: nft and iptables-legacy for what rules say, \
+                      systemctl for units, ssh to ask another machine"
         )]
         let mut command = Command::new(self.path);
         command.args(self.arguments).current_dir("/").stdin(self.stdin()?);

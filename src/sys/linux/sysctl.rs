@@ -192,7 +192,8 @@ pub fn legacy_tables(family: Family) -> io::Result<Vec<String>> {
 /// What the kernel logs packets of a family to, where a rule does not say it (`net.netfilter.nf_log`).
 #[must_use]
 pub fn packet_logger(family: Family) -> Option<String> {
-    Some(fs::read_to_string(packet_logger_of(family)).ok()?.trim().to_owned())
+    let path = format!("/proc/sys/net/{}", packet_logger_of(family));
+    Some(fs::read_to_string(path).ok()?.trim().to_owned())
 }
 
 /// Makes the kernel log packets of a family to something else, in our network namespace.
@@ -200,16 +201,24 @@ pub fn packet_logger(family: Family) -> Option<String> {
 /// # Errors
 /// Without `CAP_NET_ADMIN`, and where the kernel has no such logger.
 pub fn set_packet_logger(family: Family, logger: &str) -> io::Result<()> {
-    // It may be there already: nothing is made where it is not.
-    let mut file = fs::File::options().write(true).open(packet_logger_of(family))?;
-    file.write_all(logger.as_bytes())
+    set_network(packet_logger_of(family), logger)
+}
+
+/// Sets what the kernel does with the network of this thread's namespace, as `ipv4/ping_group_range`.
+///
+/// # Errors
+/// When it does not exist or may not be set.
+pub fn set_network(setting: &str, value: &str) -> io::Result<()> {
+    // Nothing is made where it is not.
+    let mut file = fs::File::options().write(true).open(format!("/proc/sys/net/{setting}"))?;
+    file.write_all(value.as_bytes())
 }
 
 /// By the number of the protocol family (`NFPROTO_IPV4`, `NFPROTO_IPV6`).
 fn packet_logger_of(family: Family) -> &'static str {
     match family {
-        Family::Ipv4 => "/proc/sys/net/netfilter/nf_log/2",
-        Family::Ipv6 => "/proc/sys/net/netfilter/nf_log/10",
+        Family::Ipv4 => "netfilter/nf_log/2",
+        Family::Ipv6 => "netfilter/nf_log/10",
     }
 }
 

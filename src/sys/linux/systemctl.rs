@@ -1,7 +1,7 @@
 //! Asking the program `systemctl` what systemd knows of its units.
 
 use super::file::beginning_of;
-use super::program::{DIRECTORIES, Ended, Program, Unfinished, of_system};
+use super::program::{Ended, Unfinished, of_system, run_apart};
 use crate::model::Manager;
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -61,7 +61,7 @@ pub fn systemctl_show(
 ) -> Result<String, Untold> {
     let properties = format!("--property={}", properties.join(","));
     let mut arguments = vec!["show", "--no-pager", "--no-ask-password", &properties];
-    let (path, mut runtime) = (DIRECTORIES.join(":"), String::new());
+    let mut runtime = String::new();
     if let Manager::User(uid) = manager {
         arguments.push("--user");
         runtime = runtime_directory(uid).display().to_string();
@@ -69,16 +69,10 @@ pub fn systemctl_show(
     arguments.push("--");
     arguments.extend(units);
     // Without a user the variable is empty, and not looked at.
-    let environment = [("LC_ALL", "C"), ("PATH", &path), ("XDG_RUNTIME_DIR", &runtime)];
-    let program = Program {
-        path: &of_system(NAME).ok_or(Untold::Missing)?,
-        arguments: &arguments,
-        environment: Some(&environment),
-        input: "",
-        patience: PATIENCE,
-        bound: BOUND,
-    };
-    let Ended { status, output, errors } = program.run()?;
+    let variables = [("XDG_RUNTIME_DIR", runtime.as_str())];
+    let path = of_system(NAME).ok_or(Untold::Missing)?;
+    let Ended { status, output, errors } =
+        run_apart(&path, &arguments, &variables, PATIENCE, BOUND)?;
     if status == Some(0) {
         return Ok(String::from_utf8_lossy(&output).into_owned());
     }
