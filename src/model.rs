@@ -18,6 +18,7 @@ pub mod rule;
 pub mod security;
 pub mod seen;
 pub mod service;
+pub mod shell;
 pub mod socket;
 pub mod unit;
 pub mod unit_state;
@@ -49,6 +50,7 @@ pub use seen::{Need, Seen};
 pub use service::{
     Access, Certificate, Http, Identity, Protocol, Recognised, Risk, Severity, Spoken, Tls,
 };
+pub use shell::shell_word;
 pub use socket::{Cookie, Inventory, Queue, Scope, Socket, SocketState};
 pub use unit::{Container, Manager, Runtime, Surroundings, Unit};
 pub use unit_state::{Activity, BindRule, Network, Opening, Restrictions, UnitState};

@@ -2,8 +2,8 @@
 
 use super::args::{ColorWhen, Common, Output};
 use super::exit::Exit;
-use crate::model::{Gap, Hides, Need};
-use crate::render::{Appearance, Shown, shell_word};
+use crate::model::{Gap, Hides, Need, shell_word};
+use crate::render::{Appearance, Shown};
 use crate::sys;
 use anyhow::{Context, Result};
 use std::collections::BTreeSet;

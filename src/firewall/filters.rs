@@ -7,7 +7,7 @@ use crate::model::{
 };
 use crate::sys::{self, Cgroup2, NetlinkSocket, Protocol};
 use crate::wire::netlink::{Answer, AnswerError};
-use crate::wire::{link, route, tc_filter};
+use crate::wire::{link, nf_tables, route, tc_filter};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::IpAddr;
 use std::os::fd::AsFd as _;
@@ -84,21 +84,7 @@ fn at_devices(devices: &BTreeSet<Interface>) -> BTreeMap<u32, DeviceFilters> {
 fn at_hooks() -> Vec<(TableFamily, Hook, Program)> {
     let links = sys::netfilter_links().unwrap_or_default().into_iter();
     let known = links.filter_map(|link| {
-        // NFPROTO_INET, NFPROTO_IPV4 and NFPROTO_IPV6.
-        let family = match link.family {
-            1 => TableFamily::Inet,
-            2 => TableFamily::Ip,
-            10 => TableFamily::Ip6,
-            _ => return None,
-        };
-        let hook = match link.hook {
-            0 => Hook::Prerouting,
-            1 => Hook::Input,
-            2 => Hook::Forward,
-            3 => Hook::Output,
-            4 => Hook::Postrouting,
-            _ => return None,
-        };
+        let (family, hook) = nf_tables::family_and_hook(link.family, link.hook)?;
         Some((family, hook, program(link.program)))
     });
     known.collect()

@@ -2,9 +2,8 @@
 
 use super::owners::user;
 use super::sanitize::sanitize;
-use super::shell::shell_word;
 use super::units;
-use crate::model::{Container, Manager, Process, Runtime, Socket, Supervisor, Unit};
+use crate::model::{Container, Manager, Process, Runtime, Socket, Supervisor, Unit, shell_word};
 
 /// Programs in which a person works: ending one for the sake of a port ends much else.
 const BROWSERS: [&str; 9] = [

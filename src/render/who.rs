@@ -4,14 +4,13 @@ use super::group::{Group, Sharing};
 use super::number::{age, count, number, thousands};
 use super::owners::{holders, user};
 use super::sanitize::{clip, sanitize};
-use super::shell::shell_word;
 use super::stop::stop;
 use super::style::{self, paint};
 use super::{Appearance, bind, units};
 use crate::document::rfc3339;
 use crate::model::{
     Arrival, Client, Endpoint, Holding, Holdings, Inode, Lookup, Named, Owner, OwnersUnknown,
-    Process, Queue, Role, Seen, Socket, SocketState, Transport, Via,
+    Process, Queue, Role, Seen, Socket, SocketState, Transport, Via, shell_word,
 };
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Write};

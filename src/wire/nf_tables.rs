@@ -18,7 +18,7 @@ mod xtables;
 mod tests;
 
 use super::netlink::{self, attribute, text};
-use crate::model::{Chain, Family, Published, Table, TableFamily};
+use crate::model::{Chain, Family, Hook, Published, Table, TableFamily};
 use expressions::Reading;
 
 pub use chains::placed_chain;
@@ -176,6 +176,13 @@ pub(super) fn family(number: u8) -> Option<TableFamily> {
         10 => TableFamily::Ip6,
         _ => return None,
     })
+}
+
+/// The family and the hook with these numbers (`linux/netfilter.h`).
+#[must_use]
+pub fn family_and_hook(family: u32, hook: u32) -> Option<(TableFamily, Hook)> {
+    let family = self::family(u8::try_from(family).ok()?)?;
+    Some((family, chains::hook_of(family, hook)?))
 }
 
 /// The beginning of a request that is for one family, with attributes that are names.

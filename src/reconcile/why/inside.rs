@@ -1,8 +1,8 @@
 //! What is inside of a container, or of another network namespace: where it is, and what serves there.
 
-use super::words::{binding, holder, word};
+use super::words::{binding, holder};
 use super::{Facts, Found};
-use crate::model::{Certainty, Code, Container, Inside, Port, Runtime, Seen, Socket};
+use crate::model::{Certainty, Code, Container, Inside, Port, Runtime, Seen, Socket, shell_word};
 use crate::reconcile::nat::source_port;
 use std::net::{IpAddr, SocketAddr};
 
@@ -133,7 +133,7 @@ pub(super) fn servers(inside: &Inside) -> String {
 
 /// The command that lists them.
 pub(super) fn list(inside: &Inside) -> Option<String> {
-    inside.netns.as_ref().map(|netns| format!("sudo portsight ls --netns {}", word(netns)))
+    inside.netns.as_ref().map(|netns| format!("sudo portsight ls --netns {}", shell_word(netns)))
 }
 
 /// `web (podman 0d7251807737)`.

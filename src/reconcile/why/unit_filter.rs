@@ -1,9 +1,9 @@
 //! What a unit of systemd keeps out by programs of BPF at its control group, which no rule of the firewall shows.
 
 use super::units::{systemctl, to_show};
-use super::words::{holder, word};
+use super::words::holder;
 use super::{Case, Facts, Found};
-use crate::model::{Certainty, Code, Manager, Network, Restrictions, Socket};
+use crate::model::{Certainty, Code, Manager, Network, Restrictions, Socket, shell_word};
 use std::net::IpAddr;
 
 /// Packets come to the socket, and its unit denies their source. That the kernel applies the settings is not seen.
@@ -36,7 +36,7 @@ pub(super) fn drops(facts: &Facts, case: &Case, socket: &Socket) -> Option<Found
     for name in &restrictions.units {
         found = found.next(to_show(manager(name), "IPAddressDeny,IPAddressAllow", &[name]));
     }
-    let edit = restrictions.units.first().map(|it| systemctl(manager(it), "edit", &word(it)));
+    let edit = restrictions.units.first().map(|it| systemctl(manager(it), "edit", &shell_word(it)));
     found.next.extend(edit);
     Some(found)
 }

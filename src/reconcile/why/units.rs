@@ -2,10 +2,10 @@
 //! a socket unit that decides the port.
 
 use super::naming::{Claim, claim};
-use super::words::word;
 use super::{Case, Facts, Found};
 use crate::model::{
     Activity, Certainty, Code, Endpoint, Manager, Opening, Outcome, Socket, Unit, UnitState,
+    shell_word,
 };
 use std::net::IpAddr;
 use std::time::Duration;
@@ -140,11 +140,11 @@ fn gave_up(facts: &Facts, unit: &UnitState, nothing: &str, sure: Certainty) -> F
         found = found.seen(service, state_in_words(state));
         found = found.next(command(state, "journalctl", "-n 20"));
     }
-    let both = format!("{} {}", word(&unit.name), word(service));
+    let both = format!("{} {}", shell_word(&unit.name), shell_word(service));
     found.next(systemctl(unit.manager, "reset-failed", &both)).next(systemctl(
         unit.manager,
         "start",
-        &word(&unit.name),
+        &shell_word(&unit.name),
     ))
 }
 
@@ -178,7 +178,7 @@ fn elsewhere(facts: &Facts, unit: &UnitState, socket: &UnitState, claim: &Claim)
     let found = Found::new(Code::R14, Certainty::Likely, text);
     let found = found.seen(&socket.name, state_in_words(socket));
     let first = socket.opens.first().map_or(facts.asked.port, |opening| opening.port);
-    let found = found.next(systemctl(unit.manager, "edit", &word(&socket.name)));
+    let found = found.next(systemctl(unit.manager, "edit", &shell_word(&socket.name)));
     found.next(format!("portsight why {}", facts.target_at(first)))
 }
 

@@ -40,16 +40,6 @@ pub(super) fn binding(socket: &Socket) -> String {
     }
 }
 
-/// A name as one word of a shell: those of units have backslashes, and `net:[4026532281]` is a pattern.
-pub(super) fn word(name: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.:@".contains(c);
-    if name.chars().all(is_plain) {
-        name.to_owned()
-    } else {
-        format!("'{}'", name.replace('\'', r"'\''"))
-    }
-}
-
 /// `ip nat PREROUTING`.
 pub(super) fn chain(chain: &Chain) -> String {
     format!("{} {} {}", chain.table.family.name(), chain.table.name, chain.name)

@@ -34,7 +34,7 @@ pub fn placed_chain(payload: &[u8]) -> Option<(Chain, Option<Base>)> {
 }
 
 /// `enum nf_inet_hooks`, `enum nf_dev_hooks`, and those of `linux/netfilter_arp.h`.
-fn hook_of(family: TableFamily, number: u32) -> Option<Hook> {
+pub(super) fn hook_of(family: TableFamily, number: u32) -> Option<Hook> {
     let hooks: &[Hook] = match family {
         TableFamily::Netdev => &[Hook::Ingress, Hook::Egress],
         TableFamily::Arp => &[Hook::Input, Hook::Output, Hook::Forward],

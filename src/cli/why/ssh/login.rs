@@ -3,8 +3,7 @@
 use super::Question;
 use super::reply::Reply;
 use crate::cli::output::environment;
-use crate::model::Transport;
-use crate::render::shell_word;
+use crate::model::{Transport, shell_word};
 use crate::sys::{self, Program, Unfinished};
 use anyhow::{Result, bail};
 use std::net::IpAddr;

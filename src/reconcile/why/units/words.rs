@@ -1,9 +1,8 @@
 //! A unit's state in words, and the commands for it.
 
-use crate::model::{Activity, Manager, UnitState};
+use crate::model::{Activity, Manager, UnitState, shell_word};
 use crate::reconcile::why::Found;
 use crate::reconcile::why::naming::Claim;
-use crate::reconcile::why::words::word;
 use std::time::Duration;
 
 /// ` (exit-code) 20 s ago`
@@ -50,7 +49,7 @@ pub(super) fn state_in_words(unit: &UnitState) -> String {
 
 /// The commands for a unit that has failed.
 pub(super) fn in_order_to_mend(found: Found, unit: &UnitState) -> Found {
-    let name = word(&unit.name);
+    let name = shell_word(&unit.name);
     let found = found.next(command(unit, "systemctl", "status"));
     let found = found.next(command(unit, "journalctl", "-n 20"));
     // Who was started too often is not started again before that is forgotten.
@@ -64,7 +63,7 @@ pub(super) fn in_order_to_mend(found: Found, unit: &UnitState) -> Found {
 
 /// The command that starts it.
 pub(super) fn to_start(unit: &UnitState) -> String {
-    let name = word(&unit.name);
+    let name = shell_word(&unit.name);
     match (unit.loaded.as_str(), unit.file.as_str()) {
         ("masked", _) => systemctl(unit.manager, "unmask", &name),
         ("loaded", "disabled" | "indirect") => systemctl(unit.manager, "enable --now", &name),
@@ -76,7 +75,7 @@ pub(super) fn to_start(unit: &UnitState) -> String {
 /// A command that only looks: `systemctl status web.service`, `journalctl -u web.service -n 20`.
 pub(super) fn command(unit: &UnitState, program: &str, what: &str) -> String {
     let user = if matches!(unit.manager, Manager::User(_)) { " --user" } else { "" };
-    let name = word(&unit.name);
+    let name = shell_word(&unit.name);
     match program {
         "journalctl" => format!("journalctl{user} -u {name} {what}"),
         _ => format!("{program}{user} {what} {name}"),
@@ -90,7 +89,7 @@ pub(in crate::reconcile::why) fn to_show(
     names: &[&String],
 ) -> String {
     let user = if matches!(manager, Manager::User(_)) { " --user" } else { "" };
-    let names: Vec<String> = names.iter().map(|name| word(name)).collect();
+    let names: Vec<String> = names.iter().map(|name| shell_word(name)).collect();
     format!("systemctl{user} show -p {properties} {}", names.join(" "))
 }
 
