@@ -8,6 +8,7 @@ mod proxy;
 mod ssh;
 mod systemd;
 mod target;
+mod trace;
 
 use super::about::Started;
 use super::args::{self, Output};

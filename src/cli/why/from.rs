@@ -2,7 +2,8 @@
 
 use super::super::network::{addresses_inside, unavailable};
 use super::super::request;
-use super::look::{Looker, read_around, rules_of};
+use super::look::Looker;
+use super::trace::{read_around, rules_of};
 use crate::model::{
     Answer, Asked, Attempt, Gap, Hides, Journey, Need, PortSet, Resolution, Target,
 };

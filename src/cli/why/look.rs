@@ -1,24 +1,18 @@
 //! The facts for `why`: who is asked what, and in which order.
 
-use super::super::network::rulebook;
 use super::proxy;
 use super::systemd::Systemd;
 use crate::firewall;
 use crate::inventory::{self, Across, Namespaces, Packet, Services, SockDiag};
 use crate::model::{
-    Asked, ClientAttempt, Endpoint, Filters, Gap, Hides, Interface, Inventory, Journey, Need,
-    Outcome, PortSet, Published, Resolution, Resolved, RuleId, Rulebook, Seen, Socket,
-    Surroundings, Target, Transport, Vantage, Way,
+    Asked, ClientAttempt, Endpoint, Gap, Hides, Interface, Inventory, Outcome, Published,
+    Resolution, Resolved, Seen, Socket, Surroundings, Target, Transport, Vantage, Way,
 };
-use crate::outside::Outside;
 use crate::probe::{self, Call, Progress};
-use crate::reconcile::why::{self, Case, Decided, Facts, Proxy};
-use crate::reconcile::{self, Scene};
+use crate::reconcile::why::{self, Case, Facts, Proxy};
 use crate::sys::{self, LocalAddresses, NoAddress};
-use std::collections::BTreeSet;
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV6};
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Of a name with more addresses only so many are tried.
@@ -207,113 +201,6 @@ impl Looker<'_> {
         }
     }
 
-    /// Traces one more packet for each address of this host that does not answer, where we may. Forks a child, so it is
-    /// done while there is one thread.
-    ///
-    /// Gives the reason for what no trace shows.
-    fn trace(&self, cases: &mut [Case], local: &LocalAddresses, before: &Inventory) -> Gap {
-        let untraced = |reason: String, need| Gap {
-            what: "the rule that decided".to_owned(),
-            reason,
-            need,
-            hides: Hides::Published,
-        };
-        let failed = |case: &&mut Case| {
-            matches!(case.way, Way::Local(_)) && case.attempt.outcome != Outcome::Connected
-        };
-        let mut failed: Vec<&mut Case> = cases.iter_mut().filter(failed).collect();
-        let not_told = untraced("the kernel's trace does not tell it".to_owned(), None);
-        if failed.is_empty() {
-            return not_told;
-        }
-        let mut outside = match Outside::open(&[], &BTreeSet::new()) {
-            Ok(outside) => outside,
-            Err(error) => {
-                return untraced(error.to_string(), error.is_denied().then_some(Need::Root));
-            }
-        };
-        let port = PortSet::from_iter([self.asked.port]);
-        let mut journeys: Vec<Option<Arc<Journey>>> = Vec::new();
-        for case in &failed {
-            let Way::Local(device) = case.way else { continue };
-            let target = target(case.attempt.to, device, local);
-            let told = outside.explain(&target, self.asked.transport, &port, probe::payload);
-            journeys.push(told.into_values().next());
-        }
-        drop(outside);
-        let told = || failed.iter().zip(&journeys);
-        let rulebook = rules_of(|rulebook| {
-            let of_one = |(case, journey): (&&mut Case, &Option<Arc<Journey>>)| {
-                let rules = |it| Decided::rules(it, case.attempt.outcome, rulebook);
-                journey.as_deref().map(rules).unwrap_or_default()
-            };
-            told().flat_map(of_one).collect()
-        });
-        let ways =
-            || failed.iter().zip(&journeys).filter_map(|(case, it)| Some((case, it.as_deref()?)));
-        let targets: Vec<Target> = ways()
-            .filter_map(|(case, _)| match case.way {
-                Way::Local(device) => Some(target(case.attempt.to, device, local)),
-                _ => None,
-            })
-            .collect();
-        let traced =
-            targets.iter().zip(ways()).map(|(target, (_, way))| (target, target.address, way));
-        let filters = self.filters(before, traced);
-        for (case, journey) in failed.iter_mut().zip(&journeys) {
-            let Some(journey) = journey.as_deref() else { continue };
-            case.decided = Decided::of(journey, case.attempt.outcome, &rulebook);
-            case.reached = Some(journey.reached);
-            case.translated = rulebook.translated_by(&journey.steps).map(|it| rulebook.rule(it));
-            if let (Outcome::TimedOut, Way::Local(device)) = (case.attempt.outcome, &case.way) {
-                let address = case.attempt.to.ip();
-                case.ended = reconcile::ended(&Scene {
-                    journey,
-                    filters: &filters,
-                    rulebook: &rulebook,
-                    device: None,
-                    source: Some(address),
-                    socket: self.taker(before, address, *device),
-                });
-            }
-            read_around(case, journey);
-        }
-        not_told
-    }
-
-    /// The socket that should get a packet for an address that comes by a device.
-    pub(super) fn taker<'a>(
-        &self,
-        table: &'a Inventory,
-        address: IpAddr,
-        device: u32,
-    ) -> Option<&'a Socket> {
-        let mut servers = table.at(self.endpoint()).filter(|socket| socket.state.serves());
-        servers.find(|socket| socket.accepts(address, device))
-    }
-
-    /// What may have ended traced packets that no rule ended: read only where there are some.
-    pub(super) fn filters<'a>(
-        &self,
-        table: &Inventory,
-        traced: impl Iterator<Item = (&'a Target, IpAddr, &'a Journey)>,
-    ) -> Filters {
-        let (mut devices, mut sources) = (BTreeSet::new(), BTreeSet::new());
-        for (target, source, journey) in traced {
-            let is_silent = journey.reply.is_none() && !journey.is_barred();
-            if journey.is_cut_short() || is_silent {
-                devices.insert(target.interface.clone());
-                sources.insert(source);
-            }
-        }
-        if devices.is_empty() {
-            return Filters::default();
-        }
-        let servers = table.at(self.endpoint()).filter(|socket| socket.state.serves());
-        let cgroups = servers.filter_map(|socket| socket.held.cgroup.known().copied());
-        firewall::filters(&devices, &cgroups.collect(), &sources)
-    }
-
     /// Where the kernel would deliver a packet for each case.
     fn ask_lookups(&self, cases: &mut [Case]) {
         let packet = |case: &Case| {
@@ -404,21 +291,6 @@ fn cases(calls: Vec<(Call, Way)>, attempts: Vec<ClientAttempt>) -> Vec<Case> {
     calls.into_iter().zip(attempts).map(|((_, way), attempt)| Case::unasked(attempt, way)).collect()
 }
 
-/// The chains, and the rules that are wanted of them. Without the chains nobody knows which rule on the way of a packet
-/// is one of NAT.
-pub(super) fn rules_of(wanted: impl FnOnce(&Rulebook) -> Vec<RuleId>) -> Rulebook {
-    let mut found = rulebook(&BTreeSet::new());
-    found.rules = firewall::rules(&wanted(&found).into_iter().collect());
-    found
-}
-
-/// Reads the rules that were asked before the one that decided a case.
-pub(super) fn read_around(case: &mut Case, journey: &Journey) {
-    if let Some(decided) = &mut case.decided {
-        decided.passed = firewall::rules_before(&decided.asked_before(journey));
-    }
-}
-
 /// The ports that rules publish; unknown where they cannot be read whole.
 fn published(gaps: &mut Vec<Gap>) -> Seen<Vec<Published>> {
     let (published, unread) = firewall::published();
@@ -440,7 +312,7 @@ fn published(gaps: &mut Vec<Gap>) -> Seen<Vec<Published>> {
 }
 
 /// An address of this host as a target of UDP probes.
-fn target(to: SocketAddr, device: u32, local: &LocalAddresses) -> Target {
+pub(super) fn target(to: SocketAddr, device: u32, local: &LocalAddresses) -> Target {
     let vantage = if to.ip().is_loopback() { Vantage::Loopback } else { Vantage::Own };
     let known = local.usable.iter().find(|local| local.address == to.ip());
     let interface = known.map(|local| local.interface.clone());

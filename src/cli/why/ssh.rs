@@ -7,7 +7,8 @@ mod login;
 mod reply;
 
 use super::from::{Found, probes};
-use super::look::{Looker, addresses_in_hosts, read_around, rules_of};
+use super::look::{Looker, addresses_in_hosts};
+use super::trace::{read_around, rules_of};
 use crate::document;
 use crate::inventory;
 use crate::model::{
