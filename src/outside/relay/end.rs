@@ -43,7 +43,7 @@ impl Left {
         let began = Instant::now();
         // Nothing more comes from the program. What is not tracked was not translated.
         let _none = self.forget_translated().is_err();
-        let mut late = Late { numbers: self.queues, queues: None, last: None };
+        let mut late = Late::new(self.queues);
         loop {
             let is_open = self.close(used, began.elapsed() < LATE).unwrap_or(true);
             let may_answer = used.datagrams && (late.goes_on() || began.elapsed() < LATE);
@@ -121,23 +121,35 @@ impl Left {
 struct Late {
     numbers: Numbers,
     queues: Option<Queues>,
+    /// Whether parts of packets waited the last time.
+    parts: bool,
     /// When the last answer came.
     last: Option<Instant>,
 }
 
 impl Late {
+    fn new(numbers: Numbers) -> Self {
+        Self { numbers, queues: None, parts: false, last: None }
+    }
+
     /// Whether somebody still does.
     fn goes_on(&mut self) -> bool {
         /// How many packets are looked at.
         const MOST: u32 = 1024;
         // The process that had them may be there for a moment.
         self.queues = self.queues.take().or_else(|| Queues::of(self.numbers).ok());
-        // Of a datagram that has come in part the kernel says later that it gives up.
-        let mut came = parts_wait();
+        let mut came = false;
         if let Some(queues) = &mut self.queues {
             queues.take(MOST, |queued| came |= queued.queue == self.numbers.others);
         }
-        self.last = if came { Some(Instant::now()) } else { self.last };
+        self.hear(came, parts_wait())
+    }
+
+    /// The same, where an answer came or not, and where parts of packets wait: of a datagram that has come in part the
+    /// kernel says later that it gives up. Those of others are whole in a moment.
+    fn hear(&mut self, came: bool, parts: bool) -> bool {
+        let stay = std::mem::replace(&mut self.parts, parts) && parts;
+        self.last = if came || stay { Some(Instant::now()) } else { self.last };
         self.last.is_some_and(|last| last.elapsed() < QUIET)
     }
 }
@@ -200,4 +212,23 @@ fn connections(
         sources.contains(&row.peer.ip().to_canonical()) && row.cookie != NAMELESS
     });
     Ok(rows)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_answers_and_parts_that_stay_are_waited_for() {
+        let numbers = Numbers { tcp: 1, others: 2, log: 3 };
+        let heard = |all: &[(bool, bool)]| {
+            let mut late = Late::new(numbers);
+            all.iter().map(|(came, parts)| late.hear(*came, *parts)).last()
+        };
+        assert_eq!(heard(&[(false, false), (false, false)]), Some(false));
+        assert_eq!(heard(&[(true, false), (false, false)]), Some(true));
+        assert_eq!(heard(&[(false, true), (false, true), (false, false)]), Some(true));
+        // Those of somebody else, which have all come the next time.
+        assert_eq!(heard(&[(false, true), (false, false), (false, true)]), Some(false));
+    }
 }

@@ -186,10 +186,14 @@ fn publish(container: &Container, here: Port, inside: Port) -> Option<String> {
 
 /// What listens on the port elsewhere on this host, where nothing does here.
 pub(super) fn elsewhere(facts: &Facts) -> Option<Found> {
-    let all = facts.elsewhere.known()?;
-    // A container is meant more often than another namespace.
-    let inside = all.iter().find(|inside| !inside.containers.is_empty()).or(all.first())?;
-    let socket = inside.servers.first()?;
+    let all = facts.elsewhere.known()?.iter();
+    let all = all.flat_map(|inside| inside.servers.iter().map(move |socket| (inside, socket)));
+    // A container is meant more often than another namespace, and what can be reached more often than what cannot.
+    let (inside, socket) = all.min_by_key(|(inside, socket)| {
+        let is_shy = socket.address.to_canonical().is_loopback();
+        let is_published = published_at(facts, inside, socket).is_some();
+        (inside.containers.is_empty(), !is_published, is_shy)
+    })?;
     let port = facts.asked.port;
     let (who, there) = (holder(&socket.held), place(inside));
     let netns = inside.netns.as_deref().unwrap_or("another one");

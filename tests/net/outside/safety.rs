@@ -140,7 +140,7 @@ pub(super) fn has_gone(what: &str) {
     // A process that ends loses its namespace a moment before its sockets, and the table with them.
     let tables = || feed("nft", &["list", "tables"], "");
     let is_gone = || portsights().is_empty() && !tables().contains("portsight-");
-    assert!(within(10, is_gone), "{what}: {:?} stay, {}", portsights(), tables());
+    assert!(within(20, is_gone), "{what}: {:?} stay, {}", portsights(), tables());
 }
 
 pub(super) fn chance(below: u64) -> u64 {

@@ -68,7 +68,7 @@ fn real_containers_behind_ports_that_are_of_no_use_are_named() {
         let place = format!("in the container shy (podman {})", id.get(..12).unwrap());
         assert_words(
             &report,
-            &["forwards port 28082 to 10.88.0.", ":80", &place, "127.0.0.1:80 only"],
+            &["forwards port 28082 to 10.88.", ":80", &place, "127.0.0.1:80 only"],
         );
         let rule = evidence(&report, "rule");
         assert!(rule.starts_with("ip nat NETAVARK-") && rule.contains(" handle "), "{rule}");

@@ -338,6 +338,20 @@ fn a_port_of_another_namespace_is_told_by_what_is_there() {
     assert_eq!(with(vec![of_container()], vec![rule("10.88.0.3", 80)]).0, "R15 likely");
     let by_proxy = Inside { proxied: vec![port(8083)], ..of_container() };
     assert!(with(vec![by_proxy], vec![]).1.ends_with("which is published at 8083"));
+    // Of several that which can be reached is told, wherever it comes among them.
+    let shy = || inside(vec![owned_by("127.0.0.1", 8, "node")]);
+    let unpublished = || Inside { addresses: Vec::new(), ..of_container() };
+    let rules = || vec![rule("10.88.0.2", 80)];
+    let both = || inside([shy().servers, open()].concat());
+    for places in [
+        vec![shy(), unpublished(), of_container()],
+        vec![of_container(), unpublished(), shy()],
+        vec![both()],
+    ] {
+        assert_eq!(with(places, rules()).0, "R02 likely");
+    }
+    let (code, text, _) = with(vec![shy(), unpublished()], vec![]);
+    assert!(code == "R15 likely" && text.starts_with("node 7 listens"), "{code} {text}");
 }
 
 #[test]
