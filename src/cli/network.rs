@@ -177,11 +177,16 @@ fn jobs(request: &Request, posts: &[Post], inventory: &Inventory) -> Vec<Job> {
     jobs
 }
 
+/// An error with all its causes, in one line.
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
+    let all = std::iter::successors(Some(error), |error| error.source());
+    all.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
 pub(super) fn unavailable(vantage: &str, error: &Unavailable) -> Gap {
-    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
     Gap {
         what: format!("the vantage {vantage}"),
-        reason: format!("{error}{}", cause.unwrap_or_default()),
+        reason: with_causes(error),
         need: error.is_denied().then_some(Need::Root),
         hides: Hides::Views,
     }

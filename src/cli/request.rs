@@ -237,7 +237,7 @@ impl Request {
 }
 
 /// Reads a place on the network, `lan`, `lan=10.0.0.7`, `internet` or `10.0.0.7`, of a host with the addresses `local`.
-/// `here` says why it is no place on this host.
+/// `here` is what to say of a word for this host itself.
 pub(super) fn place(word: &str, local: &[LocalAddress], here: &str) -> Result<Wanted> {
     let (vantage, source) = match word.parse::<IpAddr>() {
         Ok(source) => (outside::vantage_of(source, local), Some(source)),

@@ -47,10 +47,15 @@ pub fn unit_states(port: Port, programs: &[&str]) -> (Seen<Vec<UnitState>>, Vec<
     if let Seen::Known(units) = &mut units {
         gaps.extend(configure(units));
     }
-    let others = sys::other_users_with_units(sys::effective_uid());
-    if others > 0 && units != Seen::Absent {
+    let others = match sys::other_users_with_units(sys::effective_uid()) {
+        Some(0) => None,
+        Some(1) => Some("1 other user".to_owned()),
+        Some(many) => Some(format!("{many} other users")),
+        None => Some("other users".to_owned()),
+    };
+    if let Some(others) = others.filter(|_| units != Seen::Absent) {
         gaps.push(Gap {
-            what: format!("the units of {others} other user{}", if others == 1 { "" } else { "s" }),
+            what: format!("the units of {others}"),
             reason: "each user's systemd answers that user only".to_owned(),
             need: None,
             hides: Hides::Reasons,
@@ -167,7 +172,7 @@ fn ask(
     if hidden > 0 {
         let root = (manager == Manager::System).then_some(Need::Root);
         let which = if hidden == 1 { "file or folder" } else { "files and folders" };
-        unread.push((format!("{hidden} unit {which} may not be read"), root));
+        unread.push((format!("{hidden} unit {which} could not be read"), root));
     }
     if named.len() > MOST {
         unread.push((format!("more than {MOST} unit files have the port in them"), None));

@@ -24,6 +24,7 @@ mod tests {
             ("", "''"),
             ("~/x", "'~/x'"),
             ("a[bc]", "'a[bc]'"),
+            (r"a\x2db.service", r"'a\x2db.service'"),
         ];
         for (word, quoted) in table {
             assert_eq!(shell_word(word), quoted);

@@ -1,5 +1,6 @@
 //! BPF programs of a few instructions, attached for a test (`bpf(2)`, `linux/bpf.h`). They go with their descriptors.
 
+use crate::cgroups::pause;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
@@ -104,7 +105,17 @@ pub(crate) fn attach_to_input(program: &[u64]) -> io::Result<Attached> {
     request[2] = attach_type;
     // The protocol family, the hook and the priority.
     (request[4], request[5], request[6]) = (2, 1, 10);
-    let link = bpf(LINK_CREATE, &request)?;
+    // A process that another test starts has our descriptors for a moment, and with them what was attached before.
+    let mut tries = 0;
+    let link = loop {
+        match bpf(LINK_CREATE, &request) {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && tries < 100 => {
+                tries += 1;
+                pause(20);
+            }
+            made => break made?,
+        }
+    };
     Ok(Attached { _program: program, _link: link })
 }
 

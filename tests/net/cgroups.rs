@@ -14,7 +14,8 @@ const WITHOUT: &str = "PORTSIGHT_WITHOUT_WORLDS";
 #[track_caller]
 pub(crate) fn did_not_run(why: &str) {
     assert!(env::var_os(WITHOUT).is_some(), "did not run: {why} ({WITHOUT}=1 lets it pass)");
-    drop(writeln!(io::stderr(), "did not run: {why}"));
+    let test = std::thread::current().name().unwrap_or_default().to_owned();
+    drop(writeln!(io::stderr(), "did not run: {test}: {why}"));
 }
 
 /// A directory of cgroups: below it are those of the test. All are removed when it is dropped.

@@ -311,7 +311,7 @@ fn published(gaps: &mut Vec<Gap>) -> Seen<Vec<Published>> {
     }
 }
 
-/// An address of this host as a target of UDP probes.
+/// An address of this host as a target of probes.
 pub(super) fn target(to: SocketAddr, device: u32, local: &LocalAddresses) -> Target {
     let vantage = if to.ip().is_loopback() { Vantage::Loopback } else { Vantage::Own };
     let known = local.usable.iter().find(|local| local.address == to.ip());

@@ -8,14 +8,14 @@ mod reply;
 
 use super::from::{Found, probes};
 use super::look::{Looker, addresses_in_hosts};
-use super::trace::{read_around, rules_of};
+use super::trace::{not_traced, read_around, rules_of, untraced};
 use crate::document;
 use crate::inventory;
 use crate::model::{
-    Asked, ClientAttempt, Evidence, Gap, Hides, Need, Outcome, Resolution, Resolved, Told,
-    Transport, Way, Why,
+    Asked, ClientAttempt, Evidence, Gap, Hides, Outcome, Resolution, Resolved, Told, Transport,
+    Way, Why,
 };
-use crate::outside::{self, Post, Unavailable, Wanted};
+use crate::outside::{self, Post, Wanted};
 use crate::reconcile::why::{self, Case, Facts, Remote, There};
 use crate::sys::{self, LocalAddress};
 use anyhow::{Result, bail};
@@ -183,7 +183,7 @@ impl Looker<'_> {
             let found = match probes(word, &posts, self.asked, gaps) {
                 Ok(found) => found,
                 Err(error) => {
-                    traced.untraced = denied(&error);
+                    traced.untraced = not_traced(&error);
                     continue;
                 }
             };
@@ -213,15 +213,6 @@ struct Traced {
     here: BTreeMap<IpAddr, Outcome>,
     direct: bool,
     sees_all: bool,
-}
-
-fn untraced(reason: &str, need: Option<Need>) -> Gap {
-    let what = "the rule that decided".to_owned();
-    Gap { what, reason: reason.to_owned(), need, hides: Hides::Published }
-}
-
-fn denied(error: &Unavailable) -> Gap {
-    untraced(&error.to_string(), error.is_denied().then_some(Need::Root))
 }
 
 /// The way by which packets from there come to an address of ours: by the device by which ours leave for there.

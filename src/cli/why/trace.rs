@@ -1,13 +1,13 @@
 //! What the kernel tells of the packets of `why`: the rules that they met, and what else may have ended them.
 
-use super::super::network::rulebook;
+use super::super::network::{rulebook, with_causes};
 use super::look::{Looker, target};
 use crate::firewall;
 use crate::model::{
     Filters, Gap, Hides, Inventory, Journey, Need, Outcome, PortSet, RuleId, Rulebook, Socket,
     Target, Way,
 };
-use crate::outside::Outside;
+use crate::outside::{Outside, Unavailable};
 use crate::probe;
 use crate::reconcile::why::{Case, Decided};
 use crate::reconcile::{self, Scene};
@@ -26,13 +26,7 @@ impl Looker<'_> {
         local: &LocalAddresses,
         before: &Inventory,
     ) -> Gap {
-        let untraced = |reason: String, need| Gap {
-            what: "the rule that decided".to_owned(),
-            reason,
-            need,
-            hides: Hides::Published,
-        };
-        let not_told = untraced("the kernel's trace does not tell it".to_owned(), None);
+        let not_told = untraced("the kernel's trace does not tell it", None);
         let failed: Vec<(&mut Case, Target)> = cases
             .iter_mut()
             .filter(|case| case.attempt.outcome != Outcome::Connected)
@@ -48,7 +42,7 @@ impl Looker<'_> {
         let mut outside = match Outside::open(&[], &BTreeSet::new()) {
             Ok(outside) => outside,
             Err(error) => {
-                return untraced(error.to_string(), error.is_denied().then_some(Need::Root));
+                return not_traced(&error);
             }
         };
         let port = PortSet::from_iter([self.asked.port]);
@@ -131,4 +125,15 @@ pub(super) fn read_around(case: &mut Case, journey: &Journey) {
     if let Some(decided) = &mut case.decided {
         decided.passed = firewall::rules_before(&decided.asked_before(journey));
     }
+}
+
+/// The gap of packets whose rules no trace has shown.
+pub(super) fn untraced(reason: &str, need: Option<Need>) -> Gap {
+    let what = "the rule that decided".to_owned();
+    Gap { what, reason: reason.to_owned(), need, hides: Hides::Published }
+}
+
+/// The same, where there was no trace.
+pub(super) fn not_traced(error: &Unavailable) -> Gap {
+    untraced(&with_causes(error), error.is_denied().then_some(Need::Root))
 }

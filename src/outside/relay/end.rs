@@ -121,15 +121,15 @@ impl Left {
 struct Late {
     numbers: Numbers,
     queues: Option<Queues>,
-    /// Whether parts of packets waited the last time.
-    parts: bool,
+    /// Whether parts of packets waited the last time; `None` before the first.
+    parts: Option<bool>,
     /// When the last answer came.
     last: Option<Instant>,
 }
 
 impl Late {
     fn new(numbers: Numbers) -> Self {
-        Self { numbers, queues: None, parts: false, last: None }
+        Self { numbers, queues: None, parts: None, last: None }
     }
 
     /// Whether somebody still does.
@@ -146,11 +146,12 @@ impl Late {
     }
 
     /// The same, where an answer came or not, and where parts of packets wait: of a datagram that has come in part the
-    /// kernel says later that it gives up. Those of others are whole in a moment.
+    /// kernel says later that it gives up. Those of others are whole in a moment, so it takes two looks.
     fn hear(&mut self, came: bool, parts: bool) -> bool {
-        let stay = std::mem::replace(&mut self.parts, parts) && parts;
+        let before = self.parts.replace(parts);
+        let stay = parts && before == Some(true);
         self.last = if came || stay { Some(Instant::now()) } else { self.last };
-        self.last.is_some_and(|last| last.elapsed() < QUIET)
+        before.is_none() || self.last.is_some_and(|last| last.elapsed() < QUIET)
     }
 }
 
@@ -225,6 +226,7 @@ mod tests {
             let mut late = Late::new(numbers);
             all.iter().map(|(came, parts)| late.hear(*came, *parts)).last()
         };
+        assert_eq!(heard(&[(false, false)]), Some(true), "one look says nothing");
         assert_eq!(heard(&[(false, false), (false, false)]), Some(false));
         assert_eq!(heard(&[(true, false), (false, false)]), Some(true));
         assert_eq!(heard(&[(false, true), (false, true), (false, false)]), Some(true));

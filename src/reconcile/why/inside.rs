@@ -192,7 +192,7 @@ pub(super) fn elsewhere(facts: &Facts) -> Option<Found> {
     let (inside, socket) = all.min_by_key(|(inside, socket)| {
         let is_shy = socket.address.to_canonical().is_loopback();
         let is_published = published_at(facts, inside, socket).is_some();
-        (inside.containers.is_empty(), !is_published, is_shy)
+        (inside.containers.is_empty(), is_shy, !is_published)
     })?;
     let port = facts.asked.port;
     let (who, there) = (holder(&socket.held), place(inside));

@@ -4,7 +4,7 @@ use super::file::beginning_of;
 use super::program::{Ended, Unfinished, of_system, run_apart};
 use crate::model::Manager;
 use std::fs;
-use std::io::{self, ErrorKind};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -41,12 +41,14 @@ pub fn manages_units(manager: Manager) -> bool {
 }
 
 /// How many users beside this one are logged in, or have services of their own: each may ask only the own manager.
+/// `None` where that may not be seen.
 #[must_use]
-pub fn other_users_with_units(own: u32) -> usize {
-    // Who has none there, or may not be seen, has no manager that could be asked.
-    let users = entries(Path::new("/run/user"), &mut 0).into_iter();
+pub fn other_users_with_units(own: u32) -> Option<usize> {
+    let mut unread = 0;
+    let users = entries(Path::new("/run/user"), &mut unread).into_iter();
     let users = users.filter_map(|(name, _)| name.parse::<u32>().ok());
-    users.filter(|uid| *uid != own).count()
+    let others = users.filter(|uid| *uid != own).count();
+    (unread == 0).then_some(others)
 }
 
 /// What `systemctl show` prints of these properties of these units (names, or patterns for those that are loaded);
@@ -120,14 +122,21 @@ pub fn unit_files(directories: &[String], mut take: impl FnMut(&str, &str)) -> u
 
 /// The names and paths in a directory; none where there is no such directory. Counts one that could not be read.
 fn entries(directory: &Path, unread: &mut usize) -> Vec<(String, PathBuf)> {
-    let listed = fs::read_dir(directory).and_then(Iterator::collect::<io::Result<Vec<_>>>);
-    let listed = listed.unwrap_or_else(|error| {
-        let is_none = matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
-        *unread += usize::from(!is_none);
-        Vec::new()
-    });
-    let entry = |entry: fs::DirEntry| Some((entry.file_name().into_string().ok()?, entry.path()));
-    listed.into_iter().filter_map(entry).collect()
+    let mut may_lack = false;
+    let mut found = Vec::new();
+    match fs::read_dir(directory) {
+        Ok(listed) => listed.for_each(|entry| match entry {
+            Ok(entry) => {
+                found.extend(entry.file_name().into_string().map(|name| (name, entry.path())));
+            }
+            Err(_) => may_lack = true,
+        }),
+        Err(error) => {
+            may_lack = !matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory);
+        }
+    }
+    *unread += usize::from(may_lack);
+    found
 }
 
 fn runtime_directory(uid: u32) -> PathBuf {

@@ -137,10 +137,14 @@ pub(super) fn has_begun(running: &mut Running) {
 /// Waits until nothing of a run is left.
 #[track_caller]
 pub(super) fn has_gone(what: &str) {
+    has_gone_within(10, what);
+}
+
+pub(super) fn has_gone_within(seconds: u64, what: &str) {
     // A process that ends loses its namespace a moment before its sockets, and the table with them.
     let tables = || feed("nft", &["list", "tables"], "");
     let is_gone = || portsights().is_empty() && !tables().contains("portsight-");
-    assert!(within(20, is_gone), "{what}: {:?} stay, {}", portsights(), tables());
+    assert!(within(seconds, is_gone), "{what}: {:?} stay, {}", portsights(), tables());
 }
 
 pub(super) fn chance(below: u64) -> u64 {

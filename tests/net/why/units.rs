@@ -254,7 +254,7 @@ fn those_that_failed(machine: &Machine) {
     for ordinary in [false, true] {
         let run = inside(machine, ordinary, &["portsight", "why", "127.0.0.1:719", "-o", "json"]);
         assert_eq!(
-            run.stdout.contains("1 unit file or folder may not be read"),
+            run.stdout.contains("1 unit file or folder could not be read"),
             ordinary,
             "{run:#?}"
         );

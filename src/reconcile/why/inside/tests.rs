@@ -350,7 +350,8 @@ fn a_port_of_another_namespace_is_told_by_what_is_there() {
     ] {
         assert_eq!(with(places, rules()).0, "R02 likely");
     }
-    let (code, text, _) = with(vec![shy(), unpublished()], vec![]);
+    let behind_proxy = || Inside { proxied: vec![port(8083)], ..shy() };
+    let (code, text, _) = with(vec![behind_proxy(), unpublished()], vec![]);
     assert!(code == "R15 likely" && text.starts_with("node 7 listens"), "{code} {text}");
 }
 
