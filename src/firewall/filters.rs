@@ -91,12 +91,11 @@ fn at_hooks() -> Vec<(TableFamily, Hook, Program)> {
 }
 
 fn legacy() -> Vec<(TableFamily, String)> {
-    let of = |(family, name): (Family, TableFamily)| {
+    let of = |family: Family| {
         let tables = sys::legacy_tables(family).unwrap_or_default();
-        tables.into_iter().map(move |table| (name, table))
+        tables.into_iter().map(move |table| (TableFamily::of_legacy(family), table))
     };
-    let families = [(Family::Ipv4, TableFamily::LegacyIp), (Family::Ipv6, TableFamily::LegacyIp6)];
-    families.into_iter().flat_map(of).collect()
+    [Family::Ipv4, Family::Ipv6].into_iter().flat_map(of).collect()
 }
 
 fn at_cgroups(wanted: &BTreeSet<u64>) -> BTreeMap<u64, CgroupFilters> {

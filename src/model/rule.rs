@@ -1,6 +1,6 @@
 //! Rules of the firewall: where they stand, and what they say.
 
-use super::{Decision, Journey, Step};
+use super::{Decision, Family, Journey, Step};
 use std::collections::BTreeMap;
 
 /// The family of a table of `nf_tables` (`linux/netfilter.h`, `enum nfproto`).
@@ -38,10 +38,29 @@ impl TableFamily {
         }
     }
 
+    /// That of the old `ip_tables` for these packets.
+    #[must_use]
+    pub fn of_legacy(packets: Family) -> Self {
+        match packets {
+            Family::Ipv4 => Self::LegacyIp,
+            Family::Ipv6 => Self::LegacyIp6,
+        }
+    }
+
+    /// The packets that it is for, where it is one of the old `ip_tables`.
+    #[must_use]
+    pub fn legacy(self) -> Option<Family> {
+        match self {
+            Self::LegacyIp => Some(Family::Ipv4),
+            Self::LegacyIp6 => Some(Family::Ipv6),
+            _ => None,
+        }
+    }
+
     /// Whether it is one of the old `ip_tables`.
     #[must_use]
     pub fn is_legacy(self) -> bool {
-        matches!(self, Self::LegacyIp | Self::LegacyIp6)
+        self.legacy().is_some()
     }
 }
 

@@ -74,8 +74,8 @@ impl<'a> Log<'a> {
         let mut heard = Vec::new();
         self.netlink.hear(|datagram| {
             nf_log::traced(datagram, |headers, met| {
-                let is_ipv4 = headers.source.is_ipv4();
-                heard.extend(id(is_ipv4, met).map(|rule| (*headers, rule)));
+                let family = Family::of(headers.source.ip());
+                heard.extend(id(family, met).map(|rule| (*headers, rule)));
             });
         });
         for (headers, rule) in heard {
@@ -92,9 +92,7 @@ impl<'a> Log<'a> {
     /// What a rule does with a packet that it takes. One that is not known may well let it go on.
     fn verdict(&mut self, rule: &RuleId) -> Decision {
         let table = &rule.chain.table;
-        let family =
-            if table.family == TableFamily::LegacyIp { Family::Ipv4 } else { Family::Ipv6 };
-        let list = || sys::legacy_list_table(family, &table.name);
+        let list = || sys::legacy_list_table(table.family.legacy()?, &table.name);
         let listing = self.listings.entry(table.clone()).or_insert_with(list);
         let Some(listing) = listing else { return Decision::Continue };
         decision(listing, rule)
@@ -108,14 +106,13 @@ impl Drop for Log<'_> {
 }
 
 /// `None` for the end of a chain that another one called: it decides nothing.
-fn id(is_ipv4: bool, met: Met<'_>) -> Option<RuleId> {
-    let family = if is_ipv4 { TableFamily::LegacyIp } else { TableFamily::LegacyIp6 };
+fn id(family: Family, met: Met<'_>) -> Option<RuleId> {
     let handle = match met.what {
         What::Rule(number) => Some(number),
         What::Policy => None,
         What::End => return None,
     };
-    let table = Table { family, name: met.table.to_owned() };
+    let table = Table { family: TableFamily::of_legacy(family), name: met.table.to_owned() };
     Some(RuleId { chain: Chain { table, name: met.chain.to_owned() }, handle })
 }
 
@@ -144,7 +141,7 @@ mod tests {
         let listing = "-P INPUT DROP\n-P OUTPUT ACCEPT\n-N f2b\n-A INPUT -j f2b\n-A INPUT -j LOG\n\
                        -A f2b -s 10.0.0.9/32 -j REJECT --reject-with icmp-port-unreachable\n";
         let of = |chain, what| {
-            decision(listing, &id(true, Met { table: "filter", chain, what }).unwrap())
+            decision(listing, &id(Family::Ipv4, Met { table: "filter", chain, what }).unwrap())
         };
         assert_eq!(of("INPUT", What::Rule(1)), Decision::Continue, "a jump");
         assert_eq!(of("INPUT", What::Rule(2)), Decision::Continue);
@@ -152,6 +149,6 @@ mod tests {
         assert_eq!(of("f2b", What::Rule(1)), Decision::Drop);
         assert_eq!(of("INPUT", What::Policy), Decision::Drop);
         assert_eq!(of("OUTPUT", What::Policy), Decision::Accept);
-        assert_eq!(id(false, Met { table: "filter", chain: "f2b", what: What::End }), None);
+        assert_eq!(id(Family::Ipv6, Met { table: "filter", chain: "f2b", what: What::End }), None);
     }
 }

@@ -131,14 +131,13 @@ fn at_one_interface(
 fn bypassed(posts: &BTreeMap<IpAddr, Post>) -> Vec<Gap> {
     let programmed = posts.values().filter(|post| post.native_xdp.is_some() || post.has_xdp_below);
     let devices: BTreeSet<_> = programmed.map(|post| &post.target.interface).collect();
-    let gap = |interface: &Interface| {
-        Gap {
+    let reason = "a program in its driver, or of a device below it, sees the frames of neighbours, and \
+                  none of these";
+    let gap = |interface: &Interface| Gap {
         what: format!("what XDP stops at {}", interface.name),
-        reason: "a program in its driver, or of a device below it, sees the frames of neighbours, and none of these"
-            .to_owned(),
+        reason: reason.to_owned(),
         need: None,
         hides: Hides::Views,
-    }
     };
     devices.into_iter().map(gap).collect()
 }

@@ -123,9 +123,7 @@ impl Scene<'_> {
                 (Place::SocketQueue, input, "the full queue of the listener".to_owned())
             }
             signature if signature.starts_with("TCP_MD5") || signature.starts_with("TCP_AO") => {
-                let text =
-                    "the listener's demand for TCP signatures (MD5 or AO), which the probe lacks";
-                (Place::Signature, input, text.to_owned())
+                (Place::Signature, input, SIGNATURE.to_owned())
             }
             _ => return None,
         })
@@ -273,11 +271,7 @@ impl Scene<'_> {
             return (Place::Route, Some(Hook::Output), text);
         }
         if let Some(programs) = self.cgroup().filter(|cgroup| !cgroup.ingress.is_empty()) {
-            return (
-                Place::Cgroup,
-                input,
-                format!("{}, or a filter of the socket", of_cgroup(programs)),
-            );
+            return (Place::Cgroup, input, of_cgroup(programs));
         }
         if self.socket.is_some_and(|socket| socket.signed) {
             return (Place::Signature, input, SIGNATURE.to_owned());

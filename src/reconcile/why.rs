@@ -37,8 +37,8 @@ pub use there::{There, judge_there};
 pub use units::{silent_unit, wants_units};
 
 use crate::model::{
-    Certainty, Chain, Code, Delivery, Diagnosis, Evidence, Hides, Outcome, Resolved, Rule,
-    TableFamily, Transport, Tried, Why,
+    Certainty, Chain, Code, Delivery, Diagnosis, Evidence, Family, Hides, Outcome, Resolved, Rule,
+    Transport, Tried, Why,
 };
 
 /// What stands for a rule that is not known.
@@ -89,10 +89,10 @@ impl Found {
     /// Names a rule, and the command that shows it.
     fn with_rule(self, rule: &Rule) -> Self {
         let chain = &rule.id.chain;
-        let command = match chain.table.family {
-            TableFamily::LegacyIp => legacy_command("iptables-legacy", chain),
-            TableFamily::LegacyIp6 => legacy_command("ip6tables-legacy", chain),
-            _ => format!("sudo nft -a list chain {}", words::chain(chain)),
+        let command = match chain.table.family.legacy() {
+            Some(Family::Ipv4) => legacy_command("iptables-legacy", chain),
+            Some(Family::Ipv6) => legacy_command("ip6tables-legacy", chain),
+            None => format!("sudo nft -a list chain {}", words::chain(chain)),
         };
         self.seen("rule", words::rule(rule)).next(command)
     }

@@ -7,8 +7,6 @@ use std::net::IpAddr;
 const CONNTRACK: u16 = 1 << 8;
 const GET: u16 = CONNTRACK | 1;
 const DELETE: u16 = CONNTRACK | 2;
-/// `NLM_F_ACK`.
-const ACK: u16 = 0x04;
 
 const CTA_TUPLE_ORIG: u16 = 1;
 const CTA_TUPLE_REPLY: u16 = 2;
@@ -45,7 +43,7 @@ pub fn dump(seq: u32) -> Vec<u8> {
 /// A request that makes the kernel forget a connection, and how its addresses are translated.
 #[must_use]
 pub fn forget(tracked: &Tracked, seq: u32) -> Vec<u8> {
-    netlink::request(DELETE, ACK, seq, &tracked.name)
+    netlink::request(DELETE, netlink::ACK, seq, &tracked.name)
 }
 
 /// An entry of the answer. `None` for one without addresses.

@@ -1,10 +1,14 @@
 //! Netlink framing (RFC 3549, `linux/netlink.h`): messages and attributes, in the byte order of the host.
 
+use crate::model::Family;
 use std::io;
+use std::net::IpAddr;
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// `NLM_F_REQUEST`.
 pub const REQUEST: u16 = 0x01;
+/// `NLM_F_ACK`.
+pub const ACK: u16 = 0x04;
 /// `NLM_F_DUMP`.
 pub const DUMP: u16 = 0x300;
 /// `NLM_F_DUMP_INTR`: the kernel's table changed while it was dumped, so the dump may lack entries.
@@ -82,6 +86,22 @@ impl AnswerError {
             Some(cause) => format!("{self}: {cause}"),
             None => self.to_string(),
         }
+    }
+}
+
+/// `AF_INET` or `AF_INET6`.
+pub(super) fn family_number(family: Family) -> u8 {
+    match family {
+        Family::Ipv4 => 2,
+        Family::Ipv6 => 10,
+    }
+}
+
+/// The bytes of an address.
+pub(super) fn octets(address: IpAddr) -> Vec<u8> {
+    match address {
+        IpAddr::V4(address) => address.octets().to_vec(),
+        IpAddr::V6(address) => address.octets().to_vec(),
     }
 }
 

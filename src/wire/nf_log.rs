@@ -20,8 +20,6 @@ const COPY_PACKET: u8 = 2;
 
 /// The size of `struct nfgenmsg`.
 const NFGENMSG: usize = 4;
-/// `NLM_F_ACK`.
-const ACK: u16 = 0x04;
 /// So much of a packet has its headers.
 pub const HEADERS: u32 = 128;
 /// So much is a whole packet, of those that are not larger.
@@ -58,7 +56,7 @@ pub fn bind(group: u16, copied: u32, seq: u32) -> Vec<u8> {
     let [a, b, c, d] = copied.to_be_bytes();
     push_attribute(&mut body, NFULA_CFG_MODE, &[a, b, c, d, COPY_PACKET, 0]);
     push_attribute(&mut body, NFULA_CFG_QTHRESH, &1_u32.to_be_bytes());
-    netlink::request(CONFIG, ACK, seq, &body)
+    netlink::request(CONFIG, netlink::ACK, seq, &body)
 }
 
 /// The packets of a datagram, which begin with their IP headers.

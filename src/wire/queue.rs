@@ -7,8 +7,6 @@ const QUEUE: u16 = 3 << 8;
 const PACKET: u16 = QUEUE;
 const CONFIG: u16 = QUEUE | 2;
 const VERDICT_BATCH: u16 = QUEUE | 3;
-/// `NLM_F_ACK`.
-const ACK: u16 = 0x04;
 
 const NFQA_CFG_CMD: u16 = 1;
 const NFQA_CFG_PARAMS: u16 = 2;
@@ -66,7 +64,7 @@ pub fn open(queue: u16, large: bool, at_a_time: u32) -> [impl FnOnce(u32) -> Vec
         attributes
     };
     [one(NFQA_CFG_CMD, &BIND), one(NFQA_CFG_PARAMS, &WHOLE), flags]
-        .map(|attributes| move |seq| message(CONFIG, ACK, seq, queue, &attributes))
+        .map(|attributes| move |seq| message(CONFIG, netlink::ACK, seq, queue, &attributes))
 }
 
 /// Drops every packet of a queue up to the one with this number. The sender is told that it was sent.

@@ -1,7 +1,7 @@
 //! Questions to the kernel's routing over `NETLINK_ROUTE` (`linux/rtnetlink.h`, `linux/fib_rules.h`): would a
 //! packet to this address stay on this host, and does only the address decide that?
 
-use super::netlink;
+use super::netlink::{self, family_number, octets};
 use crate::model::Family;
 use std::net::IpAddr;
 
@@ -24,20 +24,10 @@ const FRA_SUPPRESS_PREFIXLEN: u16 = 14;
 const FRA_TABLE: u16 = 15;
 const FRA_PROTOCOL: u16 = 21;
 
-fn family_number(family: Family) -> u8 {
-    match family {
-        Family::Ipv4 => 2,
-        Family::Ipv6 => 10,
-    }
-}
-
 /// A request for the route to `destination`, through the device with index `interface` where that is not 0.
 #[must_use]
 pub fn get(destination: IpAddr, interface: u32, seq: u32) -> Vec<u8> {
-    let octets = match destination {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    };
+    let octets = octets(destination);
     let prefix_bits = u8::try_from(octets.len() * 8).unwrap_or(u8::MAX);
     // struct rtmsg: family, destination length, six bytes that a question leaves 0, flags.
     let mut body = vec![family_number(Family::of(destination)), prefix_bits, 0, 0, 0, 0, 0, 0];

@@ -1,23 +1,15 @@
 //! Requests that give a network namespace a device, addresses and a route, over `NETLINK_ROUTE`
 //! (`linux/rtnetlink.h`, `linux/if_addr.h`).
 
-use super::netlink::{self, push_attribute};
+use super::netlink::{self, family_number, octets, push_attribute};
 use crate::model::Family;
 use std::net::IpAddr;
 
 const RTM_NEWLINK: u16 = 16;
 const RTM_NEWADDR: u16 = 20;
 const RTM_NEWROUTE: u16 = 24;
-/// `NLM_F_ACK`, and that with `NLM_F_CREATE` and `NLM_F_EXCL`.
-const ACK: u16 = 0x04;
-const NEW: u16 = ACK | 0x400 | 0x200;
-
-fn number(family: Family) -> u8 {
-    match family {
-        Family::Ipv4 => 2,
-        Family::Ipv6 => 10,
-    }
-}
+/// `NLM_F_ACK`, `NLM_F_CREATE` and `NLM_F_EXCL`.
+const NEW: u16 = netlink::ACK | 0x400 | 0x200;
 
 /// How much a device takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +33,7 @@ pub fn bring_up(index: u32, size: Option<Size>, seq: u32) -> Vec<u8> {
         push_attribute(&mut body, IFLA_MTU, &mtu.to_ne_bytes());
         push_attribute(&mut body, IFLA_TXQLEN, &queue.to_ne_bytes());
     }
-    netlink::request(RTM_NEWLINK, ACK, seq, &body)
+    netlink::request(RTM_NEWLINK, netlink::ACK, seq, &body)
 }
 
 /// Gives a device an address, which can be used at once: nobody is asked whether it is somebody else's.
@@ -50,7 +42,7 @@ pub fn address(index: u32, address: IpAddr, prefix: u8, seq: u32) -> Vec<u8> {
     const IFA_ADDRESS: u16 = 1;
     const IFA_LOCAL: u16 = 2;
     const IFA_F_NODAD: u8 = 2;
-    let mut body = vec![number(Family::of(address)), prefix, IFA_F_NODAD, 0];
+    let mut body = vec![family_number(Family::of(address)), prefix, IFA_F_NODAD, 0];
     body.extend(index.to_ne_bytes());
     let octets = octets(address);
     push_attribute(&mut body, IFA_LOCAL, &octets);
@@ -68,16 +60,9 @@ pub fn everything_at(index: u32, family: Family, seq: u32) -> Vec<u8> {
     const UNICAST: u8 = 1;
     // RT_SCOPE_LINK: there is no router.
     let scope = if family == Family::Ipv4 { 253 } else { 0 };
-    let mut body = vec![number(family), 0, 0, 0, MAIN, BOOT, scope, UNICAST, 0, 0, 0, 0];
+    let mut body = vec![family_number(family), 0, 0, 0, MAIN, BOOT, scope, UNICAST, 0, 0, 0, 0];
     push_attribute(&mut body, RTA_OIF, &index.to_ne_bytes());
     netlink::request(RTM_NEWROUTE, NEW, seq, &body)
-}
-
-fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(address) => address.octets().to_vec(),
-        IpAddr::V6(address) => address.octets().to_vec(),
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The kernel's socket tables over `NETLINK_SOCK_DIAG` (`linux/sock_diag.h`, `linux/inet_diag.h`).
 
-use super::netlink;
+use super::netlink::{self, family_number};
 use crate::model::{Cookie, Family, Inode, Transport};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -200,13 +200,6 @@ fn protocol(transport: Transport) -> u8 {
     }
 }
 
-fn family_number(family: Family) -> u8 {
-    match family {
-        Family::Ipv4 => AF_INET,
-        Family::Ipv6 => AF_INET6,
-    }
-}
-
 /// What to show beside what is always shown. The kernel names the protocol above TCP only beside all that it knows of
 /// TCP.
 const EXTENSIONS: u8 = 1 << (INET_DIAG_SKMEMINFO - 1) | 1 << (INET_DIAG_INFO - 1);
@@ -281,8 +274,6 @@ fn with_ports(keep: Keep) -> SocketId {
 #[must_use]
 pub fn destroy(transport: Transport, row: &Row, seq: u32) -> Vec<u8> {
     const SOCK_DESTROY: u16 = 21;
-    /// `NLM_F_ACK`.
-    const ACK: u16 = 4;
     let (local, peer) = (row.local.ip().to_canonical(), row.peer.ip().to_canonical());
     // The lower half comes first.
     let Cookie(cookie) = row.cookie;
@@ -297,7 +288,7 @@ pub fn destroy(transport: Transport, row: &Row, seq: u32) -> Vec<u8> {
     };
     let family = Family::of(local);
     let body = request(protocol(transport), family, state::ALL, id);
-    netlink::request(SOCK_DESTROY, ACK, seq, body.as_bytes())
+    netlink::request(SOCK_DESTROY, netlink::ACK, seq, body.as_bytes())
 }
 
 /// A request for the one socket that a packet from `remote` to `local`, arriving on the device with index

@@ -41,9 +41,7 @@ impl Looker<'_> {
         }
         let mut outside = match Outside::open(&[], &BTreeSet::new()) {
             Ok(outside) => outside,
-            Err(error) => {
-                return not_traced(&error);
-            }
+            Err(error) => return not_traced(&error),
         };
         let port = PortSet::from_iter([self.asked.port]);
         let told = failed.into_iter().filter_map(|(case, target)| {

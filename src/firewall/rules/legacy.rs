@@ -1,14 +1,13 @@
 //! Rules of the old `ip_tables`, as `iptables-legacy` lists them.
 
-use crate::model::{Backend, Chain, Family, Rule, RuleId, TableFamily};
+use crate::model::{Backend, Chain, Rule, RuleId};
 use crate::sys;
 use crate::wire::iptables_list;
 
 /// These rules and policies of a chain.
 pub(super) fn rules(chain: &Chain, ids: &[&RuleId]) -> Vec<(RuleId, Rule)> {
-    let is_ipv4 = chain.table.family == TableFamily::LegacyIp;
-    let family = if is_ipv4 { Family::Ipv4 } else { Family::Ipv6 };
-    let listing = sys::legacy_list_table(family, &chain.table.name).unwrap_or_default();
+    let list = |family| sys::legacy_list_table(family, &chain.table.name);
+    let listing = chain.table.family.legacy().and_then(list).unwrap_or_default();
     let rule = |id: &&RuleId| {
         let text = match id.handle {
             Some(number) => iptables_list::rule(&listing, &chain.name, number),

@@ -10,7 +10,7 @@ use crate::wire::conntrack::{self, Tracked};
 use crate::wire::netlink::AnswerError;
 use crate::wire::sock_diag::{self, Keep, Row, state};
 use std::collections::BTreeSet;
-use std::io;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, Instant};
 
@@ -173,9 +173,8 @@ pub(super) fn can_end() -> Result<(), AnswerError> {
         Row { cookie: Cookie(1), ..Row::between(Family::Ipv4, state::ESTABLISHED, nobody, nobody) };
     match destroy(&mut netlink, Transport::Tcp, &row) {
         // There is none, or it has another cookie.
-        Err(AnswerError::Refused(error)) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(AnswerError::Refused(error))
-            if error.kind() == io::ErrorKind::StaleNetworkFileHandle =>
+            if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::StaleNetworkFileHandle) =>
         {
             Ok(())
         }

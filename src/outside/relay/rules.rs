@@ -33,7 +33,8 @@ pub(super) fn prepare() -> io::Result<NetlinkSocket> {
     NetlinkSocket::open(Protocol::Netfilter)
 }
 
-/// Makes the tables, where the kernel has a way into the queues. `inside` are the addresses of other network namespaces of this host.
+/// Makes the tables, where the kernel has a way into the queues. `inside` are the addresses of other network namespaces of
+/// this host.
 pub(super) fn install(
     socket: &mut NetlinkSocket,
     doors: &BTreeMap<IpAddr, Door>,

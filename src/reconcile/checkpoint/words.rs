@@ -30,9 +30,7 @@ impl Scene<'_> {
     /// The kernel has one reason for both, and does not tell which sockets have a filter.
     pub(super) fn socket_filter(&self) -> (Place, String) {
         match self.cgroup() {
-            Some(cgroup) if !cgroup.ingress.is_empty() => {
-                (Place::Cgroup, format!("{}, or a filter of the socket", of_cgroup(cgroup)))
-            }
+            Some(cgroup) if !cgroup.ingress.is_empty() => (Place::Cgroup, of_cgroup(cgroup)),
             Some(_) => {
                 (Place::SocketFilter, "a filter of the socket (SO_ATTACH_FILTER)".to_owned())
             }
@@ -60,7 +58,9 @@ pub(super) fn netfilter_programs(programs: &[&(TableFamily, Hook, Program)]) -> 
     programs.iter().map(name).collect::<Vec<_>>().join(", or ")
 }
 
+/// The kernel does not tell it from a filter of the socket.
 pub(super) fn of_cgroup(cgroup: &CgroupFilters) -> String {
     let programs: Vec<String> = cgroup.ingress.iter().map(ToString::to_string).collect();
-    format!("a program of the cgroup {} ({})", cgroup.path, programs.join(", "))
+    let programs = programs.join(", ");
+    format!("a program of the cgroup {} ({programs}), or a filter of the socket", cgroup.path)
 }

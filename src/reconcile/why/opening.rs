@@ -46,8 +46,8 @@ fn zone(step: &Step) -> Option<String> {
 }
 
 impl Decided {
-    /// The chains that were asked before the rule that decided, from the base chain on that led to it, each with the handle of its rule at which the packet left
-    /// it, where it did not come to the end.
+    /// The chains that were asked before the rule that decided, from the base chain on that led to it, each with the handle
+    /// of its rule at which the packet left it, where it did not come to the end.
     #[must_use]
     pub fn asked_before(&self, journey: &Journey) -> Vec<(Chain, Option<u64>)> {
         let id = &self.rule.id;

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "perf_event_open(2) and its ring have no safe wrapper")]
 
 use rustix::mm::{MapFlags, ProtFlags, mmap, munmap};
+use rustix::param::page_size;
 use std::io;
 use std::ops::Range;
 use std::os::fd::{FromRawFd as _, OwnedFd, RawFd};
@@ -149,11 +150,6 @@ fn records(
         at += u64::from(size);
     }
     is_whole
-}
-
-fn page_size() -> usize {
-    // SAFETY: sysconf(3) takes a number.
-    usize::try_from(unsafe { libc::sysconf(libc::_SC_PAGESIZE) }).unwrap_or(4096)
 }
 
 impl Drop for OwnEvents {

@@ -74,12 +74,17 @@ pub(super) fn to_start(unit: &UnitState) -> String {
 
 /// A command that only looks: `systemctl status web.service`, `journalctl -u web.service -n 20`.
 pub(super) fn command(unit: &UnitState, program: &str, what: &str) -> String {
-    let user = if matches!(unit.manager, Manager::User(_)) { " --user" } else { "" };
+    let user = flag(unit.manager);
     let name = shell_word(&unit.name);
     match program {
         "journalctl" => format!("journalctl{user} -u {name} {what}"),
         _ => format!("{program}{user} {what} {name}"),
     }
+}
+
+/// What tells a command that only looks which manager is meant.
+fn flag(manager: Manager) -> &'static str {
+    if matches!(manager, Manager::User(_)) { " --user" } else { "" }
 }
 
 /// A command that shows properties of units.
@@ -88,7 +93,7 @@ pub(in crate::reconcile::why) fn to_show(
     properties: &str,
     names: &[&String],
 ) -> String {
-    let user = if matches!(manager, Manager::User(_)) { " --user" } else { "" };
+    let user = flag(manager);
     let names: Vec<String> = names.iter().map(|name| shell_word(name)).collect();
     format!("systemctl{user} show -p {properties} {}", names.join(" "))
 }

@@ -24,6 +24,12 @@ for host in sys.argv[1:]:
     print(host)
 ";
 
+fn server() -> UdpSocket {
+    let server = udp("[::]:5353").dual().bound();
+    server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    server.into()
+}
+
 /// A server whose answer were swallowed by a rule that drops it would see that.
 #[test]
 #[ignore = "needs root and a network namespace: scripts/test"]
@@ -33,9 +39,7 @@ fn datagrams_go_both_ways_and_their_server_sees_no_error() {
     }
     let (world, there) = with_neighbour();
     let wire = Capture::of(&there);
-    let server = udp("[::]:5353").dual().bound();
-    server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let server: UdpSocket = server.into();
+    let server = server();
     let running =
         outside(&world, "", &["python3", "-c", DATAGRAMS, "10.77.0.2", "fd77::2"]).start();
     let mut buffer = vec![0; 1 << 16];
@@ -58,9 +62,7 @@ fn datagrams_that_are_sent_together_arrive_one_by_one() {
     }
     let (world, there) = with_neighbour();
     let wire = Capture::of(&there);
-    let server = udp("[::]:5353").dual().bound();
-    server.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let server: UdpSocket = server.into();
+    let server = server();
     let (size, length) = (1000_i32, u32::try_from(size_of::<i32>()).unwrap());
     // SAFETY: the kernel reads a number that lives through the call.
     let set = unsafe {
